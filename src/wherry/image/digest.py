@@ -1,0 +1,46 @@
+"""Digests of content. OCI image-spec, descriptor.md "Digests"; only sha256 is accepted."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from typing import Annotated
+
+import msgspec
+
+from wherry.errors import InvalidArgument
+
+PATTERN = r"^sha256:[0-9a-f]{64}\Z"
+_DIGEST = re.compile(PATTERN)
+
+Digest = Annotated[str, msgspec.Meta(pattern=PATTERN)]
+"""``sha256:`` and 64 lower-case hex digits; msgspec checks it wherever a struct is decoded."""
+
+
+def parse_digest(text: str) -> Digest:
+    """``text`` itself if it is a sha256 digest, else InvalidArgument."""
+    if not _DIGEST.match(text):
+        raise InvalidArgument(f"invalid digest {text!r}: expected sha256: and 64 lower-case hex digits")
+    return text
+
+
+def is_digest(text: str) -> bool:
+    return _DIGEST.match(text) is not None
+
+
+def digest_of(data: bytes) -> Digest:
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def hex_of(digest: Digest) -> str:
+    """The 64 hex digits alone."""
+    return digest.partition(":")[2]
+
+
+def chain_ids(diff_ids: Sequence[Digest]) -> tuple[Digest, ...]:
+    """The chain ID of each layer, lowest first. OCI image-spec, config.md "Layer ChainID"."""
+    chain: list[Digest] = []
+    for diff_id in diff_ids:
+        chain.append(digest_of(f"{chain[-1]} {diff_id}".encode()) if chain else diff_id)
+    return tuple(chain)

@@ -1,0 +1,184 @@
+"""What an image is made of, as JSON: manifest, index and config, in OCI's and Docker's spelling.
+
+OCI image-spec, manifest.md, image-index.md, config.md; Docker image manifest v2 schema 2. Only fields that
+are acted on are decoded; the document itself stays in the blob store, byte for byte.
+"""
+
+from __future__ import annotations
+
+import platform as host
+from datetime import datetime
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import field
+
+from wherry.errors import InvalidArgument
+from wherry.image.digest import Digest
+
+DOCUMENT_LIMIT = 16 << 20
+"""Bytes; a longer manifest, index or config is refused before it is read."""
+
+INDEX_TYPES = frozenset(
+    {
+        "application/vnd.oci.image.index.v1+json",
+        "application/vnd.docker.distribution.manifest.list.v2+json",
+    }
+)
+MANIFEST_TYPES = frozenset(
+    {
+        "application/vnd.oci.image.manifest.v1+json",
+        "application/vnd.docker.distribution.manifest.v2+json",
+    }
+)
+CONFIG_TYPES = frozenset(
+    {
+        "application/vnd.oci.image.config.v1+json",
+        "application/vnd.docker.container.image.v1+json",
+    }
+)
+LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar"
+
+
+class Platform(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An operating system and a processor, in Go's names."""
+
+    architecture: str = ""
+    os: str = ""
+    variant: str = ""
+
+    def __str__(self) -> str:
+        return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
+
+
+_GO_ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
+
+
+def host_platform() -> Platform:
+    machine = host.machine()
+    return Platform(architecture=_GO_ARCHITECTURE.get(machine, machine), os="linux")
+
+
+class Descriptor(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """A pointer to content. OCI image-spec, descriptor.md."""
+
+    media_type: str
+    digest: Digest
+    size: int
+    annotations: dict[str, str] | None = None
+    platform: Platform | None = None
+
+
+class Manifest(msgspec.Struct, frozen=True, rename="camel"):
+    """One image for one platform: its config and its layers, lowest first."""
+
+    config: Descriptor
+    layers: list[Descriptor] = field(default_factory=list)
+    media_type: str = ""
+
+
+class Index(msgspec.Struct, frozen=True, rename="camel"):
+    """A list of manifests, or of further indexes."""
+
+    manifests: list[Descriptor] = field(default_factory=list)
+    media_type: str = ""
+
+
+class ArchiveItem(msgspec.Struct, frozen=True, rename="pascal"):
+    """One image in the ``manifest.json`` of a docker-archive."""
+
+    config: str
+    repo_tags: list[str] | None = None
+    layers: list[str] | None = None
+
+
+class HealthCheck(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    test: list[str] | None = None
+    interval: int = 0  # nanoseconds, as all durations here
+    timeout: int = 0
+    start_period: int = 0
+    start_interval: int = 0
+    retries: int = 0
+
+
+class RunConfig(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """The ``config`` object: how a container of this image runs unless told otherwise."""
+
+    user: str = ""
+    exposed_ports: dict[str, dict[str, Any]] | None = None
+    env: list[str] | None = None
+    entrypoint: list[str] | str | None = None
+    cmd: list[str] | str | None = None
+    volumes: dict[str, dict[str, Any]] | None = None
+    working_dir: str = ""
+    labels: dict[str, str] | None = None
+    stop_signal: str = ""
+    stop_timeout: int | None = None
+    healthcheck: HealthCheck | None = None
+    shell: list[str] | None = None
+    on_build: list[str] | None = None
+    args_escaped: bool = False
+
+
+class RootFS(msgspec.Struct, frozen=True):
+    type: str = "layers"
+    diff_ids: list[Digest] | None = None
+
+
+class History(msgspec.Struct, frozen=True, omit_defaults=True):
+    created: str | None = None
+    created_by: str = ""
+    author: str = ""
+    comment: str = ""
+    empty_layer: bool = False
+
+
+class ImageConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The image's config document. OCI image-spec, config.md, with Docker's ``comment``."""
+
+    architecture: str = ""
+    os: str = ""
+    variant: str = ""
+    created: str | None = None  # RFC 3339, as written
+    author: str = ""
+    comment: str = ""
+    docker_version: str = ""
+    config: RunConfig | None = None
+    rootfs: RootFS = field(default_factory=RootFS)
+    history: list[History] | None = None
+
+    @property
+    def run(self) -> RunConfig:
+        """``config``, or its defaults where the document has none."""
+        return self.config or RunConfig()
+
+    @property
+    def diff_ids(self) -> tuple[Digest, ...]:
+        """Digests of the uncompressed layers, lowest first."""
+        return tuple(self.rootfs.diff_ids or ())
+
+    @property
+    def created_at(self) -> float:
+        """Seconds since the epoch; 0.0 where the document has no time or one that cannot be read."""
+        return parse_time(self.created)
+
+
+_Document = TypeVar("_Document")
+
+
+def decode(data: bytes, kind: type[_Document], what: str) -> _Document:
+    """``data`` as a ``kind``; InvalidArgument names ``what`` and the field that is wrong."""
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidArgument(f"invalid {what}: {error}") from error
+
+
+def parse_time(text: str | None) -> float:
+    """Seconds since the epoch of an RFC 3339 time with up to nine digits of fraction; 0.0 if it is none."""
+    if not text:
+        return 0.0
+    try:
+        return msgspec.convert(text, datetime, strict=False).timestamp()
+    except (msgspec.MsgspecError, ValueError, OverflowError):
+        return 0.0
