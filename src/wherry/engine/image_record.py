@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import msgspec
-from msgspec import field
 
 from wherry.image.digest import Digest
 from wherry.image.manifest import Descriptor, ImageConfig
@@ -21,7 +20,6 @@ class ImageRecord(msgspec.Struct, frozen=True, kw_only=True):
     parent: Digest | None = None  # the image that it was built or committed from
     loaded_at: float = 0.0  # seconds since the epoch
     tagged_at: float = 0.0  # last time that a name was given to it
-    annotations: dict[str, str] = field(default_factory=dict)
 
     @property
     def size(self) -> int:

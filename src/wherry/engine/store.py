@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from wherry.engine.model import ContainerRecord
-from wherry.image.manifest import ImageRecord
+from wherry.engine.image_record import ImageRecord
 
 SCHEMA_VERSION = 1
 SCHEMA = """

@@ -1,0 +1,145 @@
+"""Commands that are run in containers that run already."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import dataclass
+
+from wherry.engine.container import Container
+from wherry.engine.containers import DEFAULT_DETACH_KEYS, Containers
+from wherry.engine.events import EventBus
+from wherry.engine.launching import Launching
+from wherry.engine.model import ExecCreate, ExecStart
+from wherry.engine.names import new_id
+from wherry.errors import Conflict, InvalidArgument, LaunchFailed, NotFound
+from wherry.runtime.launcher import Attach, ExitStatus, Monitored, parse_detach_keys
+
+KEPT_AFTER_EXIT = 300.0  # seconds that a finished exec can still be inspected
+
+
+@dataclass(slots=True)
+class Exec:
+    """One exec instance: what was asked, and how it stands."""
+
+    id: str
+    container: Container
+    request: ExecCreate
+    monitor: Monitored | None = None
+    started: bool = False
+    running: bool = False
+    exit_code: int | None = None
+
+    @property
+    def pid(self) -> int:
+        return self.monitor.init_pid if self.monitor is not None else 0
+
+
+class Execs:
+    """Every exec instance of the engine. They are not kept over a restart of the daemon, as with Docker."""
+
+    def __init__(self, containers: Containers, launching: Launching, events: EventBus) -> None:
+        self._containers = containers
+        self._launching = launching
+        self._events = events
+        self._by_id: dict[str, Exec] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def create(self, container_ref: str, request: ExecCreate) -> str:
+        """Prepare an exec. Conflict where the container does not run."""
+        container = self._containers.get(container_ref)
+        if not request.cmd:
+            raise InvalidArgument("No exec command specified")
+        self._check_running(container)
+        parse_detach_keys(request.detach_keys or DEFAULT_DETACH_KEYS)
+        instance = Exec(new_id(), container, request)
+        self._by_id[instance.id] = instance
+        self._publish(instance, "exec_create: " + " ".join(request.cmd))
+        return instance.id
+
+    def inspect(self, id: str) -> Exec:
+        instance = self._by_id.get(id)
+        if instance is None:
+            raise NotFound(f"No such exec instance: {id}")
+        return instance
+
+    def of_container(self, container_id: str) -> list[str]:
+        """Ids of the execs of a container that run."""
+        return [e.id for e in self._by_id.values() if e.container.id == container_id and e.running]
+
+    def check_start(self, id: str) -> None:
+        """Raise what ``start`` would, while the answer can still be an error."""
+        instance = self.inspect(id)
+        if instance.started:
+            raise Conflict(f"Error: Exec command {id} is already running")
+        self._check_running(instance.container)
+
+    async def start(
+        self,
+        id: str,
+        options: ExecStart,
+        client_fd: int | None = None,
+        *,
+        framed: bool = True,
+        leftover: bytes = b"",
+    ) -> None:
+        """Run it, with the client's socket as its streams unless detached. Takes ``client_fd``."""
+        try:
+            self.check_start(id)
+            instance = self.inspect(id)
+            instance.started = True
+            attaches = [self._attach(instance, client_fd, framed, leftover)] if client_fd is not None else []
+            await self._launch(instance, options, attaches)
+        finally:
+            if client_fd is not None:
+                os.close(client_fd)
+
+    def _attach(self, instance: Exec, client_fd: int, framed: bool, leftover: bytes) -> Attach:
+        request = instance.request
+        return Attach(
+            id=1,
+            sock_fd=client_fd,
+            stdin=request.attach_stdin,
+            stdout=request.attach_stdout,
+            stderr=request.attach_stderr,
+            framed=framed,
+            detach_keys=parse_detach_keys(request.detach_keys or DEFAULT_DETACH_KEYS),
+            leftover=leftover,
+        )
+
+    async def _launch(self, instance: Exec, options: ExecStart, attaches: list[Attach]) -> None:
+        self._publish(instance, "exec_start: " + " ".join(instance.request.cmd or []))
+        try:
+            monitor = await self._launching.launch_exec(instance.container, instance.request, options, attaches)
+        except LaunchFailed as error:
+            instance.exit_code = error.exit_code
+            self._forget_later(instance)
+            raise
+        instance.monitor, instance.running = monitor, True
+        task = asyncio.ensure_future(self._watch(instance, monitor))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _watch(self, instance: Exec, monitor: Monitored) -> None:
+        status: ExitStatus = await monitor.exited
+        instance.running, instance.exit_code = False, status.code
+        self._publish(instance, "exec_die", exitCode=str(status.code))
+        self._forget_later(instance)
+
+    def _forget_later(self, instance: Exec) -> None:
+        asyncio.get_running_loop().call_later(KEPT_AFTER_EXIT, self._by_id.pop, instance.id, None)
+
+    async def resize(self, id: str, rows: int, columns: int) -> None:
+        instance = self.inspect(id)
+        if instance.monitor is None or not instance.running:
+            raise Conflict(f"exec {id} is not running")
+        await instance.monitor.resize(rows, columns)
+
+    def _check_running(self, container: Container) -> None:
+        if container.state.paused:
+            raise Conflict(f"container {container.id} is paused, unpause the container before exec")
+        if not container.running:
+            raise Conflict(f"container {container.id} is not running")
+
+    def _publish(self, instance: Exec, action: str, **attributes: str) -> None:
+        self._events.container(action, instance.container.record, {"execID": instance.id, **attributes})

@@ -1,0 +1,83 @@
+"""What a daemon does first: find out what is still true of what the last one left.
+
+A running container's monitor is the truth about it. Where the monitor lives, the container is taken over;
+where it has left an exit file, that exit is recorded; where there is neither, it ended with the machine.
+What belongs to no container is swept away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import time
+from pathlib import Path
+
+from wherry.engine.container import Container
+from wherry.engine.containers import Containers
+from wherry.engine.launching import Launching
+from wherry.engine.model import ContainerRecord
+from wherry.engine.store import Store
+from wherry.runtime.launcher import ExitStatus, Monitored, read_exit_file, reconnect
+from wherry.snapshot.overlay import OverlayStore
+
+LOST_EXIT_CODE = 255
+
+log = logging.getLogger(__name__)
+
+
+async def recover(
+    store: Store, containers: Containers, launching: Launching, snapshots: OverlayStore
+) -> None:
+    """Bring the containers of the store back into the world, then sweep what nobody owns."""
+    records = store.containers()
+    known = [containers.restore(record) for record in records]
+    monitors = await asyncio.gather(*(find_monitor(launching, container.record) for container in known))
+    live = [(c, m) for c, m in zip(known, monitors, strict=True) if m is not None]
+    for container, monitor in live:
+        await launching.readopt(container, monitor)
+        containers.readopt(container, monitor)
+    await launching.reconcile([container for container, _ in live])
+    for container, monitor in zip(known, monitors, strict=True):
+        if monitor is None:
+            await settle_ended(containers, launching, container)
+    kept = {container.id for container in containers.everyone()}
+    await asyncio.to_thread(sweep, launching, snapshots, kept, {container.id for container, _ in live})
+
+
+async def find_monitor(launching: Launching, record: ContainerRecord) -> Monitored | None:
+    path = launching.socket_path(record.id)
+    if not path.exists():
+        return None
+    try:
+        return await reconnect(path)
+    except OSError:
+        return None
+
+
+async def settle_ended(containers: Containers, launching: Launching, container: Container) -> None:
+    """Record the exit of a container that no monitor speaks for, if its last known state was running."""
+    status = read_exit_file(launching.exit_path(container.id))
+    if status is None and not container.running:
+        return
+    if not container.running and container.state.finished_at >= container.state.started_at:
+        return
+    if status is None:
+        log.warning("container %s ended without an exit status", container.id[:12])
+        status = ExitStatus(code=LOST_EXIT_CODE, oom=False, finished_ns=time.time_ns(), lost=True)
+    await containers.ended_unseen(container, status)
+
+
+def sweep(launching: Launching, snapshots: OverlayStore, kept: set[str], live: set[str]) -> None:
+    """Delete directories, runtime files and cgroups that no container owns."""
+    snapshots.sweep(keep=kept)
+    for folder in list_folders(launching.runtime_dir):
+        if folder.name not in kept:
+            shutil.rmtree(folder, ignore_errors=True)
+    for id in launching.cgroup_ids():
+        if id not in live:
+            launching.destroy_cgroup(id)
+
+
+def list_folders(root: Path) -> list[Path]:
+    return [path for path in root.iterdir() if path.is_dir()] if root.is_dir() else []
