@@ -407,6 +407,11 @@ class Containers:
             container.state.started_at = started
         self._store.put_container(container.record)
 
+    def never_started(self, container: Container) -> None:
+        """The last daemon died between recording a start and making it."""
+        container.record.attachment = None
+        self._store.put_container(container.record)
+
     async def ended_unseen(self, container: Container, status: ExitStatus) -> None:
         """It exited while no daemon was there."""
         await self._exited(container, status)

@@ -56,11 +56,16 @@ async def find_monitor(launching: Launching, record: ContainerRecord) -> Monitor
 
 
 async def settle_ended(containers: Containers, launching: Launching, container: Container) -> None:
-    """Record the exit of a container that no monitor speaks for, if its last known state was running."""
+    """Record the exit of a container that no monitor speaks for.
+
+    An attachment in the record says that a start was tried and its end not recorded as yet.
+    """
+    record = container.record
+    if record.attachment is None and not container.running:
+        return
     status = read_exit_file(launching.exit_path(container.id))
     if status is None and not container.running:
-        return
-    if not container.running and container.state.finished_at >= container.state.started_at:
+        containers.never_started(container)
         return
     if status is None:
         log.warning("container %s ended without an exit status", container.id[:12])

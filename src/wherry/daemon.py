@@ -1,0 +1,172 @@
+"""``wherryd``: the engine behind its HTTP API, as a daemon."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from wherry import __version__
+from wherry.api.app import create_app, serve
+from wherry.api.activity import Activity
+from wherry.engine.config import EngineConfig
+from wherry.engine.engine import Engine
+from wherry.errors import InvalidArgument, WherryError
+
+DEFAULT_HOST = "unix:///run/wherry/wherry.sock"
+DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+log = logging.getLogger("wherryd")
+
+
+class DaemonFile(msgspec.Struct, rename="kebab", forbid_unknown_fields=True):
+    """Keys of ``daemon.json`` that wherryd knows; they are dockerd's."""
+
+    hosts: list[str] | None = None
+    data_root: str | None = None
+    exec_root: str | None = None
+    bip: str | None = None
+    bridge: str | None = None
+    dns: list[str] | None = None
+    dns_search: list[str] | None = None
+    log_level: str | None = None
+    log_driver: str | None = None
+    log_opts: dict[str, str] | None = None
+    default_shm_size: int | None = None
+    cgroup_parent: str | None = None
+    no_new_privileges: bool | None = None
+    init: bool | None = None
+
+
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(prog="wherryd", description="The Wherry container engine.")
+    p.add_argument("-H", "--host", action="append", dest="hosts", metavar="unix://PATH",
+                   help=f"where to listen (default {DEFAULT_HOST})")  # fmt: skip
+    p.add_argument("--config-file", type=Path, default=Path("/etc/wherry/daemon.json"),
+                   help="configuration file, with dockerd's keys")  # fmt: skip
+    p.add_argument("--data-root", help="images, layers, writable directories (default /var/lib/wherry)")
+    p.add_argument("--exec-root", help="sockets and state of running containers (default /run/wherry)")
+    p.add_argument("-b", "--bridge", help="name of the default bridge (default wherry0)")
+    p.add_argument("--bip", help="address of the default bridge, such as 172.17.0.1/16")
+    p.add_argument("--dns", action="append", help="name server for containers")
+    p.add_argument("--dns-search", action="append", help="search domain for containers")
+    p.add_argument("--cgroup-parent", help="parent cgroup of all containers (default wherry)")
+    p.add_argument("--default-shm-size", type=int, metavar="BYTES", help="size of /dev/shm")
+    p.add_argument("--log-driver", help="json-file or none")
+    p.add_argument("--log-opt", action="append", metavar="KEY=VALUE", help="max-size, max-file")
+    p.add_argument("--no-new-privileges", action="store_true", default=None, help="for all containers")
+    p.add_argument("--init", action="store_true", default=None, help="run an init in every container")
+    p.add_argument("--pidfile", type=Path, help="write the process id there")
+    p.add_argument("--network-pool", type=int, default=8, metavar="N", help="network namespaces kept ready")
+    p.add_argument("--idle-exit", metavar="DURATION",
+                   help="end after this long without a request and without a running container")  # fmt: skip
+    p.add_argument("-l", "--log-level", choices=["debug", "info", "warn", "error"])
+    p.add_argument("-D", "--debug", action="store_true", help="same as --log-level debug")
+    p.add_argument("-v", "--version", action="version", version=f"wherryd {__version__}")
+    return p
+
+
+def read_file(path: Path) -> DaemonFile:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=DaemonFile)
+    except FileNotFoundError:
+        return DaemonFile()
+    except msgspec.DecodeError as error:
+        raise InvalidArgument(f"{path}: {error}") from None
+
+
+def duration(text: str) -> float:
+    """Seconds of ``90s``, ``5m``, ``1h30m``."""
+    parts = DURATION.findall(text)
+    if not parts or "".join(n + unit for n, unit in parts) != text:
+        raise InvalidArgument(f"invalid duration: {text!r} (write it as 90s, 5m or 1h)")
+    return sum(float(n) * SECONDS[unit] for n, unit in parts)
+
+
+def engine_config(args: argparse.Namespace, file: DaemonFile) -> EngineConfig:
+    """Command line over file over defaults."""
+    defaults = EngineConfig()
+    log_opts = dict(option.partition("=")[::2] for option in args.log_opt or ()) or file.log_opts or {}
+    return EngineConfig(
+        data_root=Path(args.data_root or file.data_root or defaults.data_root).absolute(),
+        exec_root=Path(args.exec_root or file.exec_root or defaults.exec_root).absolute(),
+        cgroup_parent=(args.cgroup_parent or file.cgroup_parent or defaults.cgroup_parent).strip("/"),
+        bridge=args.bridge or file.bridge or defaults.bridge,
+        bip=args.bip or file.bip,
+        dns=tuple(args.dns or file.dns or ()),
+        dns_search=tuple(args.dns_search or file.dns_search or ()),
+        log_driver=args.log_driver or file.log_driver or defaults.log_driver,
+        log_opts=log_opts,
+        shm_size=args.default_shm_size or file.default_shm_size or defaults.shm_size,
+        no_new_privileges=bool(args.no_new_privileges or file.no_new_privileges),
+        init=bool(args.init or file.init),
+        pool_size=args.network_pool,
+    )
+
+
+async def idle(engine: Engine, activity: Activity, seconds: float) -> None:
+    """Return when nothing has been asked and nothing has run for a while."""
+    while True:
+        await asyncio.sleep(min(seconds, 1.0) / 4)
+        running = any(c.running for c in engine.containers.everyone())
+        if running:
+            activity.touch()
+        elif not activity.open and time.monotonic() - activity.last >= seconds:
+            return
+
+
+async def run(config: EngineConfig, hosts: Sequence[str], idle_exit: float | None) -> None:
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    engine = Engine(config)
+    await engine.start()
+    try:
+        app = create_app(engine)
+        server = await serve(app, hosts)
+        log.info("wherryd %s listens on %s", __version__, ", ".join(hosts))
+        waits = [asyncio.create_task(stopped.wait())]
+        if idle_exit is not None:
+            waits.append(asyncio.create_task(idle(engine, server.activity, idle_exit)))
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        await server.close()
+    finally:
+        await engine.stop()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = parser().parse_args(argv)
+    try:
+        file = read_file(args.config_file)
+        level = "debug" if args.debug else args.log_level or file.log_level or "info"
+        logging.basicConfig(
+            level={"warn": "WARNING"}.get(level, level.upper()),
+            format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+            stream=sys.stderr,
+        )
+        if args.pidfile:
+            args.pidfile.write_text(f"{os.getpid()}\n")
+        idle_exit = duration(args.idle_exit) if args.idle_exit else None
+        asyncio.run(run(engine_config(args, file), args.hosts or file.hosts or [DEFAULT_HOST], idle_exit))
+    except (WherryError, OSError) as error:
+        print(f"wherryd: {error}", file=sys.stderr)
+        return 1
+    finally:
+        if args.pidfile:
+            args.pidfile.unlink(missing_ok=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

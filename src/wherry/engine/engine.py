@@ -1,0 +1,112 @@
+"""The one place where an engine is wired together from its parts."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+from typing import TextIO
+
+from wherry.engine.config import EngineConfig
+from wherry.engine.containers import Containers
+from wherry.engine.events import EventBus
+from wherry.engine.exec import Execs
+from wherry.engine.image import Images
+from wherry.engine.launching import Launching
+from wherry.engine.network import Networks
+from wherry.engine.recovery import recover
+from wherry.engine.store import Store
+from wherry.engine.system import System
+from wherry.errors import Unavailable
+from wherry.image.blobs import BlobStore
+from wherry.image.layers import LayerStore
+from wherry.runtime import cgroups
+from wherry.runtime.binary import launcher_path
+from wherry.runtime.launcher import Launcher
+from wherry.snapshot.overlay import OverlayStore
+
+SWEEP_SECONDS = 0.5
+
+log = logging.getLogger(__name__)
+
+
+class Engine:
+    """A container engine on one data root and one exec root.
+
+    ``await engine.start()`` takes over what an earlier engine left; ``await engine.stop()`` leaves
+    running containers running. The parts are public: ``containers``, ``execs``, ``images``, ``networks``,
+    ``events``, ``system``.
+    """
+
+    def __init__(self, config: EngineConfig) -> None:
+        self.config = config
+        make_directories(config)
+        self._lock_file = lock_data_root(config)
+        self._store = Store(config.database)
+        self._snapshots = OverlayStore(config.layers_dir, config.containers_dir)
+        blobs, layers = BlobStore(config.blobs_dir), LayerStore(config.layers_dir)
+        self._cgroups = cgroups.detect()
+        self.events = EventBus()
+        self.networks = Networks(config, self._store)
+        self._launcher = Launcher(launcher_path())
+        self._launching = Launching(
+            config, self._store, self._launcher, self._cgroups, self._snapshots, self.networks, self.events
+        )
+        self.images = Images(self._store, blobs, layers, self.events, self._image_users)
+        self.containers = Containers(
+            config, self._store, self.images, self._snapshots, self._launching, self.events
+        )
+        self.execs = Execs(self.containers, self._launching, self.events)
+        self.system = System(config, self._store, self.containers, self.images, self._cgroups)
+        self._sweeper: asyncio.Task[None] | None = None
+
+    def _image_users(self, image_id: str) -> list[tuple[str, bool]]:
+        return self.containers.users_of_image(image_id)
+
+    async def start(self) -> None:
+        """Prepare the host (bridge, table, parent cgroups) and take over what is there."""
+        self._launching.prepare_host()
+        await self.networks.start()
+        await self.images.recover()
+        await recover(self._store, self.containers, self._launching, self._snapshots)
+        self._sweeper = asyncio.create_task(self._sweep_forever())
+
+    async def _sweep_forever(self) -> None:
+        """Delete removed containers' directories, off everybody's way."""
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            await asyncio.to_thread(self._snapshots.sweep)
+
+    async def stop(self) -> None:
+        """Let go of everything; running containers, and what they need, stay."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        idle = not any(c.running for c in self.containers.everyone())
+        await self.networks.stop()
+        await asyncio.to_thread(self._snapshots.sweep)
+        if idle:
+            self._launching.leave_host()
+        self._launcher.close()
+        self._store.close()
+        self._lock_file.close()
+
+
+def make_directories(config: EngineConfig) -> None:
+    """The roots, closed to everybody but root: images hold setuid files (CVE-2021-41091)."""
+    for folder in (config.data_root, config.exec_root, config.runtime_dir):
+        folder.mkdir(mode=0o711 if folder == config.exec_root else 0o700, parents=True, exist_ok=True)
+
+
+def lock_data_root(config: EngineConfig) -> TextIO:
+    """Only one engine at a time on a data root; the lock goes with the process."""
+    file = open(config.data_root / "lock", "a+")  # noqa: SIM115  (held for the engine's life)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise Unavailable(
+            f"another wherryd uses the data root {config.data_root}: stop it, or give --data-root another"
+        ) from None
+    os.set_inheritable(file.fileno(), False)
+    return file
