@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import struct
 from dataclasses import dataclass
 
 from wherry.engine.container import Container
@@ -83,13 +85,21 @@ class Execs:
         framed: bool = True,
         leftover: bytes = b"",
     ) -> None:
-        """Run it, with the client's socket as its streams unless detached. Takes ``client_fd``."""
+        """Run it, with the client's socket as its streams unless detached. Takes ``client_fd``.
+
+        A command that cannot be run raises LaunchFailed where the exec is detached; otherwise the client
+        is told through its stream, as Docker does, since its answer was given already.
+        """
         try:
             self.check_start(id)
             instance = self.inspect(id)
             instance.started = True
             attaches = [self._attach(instance, client_fd, framed, leftover)] if client_fd is not None else []
             await self._launch(instance, options, attaches)
+        except LaunchFailed as error:
+            if client_fd is None:
+                raise
+            write_stdout(client_fd, f"{error.message}\r\n".encode(), framed)
         finally:
             if client_fd is not None:
                 os.close(client_fd)
@@ -143,3 +153,10 @@ class Execs:
 
     def _publish(self, instance: Exec, action: str, **attributes: str) -> None:
         self._events.container(action, instance.container.record, {"execID": instance.id, **attributes})
+
+
+def write_stdout(client_fd: int, text: bytes, framed: bool) -> None:
+    """A last word to a client whose stream has not been handed on."""
+    header = struct.pack(">BxxxI", 1, len(text)) if framed else b""
+    with contextlib.suppress(OSError):
+        os.write(client_fd, header + text)
