@@ -1,0 +1,267 @@
+"""What ``filters=`` may say, and which containers it lets through. Engine API, ``GET /containers/json``.
+
+Both JSON forms are read: ``{"label": {"a=b": true}}`` (Go clients) and ``{"label": ["a=b"]}`` (everybody else).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+from wherry.engine.model import ZERO_TIME, ContainerRecord
+from wherry.errors import InvalidArgument, NotFound
+
+CONTAINER_FILTERS = frozenset(
+    [
+        "ancestor",
+        "before",
+        "exited",
+        "expose",
+        "health",
+        "id",
+        "is-task",
+        "isolation",
+        "label",
+        "name",
+        "network",
+        "publish",
+        "since",
+        "status",
+        "volume",
+    ]
+)
+STATES = frozenset(["created", "running", "paused", "restarting", "removing", "exited", "dead"])
+HEALTH = frozenset(["none", "starting", "healthy", "unhealthy"])
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """The values of each filter. A name without values filters nothing."""
+
+    values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.values)
+
+    def get(self, name: str) -> tuple[str, ...]:
+        return self.values.get(name, ())
+
+    def replace(self, name: str, values: Iterable[str]) -> Filters:
+        """The same filters with other values for one name."""
+        return Filters({**self.values, name: tuple(values)})
+
+    def check(self, accepted: frozenset[str]) -> None:
+        """InvalidArgument for the first name that is not among the accepted ones."""
+        for name in self.values:
+            if name not in accepted:
+                raise InvalidArgument(f"invalid filter '{name}'")
+
+    def exact(self, name: str, source: str) -> bool:
+        """No value given, or the source is one of them."""
+        values = self.get(name)
+        return not values or source in values
+
+    def matches(self, name: str, *sources: str) -> bool:
+        """No value given, or one of them, as a regular expression, is found in a source."""
+        values = self.get(name)
+        return not values or any(found(value, source) for value in values for source in sources)
+
+    def prefixes(self, name: str, source: str) -> bool:
+        """No value given, or the source begins with one of them."""
+        values = self.get(name)
+        return not values or any(source.startswith(value) for value in values)
+
+    def labels(self, name: str, labels: Mapping[str, str] | None) -> bool:
+        """Every value, ``key`` or ``key=value``, holds for the labels."""
+        return all(has_label(value, labels or {}) for value in self.get(name))
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        """The one boolean value of a filter."""
+        values = self.get(name)
+        if not values:
+            return default
+        if len(set(values)) > 1 or values[0] not in ("1", "true", "0", "false"):
+            raise InvalidArgument(f"invalid filter '{name}=[{' '.join(values)}]'")
+        return values[0] in ("1", "true")
+
+
+def parse_filters(text: str) -> Filters:
+    """Filters from the query parameter. InvalidArgument where it is not one of the two JSON forms."""
+    if not text.strip():
+        return Filters()
+    try:
+        raw = msgspec.json.decode(text.encode("utf-8", "surrogateescape"))
+    except msgspec.DecodeError as error:
+        raise InvalidArgument(f"invalid filters: not JSON: {error}") from None
+    if raw is None:
+        return Filters()
+    if not isinstance(raw, dict):
+        raise InvalidArgument('invalid filters: expected an object such as {"label": ["a=b"]}')
+    return Filters({name: filter_values(name, values) for name, values in raw.items()})
+
+
+def filter_values(name: str, raw: Any) -> tuple[str, ...]:
+    """The values under one name, in either form."""
+    values = list(raw) if isinstance(raw, dict | list) else raw
+    if values is None:
+        return ()
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise InvalidArgument(f"invalid filters: the values of '{name}' must be strings")
+    return tuple(values)
+
+
+def found(pattern: str, source: str) -> bool:
+    """Is the pattern the source, or found in it? A pattern that is no regular expression is only text."""
+    if pattern == source:
+        return True
+    try:
+        return re.search(pattern, source) is not None
+    except re.error:
+        return False
+
+
+def has_label(wanted: str, labels: Mapping[str, str]) -> bool:
+    key, equals, value = wanted.partition("=")
+    return key in labels and (not equals or labels[key] == value)
+
+
+# ---------------------------------------------------------------- containers
+
+
+def match_containers(
+    records: Sequence[ContainerRecord], filters: Filters, *, all: bool = False, limit: int = 0
+) -> list[ContainerRecord]:
+    """The records, newest first as they came, that a list request asks for.
+
+    Values of ``ancestor`` must be image ids already: only who knows the images can look names up.
+    """
+    filters.check(CONTAINER_FILTERS)
+    check_container_values(filters)
+    stopped_too = all or limit > 0 or bool(filters.get("status"))
+    window = between(records, filters)
+    if not filters and stopped_too:
+        chosen: Iterator[ContainerRecord] = iter(window)
+    else:
+        rules = ContainerRules(filters)
+        chosen = (r for r in window if (stopped_too or r.state.running) and rules.let_through(r))
+    return list(islice(chosen, limit) if limit > 0 else chosen)
+
+
+def check_container_values(filters: Filters) -> None:
+    """InvalidArgument for a value that can match nothing, with the filter and the value in its text."""
+    for name, accepted in (("status", STATES), ("health", HEALTH)):
+        for value in filters.get(name):
+            if value not in accepted:
+                raise InvalidArgument(f"invalid filter '{name}={value}'")
+    for value in filters.get("exited"):
+        if not re.fullmatch(r"[+-]?\d+", value):
+            raise InvalidArgument(f"invalid filter 'exited={value}': not a number")
+    filters.flag("is-task")
+
+
+def between(records: Sequence[ContainerRecord], filters: Filters) -> Sequence[ContainerRecord]:
+    """Those created after the ``since`` container and before the ``before`` container."""
+    first, last = 0, len(records)
+    if filters.get("before"):
+        first = place(records, filters.get("before")[0]) + 1
+    if filters.get("since"):
+        last = place(records, filters.get("since")[0])
+    return records[first:last] if first or last < len(records) else records
+
+
+def place(records: Sequence[ContainerRecord], ref: str) -> int:
+    """Where the container of this id, name or id prefix stands."""
+    name = ref.removeprefix("/")
+    by_prefix = [i for i, r in enumerate(records) if r.id.startswith(ref)]
+    named = [i for i, r in enumerate(records) if r.name == name or r.id == ref]
+    if named:
+        return named[0]
+    if len(by_prefix) > 1:
+        raise InvalidArgument(f"multiple IDs found with provided prefix: {ref}")
+    if not by_prefix:
+        raise NotFound(f"No such container: {ref}")
+    return by_prefix[0]
+
+
+class ContainerRules:
+    """The filters of one list request, as far as a single record decides them."""
+
+    def __init__(self, filters: Filters) -> None:
+        self._filters = filters
+        self._exit_codes = {int(code) for code in filters.get("exited")}
+        self._publish = [parse_ports(value) for value in filters.get("publish")]
+        self._expose = [parse_ports(value) for value in filters.get("expose")]
+
+    def let_through(self, record: ContainerRecord) -> bool:
+        """Docker's order is kept only in that the cheap tests come first."""
+        filters = self._filters
+        return (
+            filters.matches("name", record.name, f"/{record.name}")
+            and filters.matches("id", record.id)
+            and filters.exact("status", record.state.status)
+            and filters.exact("health", "none")  # no health check is run as yet
+            and filters.labels("label", record.config.labels)
+            and filters.exact("ancestor", record.image)
+            and filters.exact("isolation", record.host_config.isolation or "default")
+            and not filters.flag("is-task")
+            and self._exited(record)
+            and self._on_network(record)
+            and self._with_volume(record)
+            and self._with_ports(record)
+        )
+
+    def _exited(self, record: ContainerRecord) -> bool:
+        if not self._exit_codes:
+            return True
+        state = record.state
+        return not state.running and state.started_at != ZERO_TIME and state.exit_code in self._exit_codes
+
+    def _on_network(self, record: ContainerRecord) -> bool:
+        wanted = self._filters.get("network")
+        if not wanted:
+            return True
+        ids = [endpoint.network_id for endpoint in record.networks.values()]
+        return any(value in record.networks or any(i.startswith(value) for i in ids) for value in wanted)
+
+    def _with_volume(self, record: ContainerRecord) -> bool:
+        wanted = self._filters.get("volume")
+        if not wanted:
+            return True
+        return any(m.destination in wanted or (m.name or m.source) in wanted for m in record.mounts)
+
+    def _with_ports(self, record: ContainerRecord) -> bool:
+        published = record.attachment.ports if record.attachment is not None else []
+        exposed = record.config.exposed_ports or {}
+        return (
+            not self._publish or any(r.holds(p.host_port, p.proto) for p in published for r in self._publish)
+        ) and (not self._expose or any(r.holds(*split_port(key)) for key in exposed for r in self._expose))
+
+
+@dataclass(frozen=True, slots=True)
+class PortRange:
+    first: int
+    last: int
+    proto: str
+
+    def holds(self, port: int, proto: str) -> bool:
+        return proto == self.proto and self.first <= port <= self.last
+
+
+def parse_ports(text: str) -> PortRange:
+    """``80``, ``80/udp`` or ``8000-8080/tcp``."""
+    match = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?(?:/(tcp|udp|sctp))?", text)
+    if match is None:
+        raise InvalidArgument(f"invalid filter: '{text}' is no port or range of ports")
+    first, last, proto = match.groups()
+    return PortRange(int(first), int(last or first), proto or "tcp")
+
+
+def split_port(key: str) -> tuple[int, str]:
+    """``80/tcp`` as a number and a protocol."""
+    number, _, proto = key.partition("/")
+    return (int(number) if number.isdigit() else -1), proto or "tcp"
