@@ -1,0 +1,216 @@
+"""Layers, each unpacked once, as overlayfs lower directories keyed by chain ID.
+
+The key is the chain ID and not the diff ID (OCI image-spec, config.md "Layer ChainID"): directories that an
+archive implies but does not carry take their attributes from the layers below, so the same archive can make
+different trees. ``<root>/<name>`` is the tree, ``<name>`` the first 24 hex digits (128 of them fit in the
+4096 bytes of mount options), ``<root>/<name>.json`` what is known of it. Both appear by rename, the file
+last: a tree without it is not a layer.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+from typing import Self
+from uuid import uuid4
+
+import msgspec
+
+from wherry.errors import Internal, InvalidArgument
+from wherry.image.digest import Digest, digest_of, hex_of
+from wherry.image.lower import Lower
+from wherry.image.pipeline import Pipeline
+from wherry.image.tar import TarReader
+from wherry.image.tree import LayerTree
+from wherry.linux.sync import fsync_directory
+from wherry.linux.trees import remove_tree
+
+_NAME_LENGTH = 24
+EMPTY = "empty"
+"""The name of a tree with nothing in it, for images without layers: overlayfs wants at least one."""
+
+
+class Layer(msgspec.Struct, frozen=True, kw_only=True):
+    """An unpacked layer."""
+
+    chain_id: Digest
+    diff_id: Digest
+    parent: Digest | None = None  # chain ID of the layer below
+    size: int = 0  # bytes in regular files
+    entries: int = 0  # in its archive
+
+    @property
+    def name(self) -> str:
+        """Of its directory in the store."""
+        return layer_name(self.chain_id)
+
+
+def layer_name(chain_id: Digest) -> str:
+    return hex_of(chain_id)[:_NAME_LENGTH]
+
+
+class LayerStore:
+    """The layers below ``root``, which nobody but the engine may enter: it holds setuid files of images."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._staging = root / "tmp"
+        self._staging.mkdir(mode=0o700, parents=True, exist_ok=True)
+        root.chmod(0o700)
+        (root / EMPTY).mkdir(mode=0o755, exist_ok=True)
+        self._committing = Lock()
+
+    def recover(self) -> None:
+        """Remove what a crash left: half-made trees and halves of layers. Only while no batch is open."""
+        for left in self._staging.iterdir():
+            remove_tree(left)
+        found = {path.name for path in self.root.iterdir()} - {self._staging.name, EMPTY}
+        for name in found:
+            if name.endswith(".json") and name.removesuffix(".json") not in found:
+                (self.root / name).unlink()
+            elif not name.endswith(".json") and f"{name}.json" not in found:
+                remove_tree(self.root / name)
+
+    def batch(self) -> LayerBatch:
+        staging = self._staging / uuid4().hex
+        staging.mkdir(mode=0o700)
+        return LayerBatch(self, staging)
+
+    def get(self, chain_id: Digest) -> Layer | None:
+        try:
+            data = self._record(layer_name(chain_id)).read_bytes()
+        except FileNotFoundError:
+            return None
+        layer = msgspec.json.decode(data, type=Layer)
+        if layer.chain_id != chain_id:
+            raise Internal(f"layers {chain_id} and {layer.chain_id} share the name {layer.name}")
+        return layer
+
+    def path(self, chain_id: Digest) -> Path:
+        return self.root / layer_name(chain_id)
+
+    def list(self) -> Iterator[Layer]:
+        for path in self.root.glob("*.json"):
+            yield msgspec.json.decode(path.read_bytes(), type=Layer)
+
+    def delete(self, chain_id: Digest) -> None:
+        """Absent is fine. The record goes first, so that a crash on the way leaves no layer with half a tree."""
+        name = layer_name(chain_id)
+        gone = self._staging / uuid4().hex
+        with self._committing:
+            self._record(name).unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                os.rename(self.root / name, gone)
+        remove_tree(gone)
+
+    def move_in(self, staged: Path, layer: Layer) -> None:
+        """Take over a finished, durable tree. If another batch was first, its equal stays."""
+        record = staged.with_suffix(".json")
+        with self._committing:
+            if self.get(layer.chain_id):
+                return
+            remove_tree(self.root / layer.name)
+            os.rename(staged, self.root / layer.name)
+            os.rename(record, self._record(layer.name))
+
+    def sync(self) -> None:
+        """Make the moves of finished batches durable."""
+        fsync_directory(self.root)
+
+    def _record(self, name: str) -> Path:
+        return self.root / f"{name}.json"
+
+
+class LayerBatch:
+    """Layers on their way in. A context manager: what is not committed when it ends is gone."""
+
+    def __init__(self, store: LayerStore, staging: Path) -> None:
+        self._store = store
+        self._staging = staging
+        self._staged: dict[Digest, Layer] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        remove_tree(self._staging)
+
+    def get(self, chain_id: Digest) -> Layer | None:
+        return self._staged.get(chain_id) or self._store.get(chain_id)
+
+    def unpack(
+        self,
+        source: Iterator[bytes],
+        parents: Sequence[Layer],
+        diff_id: Digest | None = None,
+        *,
+        must_end: bool = False,
+    ) -> Layer:
+        """Unpack an archive, plain or compressed, on top of ``parents`` (lowest first).
+
+        InvalidArgument if the archive is damaged or hostile, if its content is not ``diff_id``, or, with
+        ``must_end``, if its end marker is missing (which Docker lets pass); nothing of it is kept then.
+        """
+        tree = self._staging / uuid4().hex
+        tree.mkdir(mode=0o700)
+        _drop_default_acl(tree)
+        try:
+            with Pipeline(source) as chunks:
+                size, entries = self._write(tree, chunks, parents, must_end)
+                found = chunks.digest
+            if diff_id is not None and found != diff_id:
+                raise InvalidArgument(f"wrong digest: the layer {diff_id} contains {found}")
+        except BaseException:
+            remove_tree(tree)
+            raise
+        parent = parents[-1].chain_id if parents else None
+        chain_id = digest_of(f"{parent} {found}".encode()) if parent else found
+        layer = Layer(chain_id=chain_id, diff_id=found, parent=parent, size=size, entries=entries)
+        self._stage(tree, layer)
+        return layer
+
+    def commit(self) -> None:
+        """Move the batch's layers into the store, lowest first; the caller has made them durable."""
+        for layer in self._staged.values():
+            self._store.move_in(self._staging / layer.name, layer)
+        self._staged.clear()
+        self._store.sync()
+
+    def _write(self, tree: Path, chunks: Pipeline, parents: Sequence[Layer], must_end: bool) -> tuple[int, int]:
+        lower = Lower([self._path(parent) for parent in reversed(parents)])
+        writer = LayerTree(tree, lower)
+        try:
+            archive = TarReader(chunks)
+            for entry in archive:
+                writer.add(entry, archive.data())
+            if must_end and not archive.complete:
+                raise InvalidArgument("the archive is truncated: its end marker is missing")
+            archive.drain()
+            writer.finish()
+            return writer.size, writer.entries
+        finally:
+            writer.close()
+            lower.close()
+
+    def _path(self, layer: Layer) -> Path:
+        return (self._staging if layer.chain_id in self._staged else self._store.root) / layer.name
+
+    def _stage(self, tree: Path, layer: Layer) -> None:
+        if layer.chain_id in self._staged:
+            remove_tree(tree)
+            return
+        os.rename(tree, self._staging / layer.name)
+        (self._staging / f"{layer.name}.json").write_bytes(msgspec.json.encode(layer))
+        self._staged[layer.chain_id] = layer
+
+
+def _drop_default_acl(tree: Path) -> None:
+    """A default ACL on the data root would otherwise be inherited into the image."""
+    with suppress(OSError):
+        os.removexattr(tree, "system.posix_acl_default")

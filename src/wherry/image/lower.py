@@ -1,0 +1,111 @@
+"""The layers below, as the kernel's overlay will merge them: who has a name, and is it still visible?"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+OPAQUE = b"trusted.overlay.opaque"
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Found(NamedTuple):
+    """A visible file: ``path`` below the descriptor ``tree`` of the layer that has it."""
+
+    tree: int
+    path: bytes
+    status: os.stat_result
+
+    def open_directory(self) -> int:
+        return os.open(self.path or b".", _DIRECTORY, dir_fd=self.tree)
+
+    def open_file(self) -> int:
+        return os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.tree)
+
+    def readlink(self) -> bytes:
+        return os.readlink(self.path, dir_fd=self.tree)
+
+
+class Lower:
+    """The merged view of layer trees, topmost first. Paths are clean: relative, no ``.`` or ``..``."""
+
+    def __init__(self, trees: Sequence[Path]) -> None:
+        self._fds = [os.open(tree, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for tree in trees]
+        self._stacks: dict[bytes, tuple[int, ...]] = {b"": tuple(self._fds)}
+
+    def close(self) -> None:
+        for fd in self._fds:
+            os.close(fd)
+        self._fds = []
+        self._stacks = {b"": ()}
+
+    def lookup(self, path: bytes) -> Found | None:
+        """The topmost visible file of that path, unfollowed; None if there is none or a layer hides it."""
+        for fd in self._stack(path.rpartition(b"/")[0]) if path else self._fds:
+            status = _lstat(path or b".", fd)
+            if status is not None:
+                return None if is_whiteout(status) else Found(fd, path, status)
+        return None
+
+    def root_names(self) -> set[bytes]:
+        """What a reader sees at the top."""
+        names = {os.fsencode(name) for fd in self._fds for name in _names(fd)}
+        return {name for name in names if self.lookup(name)}
+
+    def _stack(self, path: bytes) -> tuple[int, ...]:
+        """The layers that contribute to the directory ``path``, topmost first; empty if it is none."""
+        known = self._stacks.get(path)
+        if known is not None:
+            return known
+        at = 0
+        while at < len(path):  # from the top down, without recursion: a path can have 2,000 components
+            parent, at = path[: max(at - 1, 0)], path.find(b"/", at) + 1 or len(path) + 1
+            here = path[: at - 1]
+            if here not in self._stacks:
+                self._stacks[here] = self._merge(here, self._stacks[parent])
+        return self._stacks[path]
+
+    def _merge(self, path: bytes, layers: tuple[int, ...]) -> tuple[int, ...]:
+        stack: list[int] = []
+        for fd in layers:
+            status = _lstat(path, fd)
+            if status is None:
+                continue
+            if not stat.S_ISDIR(status.st_mode):
+                break
+            stack.append(fd)
+            if _is_opaque(path, fd):
+                break
+        return tuple(stack)
+
+
+def is_whiteout(status: os.stat_result) -> bool:
+    return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
+
+
+def _lstat(path: bytes, fd: int) -> os.stat_result | None:
+    try:
+        return os.stat(path, dir_fd=fd, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+
+
+def _is_opaque(path: bytes, fd: int) -> bool:
+    directory = os.open(path, _DIRECTORY, dir_fd=fd)
+    try:
+        return os.getxattr(directory, OPAQUE) == b"y"
+    except OSError:
+        return False
+    finally:
+        os.close(directory)
+
+
+def _names(fd: int) -> list[str]:
+    directory = os.open(b".", _DIRECTORY, dir_fd=fd)
+    try:
+        return os.listdir(directory)
+    finally:
+        os.close(directory)

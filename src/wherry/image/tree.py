@@ -1,0 +1,505 @@
+"""Writing a layer's entries as the directory tree that overlayfs takes for a lower layer.
+
+OCI image-spec, layer.md: "Applying Changesets", "Whiteouts". An archive is hostile until it has been read:
+every file is made relative to the descriptor of its directory; directories are opened one component at a
+time and never through a symlink; a symlink on the way is resolved inside the image, as a container would.
+The tree lies in a directory that nobody else can enter, and is moved into place only when it is whole.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+from errno import EINVAL, EISDIR, ELOOP, ENAMETOOLONG, ENOTDIR, ENOTSUP, EPERM
+from pathlib import Path
+
+from wherry.errors import Internal, InvalidArgument
+from wherry.image.lower import OPAQUE, Found, Lower
+from wherry.image.paths import Whiteout, clean, show, split_whiteout
+from wherry.image.tar import Entry, Kind
+from wherry.linux.trees import remove_tree
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_OPEN_DIRECTORIES = 128
+_LINKS = 40  # symlinks on one path; the kernel's own limit
+_ARCHIVE_FAULTS = frozenset({EINVAL, EISDIR, ELOOP, ENAMETOOLONG, ENOTDIR})
+_ID_LIMIT = 2**32 - 1
+_OVERLAY_XATTRS = (b"trusted.overlay.", b"user.overlay.")
+
+
+class LayerTree:
+    """One layer under construction in ``root``, an empty directory, on top of ``lower``.
+
+    ``add`` every entry in order, then ``finish``; ``close`` in any case. ``size`` counts the bytes of regular
+    files. Raises InvalidArgument for what is wrong with the archive and Internal for what is with the host.
+    """
+
+    def __init__(self, root: Path, lower: Lower) -> None:
+        self.size = 0
+        self.entries = 0
+        self._lower = lower
+        self._root = os.open(root, _DIRECTORY)
+        self._dirs: dict[bytes, int] = {b"": self._root}  # as spelled in the archive → descriptor
+        self._aliases: dict[bytes, bytes] = {}  # spelled through symlinks → real
+        self._attributes: dict[bytes, Entry] = {}  # of directories, real path → set last
+        self._whiteouts: set[bytes] = set()
+        self._opaque: set[bytes] = set()
+        self._umask = _umask()
+
+    def close(self) -> None:
+        self._forget_directories()
+        os.close(self._root)
+
+    def add(self, entry: Entry, content: Iterable[memoryview] = ()) -> None:
+        path = clean(entry.name)
+        self.entries += 1
+        try:
+            if b".wh." in path and (whiteout := split_whiteout(path)):
+                self._note_whiteout(whiteout)
+            elif not path:
+                self._add_root(entry)
+            else:
+                self._make(path, entry, content)
+        except (OSError, OverflowError) as error:
+            raise _failure(entry.name, error) from error
+
+    def finish(self) -> None:
+        """Whiteouts, opaque marks and the attributes of directories, which further entries would change."""
+        try:
+            if b"" not in self._attributes:
+                self._attributes[b""] = self._inherited(b"")
+            self._hide_root()
+            for path in sorted(self._whiteouts):
+                self._apply_whiteout(path)
+            for path in self._opaque - {b""}:
+                os.setxattr(self._directory(path), OPAQUE, b"y")
+            for path, entry in list(self._attributes.items()):
+                self._set_attributes(self._directory(path), entry, entry.mode)
+        except OSError as error:
+            raise _failure(b"its directories", error) from error
+
+    # --- entries
+
+    def _add_root(self, entry: Entry) -> None:
+        if entry.kind is not Kind.DIRECTORY:
+            raise InvalidArgument("the archive replaces the root directory by something else")
+        self._attributes[b""] = _checked(entry)
+
+    def _make(self, path: bytes, entry: Entry, content: Iterable[memoryview]) -> None:
+        parent, _, base = path.rpartition(b"/")
+        directory = self._dirs.get(parent)
+        if directory is None:
+            directory = self._directory(parent)
+        kind = entry.kind
+        if kind is Kind.FILE:
+            self._make_file(directory, parent, base, entry, content)
+        elif kind is Kind.DIRECTORY:
+            self._make_directory(directory, parent, base, entry)
+        elif kind is Kind.SYMLINK:
+            self._make_symlink(directory, parent, base, entry)
+        elif kind is Kind.HARDLINK:
+            self._make_hardlink(parent, base, entry)
+        else:
+            self._make_node(directory, parent, base, entry)
+
+    def _make_file(
+        self, directory: int, parent: bytes, base: bytes, entry: Entry, content: Iterable[memoryview]
+    ) -> None:
+        mode = entry.mode
+        try:
+            fd = os.open(base, _CREATE, mode & 0o777, dir_fd=directory)
+        except FileExistsError:
+            self._replace(directory, parent, base)
+            fd = os.open(base, _CREATE, mode & 0o777, dir_fd=directory)
+        try:
+            if entry.extents is None:
+                for span in content:
+                    _write(fd, span)
+            else:
+                _write_sparse(fd, entry, content)
+            if entry.uid or entry.gid or entry.xattrs or mode & ~0o777 or mode & self._umask:
+                self._set_attributes(fd, _checked(entry), mode)
+            else:
+                os.utime(fd, ns=(entry.mtime, entry.mtime))
+        finally:
+            os.close(fd)
+        self.size += entry.size
+
+    def _make_directory(self, directory: int, parent: bytes, base: bytes, entry: Entry) -> None:
+        try:
+            os.mkdir(base, 0o700, dir_fd=directory)
+        except FileExistsError:
+            if not stat.S_ISDIR(os.stat(base, dir_fd=directory, follow_symlinks=False).st_mode):
+                self._replace(directory, parent, base)
+                os.mkdir(base, 0o700, dir_fd=directory)
+        self._attributes[self._real(parent, base)] = _checked(entry)
+        self._forget_aliases()
+
+    def _make_symlink(self, directory: int, parent: bytes, base: bytes, entry: Entry) -> None:
+        if not entry.link or b"\0" in entry.link:
+            raise InvalidArgument(f"the archive has a symlink without a usable target: {show(entry.name)}")
+        try:
+            os.symlink(entry.link, base, dir_fd=directory)
+        except FileExistsError:
+            self._replace(directory, parent, base)
+            os.symlink(entry.link, base, dir_fd=directory)
+        self._set_attributes_of_name(directory, base, entry)
+        self._forget_aliases()
+
+    def _make_hardlink(self, parent: bytes, base: bytes, entry: Entry) -> None:
+        real = self._resolve_parent(clean(entry.link))
+        if real == self._real(parent, base):
+            return  # a link to itself changes nothing
+        try:
+            self._link(real, parent, base, entry)
+        except FileExistsError:
+            self._replace(self._directory(parent), parent, base)
+            self._link(real, parent, base, entry)
+
+    def _link(self, real: bytes, parent: bytes, base: bytes, entry: Entry) -> None:
+        above, _, name = real.rpartition(b"/")
+        self._find_link_target(real, entry)
+        source = os.dup(self._directory(above))  # opening the other directory may close the first
+        try:
+            os.link(name, base, src_dir_fd=source, dst_dir_fd=self._directory(parent), follow_symlinks=False)
+        except PermissionError as error:
+            raise InvalidArgument(f"hard link {show(entry.name)}: {show(entry.link)} cannot be linked to") from error
+        finally:
+            os.close(source)
+
+    def _make_node(self, directory: int, parent: bytes, base: bytes, entry: Entry) -> None:
+        if entry.kind is Kind.CHAR and entry.major == entry.minor == 0:
+            self._whiteouts.add(self._real(parent, base))  # overlay's own spelling of one
+            return
+        types = {Kind.CHAR: stat.S_IFCHR, Kind.BLOCK: stat.S_IFBLK, Kind.FIFO: stat.S_IFIFO}
+        mode = types[entry.kind] | entry.mode
+        device = os.makedev(entry.major, entry.minor)
+        try:
+            os.mknod(base, mode, device, dir_fd=directory)
+        except FileExistsError:
+            self._replace(directory, parent, base)
+            os.mknod(base, mode, device, dir_fd=directory)
+        self._set_attributes_of_name(directory, base, entry)
+
+    # --- attributes
+
+    def _set_attributes(self, fd: int, entry: Entry, mode: int) -> None:
+        """Owner first: the kernel clears setuid bits and file capabilities when it changes."""
+        os.fchown(fd, entry.uid, entry.gid)
+        os.fchmod(fd, mode)
+        if entry.xattrs:
+            _set_xattrs(fd, entry.xattrs, follow=True)
+        os.utime(fd, ns=(entry.mtime, entry.mtime))
+
+    def _set_attributes_of_name(self, directory: int, base: bytes, entry: Entry) -> None:
+        """For a file just made that cannot be opened without side effects: a symlink, device or fifo."""
+        _checked(entry)
+        if entry.uid or entry.gid:
+            os.chown(base, entry.uid, entry.gid, dir_fd=directory, follow_symlinks=False)
+        if entry.kind is not Kind.SYMLINK:
+            os.chmod(base, entry.mode, dir_fd=directory)
+        if entry.xattrs:
+            _set_xattrs(b"/proc/self/fd/%d/%s" % (directory, base), entry.xattrs, follow=False)
+        os.utime(base, ns=(entry.mtime, entry.mtime), dir_fd=directory, follow_symlinks=False)
+
+    def _inherited(self, path: bytes) -> Entry:
+        """The attributes of a directory that the archive implies but does not carry: as the layers below have it."""
+        found = self._visible_below(path)
+        if found is None or not stat.S_ISDIR(found.status.st_mode):
+            return Entry(path, Kind.DIRECTORY, 0o755, 0, 0, 0, 0)
+        status = found.status
+        fd = found.open_directory()
+        try:
+            xattrs = {os.fsencode(name): os.getxattr(fd, name) for name in os.listxattr(fd)}
+        finally:
+            os.close(fd)
+        return Entry(
+            path,
+            Kind.DIRECTORY,
+            stat.S_IMODE(status.st_mode),
+            status.st_uid,
+            status.st_gid,
+            0,
+            status.st_mtime_ns,
+            xattrs=xattrs,
+        )
+
+    # --- directories
+
+    def _directory(self, path: bytes) -> int:
+        """The descriptor of a directory of this tree, made where it is only implied. It stays ours."""
+        fd = self._dirs.get(path)
+        if fd is not None:
+            return fd
+        parent, _, base = path.rpartition(b"/")
+        known = self._dirs.get(parent)
+        if known is not None:
+            try:
+                fd = os.open(base, _DIRECTORY, dir_fd=known)
+            except (FileNotFoundError, NotADirectoryError):
+                pass  # implied, or a symlink is on the way
+            else:
+                if parent in self._aliases:
+                    self._aliases[path] = self._real(parent, base)
+                return self._remember(path, fd)
+        real = self._resolve(path)
+        if real != path:
+            self._aliases[path] = real
+        return self._remember(path, self._open_real(real))
+
+    def _open_real(self, path: bytes) -> int:
+        """Open a path without symlinks, component by component, making what is missing."""
+        fd = os.dup(self._root)
+        at = 0
+        while at < len(path):
+            end = path.find(b"/", at)
+            end = len(path) if end < 0 else end
+            try:
+                below = self._open_or_make(fd, path[at:end], path[:end])
+            finally:
+                os.close(fd)
+            fd, at = below, end + 1
+        return fd
+
+    def _open_or_make(self, fd: int, base: bytes, path: bytes) -> int:
+        try:
+            return os.open(base, _DIRECTORY, dir_fd=fd)
+        except FileNotFoundError:
+            os.mkdir(base, 0o700, dir_fd=fd)
+            self._attributes[path] = self._inherited(path)
+            return os.open(base, _DIRECTORY, dir_fd=fd)
+
+    def _remember(self, path: bytes, fd: int) -> int:
+        if len(self._dirs) >= _OPEN_DIRECTORIES:
+            for old in list(self._dirs)[1 : _OPEN_DIRECTORIES // 2]:
+                os.close(self._dirs.pop(old))
+        self._dirs[path] = fd
+        return fd
+
+    def _forget_directories(self) -> None:
+        del self._dirs[b""]
+        for fd in self._dirs.values():
+            os.close(fd)
+        self._dirs = {b"": self._root}
+        self._aliases.clear()
+
+    def _forget_aliases(self) -> None:
+        """A new directory or symlink may stand where a path was followed before."""
+        if self._aliases:
+            self._forget_directories()
+
+    def _real(self, parent: bytes, base: bytes) -> bytes:
+        parent = self._aliases.get(parent, parent)
+        return parent + b"/" + base if parent else base
+
+    # --- looking
+
+    def _resolve(self, path: bytes) -> bytes:
+        """``path`` with its symlinks followed inside the image. The result may not exist yet."""
+        done: list[bytes] = []
+        todo = path.split(b"/")[::-1] if path else []
+        links = 0
+        while todo:
+            name = todo.pop()
+            if name in (b"", b"."):
+                continue
+            if name == b"..":
+                del done[-1:]
+                continue
+            here = b"/".join([*done, name])
+            target = self._link_target(here)
+            if target is None:
+                done.append(name)
+                continue
+            links += 1
+            if links > _LINKS or len(here) + len(target) > 8192:
+                raise InvalidArgument(f"too many symlinks on the way to {show(path)}")
+            if target.startswith(b"/"):
+                done.clear()
+            todo += target.split(b"/")[::-1]
+        return b"/".join(done)
+
+    def _resolve_parent(self, path: bytes) -> bytes:
+        parent, _, base = path.rpartition(b"/")
+        real = self._resolve(parent)
+        return real + b"/" + base if real else base
+
+    def _link_target(self, path: bytes) -> bytes | None:
+        """What a symlink at a real path says; None if there is none. A file in the way is an error."""
+        status = self._lstat(path)
+        if status is not None:
+            if stat.S_ISDIR(status.st_mode):
+                return None
+            if stat.S_ISLNK(status.st_mode):
+                return os.readlink(path, dir_fd=self._root)
+            raise InvalidArgument(f"the archive uses {show(path)} as a directory, which it is not")
+        found = self._visible_below(path)
+        return found.readlink() if found and stat.S_ISLNK(found.status.st_mode) else None
+
+    def _lstat(self, path: bytes) -> os.stat_result | None:
+        """Of a path whose directories were just seen to be none but directories."""
+        try:
+            return os.stat(path, dir_fd=self._root, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+
+    def _visible_below(self, path: bytes) -> Found | None:
+        """The file in the layers below, unless this layer hides it or a directory above it."""
+        at = 0
+        while path and at <= len(path):
+            end = path.find(b"/", at)
+            end = len(path) if end < 0 else end
+            if path[: max(at - 1, 0)] in self._opaque or path[:end] in self._whiteouts:
+                return None
+            at = end + 1
+        return self._lower.lookup(path)
+
+    def _find_link_target(self, real: bytes, entry: Entry) -> None:
+        """Make sure that this tree has it; a file that only a layer below has is copied up first."""
+        if self._lstat(real) is not None:
+            return
+        found = self._visible_below(real)
+        if found is None or not stat.S_ISREG(found.status.st_mode):
+            raise InvalidArgument(f"hard link {show(entry.name)}: its target {show(entry.link)} is not in the image")
+        self._copy_up(found, real)
+
+    def _copy_up(self, found: Found, real: bytes) -> None:
+        parent, _, base = real.rpartition(b"/")
+        source = found.open_file()
+        try:
+            fd = os.open(base, _CREATE, 0o600, dir_fd=self._directory(parent))
+            try:
+                _copy(source, fd)
+                xattrs = {os.fsencode(name): os.getxattr(source, name) for name in os.listxattr(source)}
+                status = found.status
+                copy = Entry(real, Kind.FILE, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, 0, 0)
+                copy.mtime, copy.xattrs = status.st_mtime_ns, xattrs
+                self._set_attributes(fd, copy, copy.mode)
+            finally:
+                os.close(fd)
+        finally:
+            os.close(source)
+        self.size += found.status.st_size
+
+    # --- replacing and hiding
+
+    def _replace(self, directory: int, parent: bytes, base: bytes) -> None:
+        """Make room for an entry of the same name: the later one wins, whatever the types.
+
+        ``directory`` stays open; other cached descriptors go, for what they were found through may be gone.
+        """
+        if not stat.S_ISDIR(os.stat(base, dir_fd=directory, follow_symlinks=False).st_mode):
+            os.unlink(base, dir_fd=directory)
+            if not self._aliases:
+                return
+        else:
+            remove_tree(base, dir_fd=directory)
+            self._forget_below(self._real(parent, base))
+        for path in [path for path in self._dirs if path not in (b"", parent)]:
+            os.close(self._dirs.pop(path))
+        self._aliases = {path: to for path, to in self._aliases.items() if path == parent}
+
+    def _forget_below(self, real: bytes) -> None:
+        """Drop what was noted for a directory that is gone."""
+        inside = real + b"/"
+        for path in [path for path in self._attributes if path == real or path.startswith(inside)]:
+            del self._attributes[path]
+        self._opaque = {path for path in self._opaque if path != real and not path.startswith(inside)}
+        self._whiteouts = {path for path in self._whiteouts if not path.startswith(inside)}
+
+    def _note_whiteout(self, whiteout: Whiteout) -> None:
+        if whiteout.ignored:
+            return
+        self._directory(whiteout.parent)
+        real = self._aliases.get(whiteout.parent, whiteout.parent)
+        if whiteout.opaque:
+            self._opaque.add(real)
+        else:
+            self._whiteouts.add(real + b"/" + whiteout.name if real else whiteout.name)
+
+    def _hide_root(self) -> None:
+        """Overlayfs knows no opaque root: each name that the layers below show there is hidden by itself."""
+        if b"" in self._opaque:
+            self._opaque.discard(b"")
+            self._whiteouts |= self._lower.root_names()
+
+    def _apply_whiteout(self, path: bytes) -> None:
+        """Hide what lies below; this layer's own file of that name stays (layer.md "Whiteouts").
+
+        Where nothing lies below, no mark is made: in a directory that is not merged it would be seen.
+        """
+        parent, _, base = path.rpartition(b"/")
+        directory = self._directory(parent)
+        try:
+            status = os.stat(base, dir_fd=directory, follow_symlinks=False)
+        except FileNotFoundError:
+            if self._is_below(path):
+                os.mknod(base, stat.S_IFCHR, 0, dir_fd=directory)
+            return
+        if stat.S_ISDIR(status.st_mode):
+            self._opaque.add(path)
+
+    def _is_below(self, path: bytes) -> bool:
+        self._whiteouts.discard(path)
+        try:
+            return self._visible_below(path) is not None
+        finally:
+            self._whiteouts.add(path)
+
+
+def _checked(entry: Entry) -> Entry:
+    if not (0 <= entry.uid < _ID_LIMIT and 0 <= entry.gid < _ID_LIMIT):
+        raise InvalidArgument(f"{show(entry.name)} has an owner out of range: {entry.uid}:{entry.gid}")
+    return entry
+
+
+def _write(fd: int, span: memoryview) -> None:
+    while (count := os.write(fd, span)) < len(span):
+        span = span[count:]
+
+
+def _write_sparse(fd: int, entry: Entry, content: Iterable[memoryview]) -> None:
+    spans = iter(content)
+    span = memoryview(b"")
+    for offset, length in entry.extents or ():
+        os.lseek(fd, offset, os.SEEK_SET)
+        while length:
+            span = span or next(spans)
+            _write(fd, span[:length])
+            length, span = length - min(length, len(span)), span[length:]
+    os.ftruncate(fd, entry.size)
+
+
+def _copy(source: int, target: int) -> None:
+    while os.copy_file_range(source, target, 1 << 24):
+        pass
+
+
+def _set_xattrs(file: int | bytes, xattrs: dict[bytes, bytes], follow: bool) -> None:
+    """All but overlayfs' own, which would let an image steer the mount. What a filesystem cannot hold is left out."""
+    for name, value in xattrs.items():
+        if name.startswith(_OVERLAY_XATTRS):
+            continue
+        if not name or b"\0" in name:
+            raise InvalidArgument(f"the archive has an extended attribute of an impossible name: {show(name)}")
+        try:
+            os.setxattr(file, name, value, follow_symlinks=follow)
+        except OSError as error:
+            if error.errno not in (ENOTSUP, EPERM):
+                raise
+
+
+def _failure(name: bytes, error: OSError | OverflowError) -> InvalidArgument | Internal:
+    code = error.errno if isinstance(error, OSError) else EINVAL
+    reason = os.strerror(code or EINVAL)
+    if code in _ARCHIVE_FAULTS:
+        return InvalidArgument(f"the archive's {show(name)} cannot be made: {reason}")
+    return Internal(f"cannot write the layer's {show(name)}: {reason}")
+
+
+def _umask() -> int:
+    """This process's, read without changing it."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("Umask:")[2].split()[0], 8)
