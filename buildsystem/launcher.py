@@ -3,7 +3,7 @@
     python buildsystem/launcher.py [OUTPUT]        (default: src/wherry/_bin/wherry-launcher)
 
 The compiler is ``$CC``, or the first of musl-gcc, gcc and cc that links a static program against the kernel's
-headers here, or the one in the ``ziglang`` package. musl comes first: its static programs are the smallest,
+headers here, or the one in the ``ziglang`` package. musl comes first: its static programs are smallest,
 and one stays in memory with every container.
 """
 

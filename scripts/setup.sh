@@ -1,0 +1,102 @@
+#!/bin/sh
+# Leave a .venv with the package in it, its launcher built. Says little, and does nothing where all is up to date.
+set -eu
+cd "$(dirname "$0")/.."
+
+# What the project needs of Debian, as "command-or-file:package".
+NEEDS="
+gcc:gcc
+/usr/include/stdlib.h:libc6-dev
+/usr/include/linux/openat2.h:linux-libc-dev
+musl-gcc:musl-tools
+nft:nftables
+libnftables.so.1:libnftables1
+libseccomp.so.2:libseccomp2
+/bin/busybox:busybox-static
+ip:iproute2
+unshare:util-linux
+mount:mount
+debootstrap:debootstrap
+curl:curl
+tar:tar
+xz:xz-utils
+"
+
+has() {
+    case $1 in
+        lib*) [ -n "$(find /lib /usr/lib -maxdepth 2 -name "$1" 2>/dev/null | head -n 1)" ] ;;
+        /*) [ -e "$1" ] ;;
+        *) command -v "$1" >/dev/null ;;
+    esac
+}
+
+missing_packages() {
+    for need in $NEEDS; do
+        has "${need%:*}" || echo "${need#*:}"
+    done
+    if ! "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null; then echo python3-venv; fi
+}
+
+apt() {
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get -q -o DPkg::Lock::Timeout=300 "$@" >>"$LOG" 2>&1 ||
+        { tail -n 20 "$LOG" >&2; echo "setup: apt-get $1 failed" >&2; exit 1; }
+}
+
+install_packages() {
+    missing=$(missing_packages)
+    [ -n "$missing" ] || return 0
+    echo "setup: installing" $missing
+    [ "$(id -u)" = 0 ] || { echo "setup: only root can install Debian packages" >&2; exit 1; }
+    apt update
+    apt install -y --no-install-recommends $missing
+}
+
+# A docker command line where the machine has none: the client alone, out of Debian's package, and no service started.
+fetch_docker() {
+    command -v docker >/dev/null || [ -x .venv/tools/docker ] && return 0
+    echo "setup: fetching a docker command line"
+    work=$(mktemp -d)
+    (
+        cd "$work"
+        apt update
+        if ! apt-get -q download docker-cli >>"$LOG" 2>&1; then apt download docker.io; fi
+        dpkg -x ./*.deb .
+    )
+    mkdir -p .venv/tools
+    cp "$work/usr/bin/docker" .venv/tools/docker
+    rm -rf "$work"
+}
+
+python_command() {
+    for name in python3.13 python3.12 python3.11 python3; do
+        if command -v $name >/dev/null && $name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            command -v $name
+            return
+        fi
+    done
+    echo "setup: Python 3.11 or newer is needed" >&2
+    exit 1
+}
+
+stamp_of() {
+    cat requirements.lock pyproject.toml setup.py buildsystem/*.py scripts/setup.sh | sha256sum
+}
+
+install_python() {
+    [ "$(cat .venv/stamp 2>/dev/null)" != "$(stamp_of)" ] || return 0
+    [ -x .venv/bin/python ] || { echo "setup: making .venv"; "$PYTHON" -m venv .venv; }
+    echo "setup: installing the package"
+    pip="env PIP_DISABLE_PIP_VERSION_CHECK=1 .venv/bin/python -m pip install -q"
+    $pip --require-hashes -r requirements.lock >>"$LOG" 2>&1 || { tail -n 20 "$LOG" >&2; exit 1; }
+    $pip --no-deps --no-build-isolation -e . >>"$LOG" 2>&1 || { tail -n 20 "$LOG" >&2; exit 1; }
+    stamp_of >.venv/stamp
+}
+
+LOG=$(mktemp)
+trap 'rm -f "$LOG"' EXIT
+: "${PYTHON:=$(python_command)}"
+install_packages
+install_python
+.venv/bin/python buildsystem/launcher.py
+fetch_docker
