@@ -20,6 +20,7 @@ class ImageRecord(msgspec.Struct, frozen=True, kw_only=True):
     parent: Digest | None = None  # the image that it was built or committed from
     loaded_at: float = 0.0  # seconds since the epoch
     tagged_at: float = 0.0  # last time that a name was given to it
+    removed: bool = False  # by force, while containers were made from it: kept for them alone
 
     @property
     def size(self) -> int:

@@ -1,0 +1,210 @@
+"""From a create request and an image to a container's record: Docker's merging and Docker's defaults. Pure."""
+
+from __future__ import annotations
+
+import msgspec
+
+from wherry.engine.config import EngineConfig
+from wherry.engine.image_record import ImageRecord
+from wherry.engine.model import (
+    Config,
+    ContainerCreate,
+    ContainerRecord,
+    EndpointSettings,
+    HostConfig,
+    LogConfig,
+    MountPoint,
+    PortBinding,
+)
+from wherry.errors import InvalidArgument, NotFound
+from wherry.network.ports import parse_host_port
+from wherry.runtime import mounts
+from wherry.runtime.image_config import Merged, merge
+from wherry.runtime.rlimits import check as check_ulimit
+from wherry.runtime.signals import parse_signal
+
+LOG_DRIVERS = ("json-file", "none")
+NETWORKS = ("bridge", "host", "none")
+PUBLISHED_PROTOCOLS = ("tcp", "udp")
+
+
+def make_record(
+    id: str, name: str, request: ContainerCreate, image: ImageRecord, defaults: EngineConfig
+) -> tuple[ContainerRecord, list[str]]:
+    """The record, and warnings for the user. InvalidArgument, in Docker's words, for what cannot be."""
+    host = host_config(request.host_config or HostConfig(), defaults)
+    merged = merge(request, image.config.config)
+    argv = merged.argv
+    config = container_config(id, request, merged, host)
+    check(config, host)
+    record = ContainerRecord(
+        id=id,
+        name=name,
+        created="",
+        path=argv[0],
+        args=list(argv[1:]),
+        config=config,
+        host_config=host,
+        image=image.id,
+        networks=networks(request, host),
+        mounts=mount_points(host),
+    )
+    return record, ignored(host, merged)
+
+
+def container_config(id: str, request: ContainerCreate, merged: Merged, host: HostConfig) -> Config:
+    """``Config`` as inspect shows it: the request, completed by the image."""
+    fields = {name: getattr(request, name) for name in Config.__struct_fields__}
+    config = Config(**fields)
+    config.user, config.env, config.cmd = merged.user, merged.env, merged.cmd
+    config.entrypoint, config.working_dir, config.labels = merged.entrypoint, merged.working_dir, merged.labels
+    config.exposed_ports = {port: {} for port in exposed(merged, host)} or None
+    config.volumes = {path: {} for path in merged.volumes} or None
+    config.stop_signal = merged.stop_signal
+    if not config.hostname and host.network_mode not in ("host",) and not host.uts_mode:
+        config.hostname = id[:12]
+    return config
+
+
+def exposed(merged: Merged, host: HostConfig) -> list[str]:
+    """Exposed ports; a published port is exposed too."""
+    ports = [with_protocol(port) for port in (*merged.exposed_ports, *(host.port_bindings or ()))]
+    return list(dict.fromkeys(ports))
+
+
+def with_protocol(port: str) -> str:
+    return port if "/" in port else f"{port}/tcp"
+
+
+def host_config(asked: HostConfig, defaults: EngineConfig) -> HostConfig:
+    """A copy with Docker's defaults filled in."""
+    host = msgspec.structs.replace(asked)
+    host.network_mode = "bridge" if host.network_mode in ("default", "") else host.network_mode
+    host.restart_policy = msgspec.structs.replace(host.restart_policy, name=host.restart_policy.name or "no")
+    host.log_config = log_config(host.log_config, defaults)
+    host.shm_size = host.shm_size or defaults.shm_size
+    host.ipc_mode = host.ipc_mode or "private"
+    if host.memory > 0 and host.memory_swap == 0:
+        host.memory_swap = host.memory * 2
+    if host.init is None and defaults.init:
+        host.init = True
+    if defaults.no_new_privileges and not any("no-new-privileges" in o for o in host.security_opt or ()):
+        host.security_opt = [*(host.security_opt or ()), "no-new-privileges"]
+    host.port_bindings = {with_protocol(port): b for port, b in (host.port_bindings or {}).items()}
+    return host
+
+
+def log_config(asked: LogConfig, defaults: EngineConfig) -> LogConfig:
+    if not asked.type:
+        return LogConfig(type=defaults.log_driver, config=dict(asked.config or defaults.log_opts))
+    return LogConfig(type=asked.type, config=dict(asked.config or {}))
+
+
+def networks(request: ContainerCreate, host: HostConfig) -> dict[str, EndpointSettings]:
+    """The endpoints as asked for; addresses come at start."""
+    if host.network_mode.startswith("container:"):
+        return {}
+    settings = (request.networking_config.endpoints_config if request.networking_config else None) or {}
+    own = settings.get(host.network_mode) or settings.get("default") or EndpointSettings()
+    return {host.network_mode: own}
+
+
+def mount_points(host: HostConfig) -> list[MountPoint]:
+    """Inspect's ``Mounts``: binds and ``--mount`` ones, not ``--tmpfs``, as Docker shows them."""
+    tmpfs = set(host.tmpfs or ())
+    return [
+        MountPoint(
+            type=point.type,
+            source=point.source,
+            destination=point.target,
+            mode=point.mode,
+            rw=point.writable,
+            propagation=point.propagation,
+        )
+        for point in mounts.requested(host)
+        if not (point.type == mounts.TMPFS and point.target in tmpfs)
+    ]
+
+
+def check(config: Config, host: HostConfig) -> None:
+    """What can be refused without a look at the host."""
+    if config.stop_signal:
+        parse_signal(config.stop_signal)
+    for limit in host.ulimits or ():
+        check_ulimit(limit)
+    check_network(host)
+    check_ports(host.port_bindings or {})
+    check_log(host.log_config)
+    if host.restart_policy.name not in ("no", ""):
+        raise InvalidArgument(
+            f"restart policy {host.restart_policy.name!r} is not supported by this version of wherry: "
+            "leave --restart away"
+        )
+    for point in mounts.requested(host):
+        if point.type == mounts.VOLUME:
+            raise InvalidArgument(
+                f"volumes are not supported by this version of wherry (mount of {point.target}): "
+                "bind a directory of the host, or use a tmpfs"
+            )
+
+
+def check_network(host: HostConfig) -> None:
+    mode = host.network_mode
+    if mode not in NETWORKS and not mode.startswith("container:"):
+        raise NotFound(f"network {mode} not found")
+    if host.port_bindings and mode.startswith("container:"):
+        raise InvalidArgument("conflicting options: port publishing and the container type network mode")
+
+
+def check_ports(bindings: dict[str, list[PortBinding] | None]) -> None:
+    for port, hosts in bindings.items():
+        number, _, protocol = port.partition("/")
+        if not number.isdigit() or not 0 < int(number) < 65536 or protocol not in PUBLISHED_PROTOCOLS:
+            raise InvalidArgument(f"invalid port specification: {port!r}")
+        for binding in hosts or ():
+            parse_host_port(binding.host_port)
+
+
+def check_log(config: LogConfig) -> None:
+    if config.type not in LOG_DRIVERS:
+        raise InvalidArgument(
+            f"logger: no log driver named {config.type!r} is registered; there are {', '.join(LOG_DRIVERS)}"
+        )
+    known = {"max-size", "max-file", "labels", "env", "compress", "tag"} if config.type == "json-file" else set()
+    for key in config.config or {}:
+        if key not in known:
+            raise InvalidArgument(f"unknown log opt '{key}' for {config.type} log driver")
+    log_size(config)
+    log_files(config)
+
+
+SIZE_UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+
+
+def log_size(config: LogConfig) -> int:
+    """``max-size`` in bytes; 0 for no limit."""
+    text = (config.config or {}).get("max-size", "-1").lower().removesuffix("b")
+    if text in ("-1", "0"):
+        return 0
+    number, unit = (text[:-1], text[-1]) if text[-1:].isalpha() else (text, "")
+    if unit not in SIZE_UNITS or not number.isdigit():
+        raise InvalidArgument(f"invalid value for max-size: {text!r} (write it as 10m)")
+    return int(number) * SIZE_UNITS[unit]
+
+
+def log_files(config: LogConfig) -> int:
+    text = (config.config or {}).get("max-file", "1")
+    if not text.isdigit() or int(text) < 1:
+        raise InvalidArgument("max-file cannot be less than 1")
+    return int(text)
+
+
+def ignored(host: HostConfig, merged: Merged) -> list[str]:
+    """What is accepted but not done, said to the user."""
+    warnings = []
+    if host.port_bindings and host.network_mode == "host":
+        warnings.append("Published ports are discarded when using host network mode")
+    if merged.volumes:
+        warnings.append(f"volumes of the image are not supported yet and stay in the writable layer: "
+                        f"{', '.join(merged.volumes)}")
+    return warnings
