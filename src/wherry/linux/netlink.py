@@ -1,0 +1,261 @@
+"""A netlink socket and its messages, in as much as rtnetlink(7) and nfnetlink need. Linux netlink(7).
+
+A request is a batch: all its messages go to the kernel in one ``sendmsg``, which executes them before it
+returns. Only the last one asks to be acknowledged; a failing one always answers. Every failure is an
+``OSError`` whose ``filename`` says what the message was about, with the kernel's own sentence where it gives one.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import socket
+import struct
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import IntEnum, IntFlag
+
+HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port
+ATTRIBUTE = struct.Struct("=HH")  # length, type
+ERROR = struct.Struct("=i")
+U16, U32, BE64 = struct.Struct("=H"), struct.Struct("=I"), struct.Struct(">Q")
+
+SOL_NETLINK = 270
+NETLINK_CAP_ACK = 10  # an acknowledgement does not repeat the request
+NETLINK_EXT_ACK = 11
+NETLINK_ADD_MEMBERSHIP = 1
+NLMSGERR_ATTR_MSG = 1
+SO_ATTACH_FILTER = 26
+BPF = struct.Struct("=HBBI")  # struct sock_filter
+FPROG = struct.Struct("@HP")  # struct sock_fprog
+BPF_LOAD_HALF, BPF_JUMP_EQUAL, BPF_RETURN = 0x28, 0x15, 0x06
+BPF_KEEP, BPF_DROP = BPF.pack(BPF_RETURN, 0, 0, 0xFFFFFFFF), BPF.pack(BPF_RETURN, 0, 0, 0)
+RECEIVE_SIZE = 1 << 16
+NESTED = 0x8000  # NLA_F_NESTED
+TYPE_MASK = 0x3FFF
+
+
+class Protocol(IntEnum):
+    ROUTE = 0
+    NETFILTER = 12
+
+
+class Kind(IntEnum):
+    """Control messages."""
+
+    NOOP = 1
+    ERROR = 2
+    DONE = 3
+
+
+class Flag(IntFlag):
+    REQUEST = 0x1
+    ACK = 0x4
+    DUMP_INTERRUPTED = 0x10
+    CAPPED = 0x100
+    EXT_ACK = 0x200
+    DUMP = 0x300
+    EXCL = 0x200
+    CREATE = 0x400
+    APPEND = 0x800
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message: its type, what follows the header, and what it is about (for errors)."""
+
+    type: int
+    body: bytes
+    flags: Flag = Flag(0)
+    about: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A message from the kernel, without its header."""
+
+    type: int
+    body: bytes
+
+
+def align(length: int) -> int:
+    return (length + 3) & ~3
+
+
+def attribute(type: int, value: bytes) -> bytes:
+    """One attribute with its header and padding."""
+    length = 4 + len(value)
+    return ATTRIBUTE.pack(length, type) + value + bytes(-length & 3)
+
+
+def nested(type: int, *attributes: bytes) -> bytes:
+    return attribute(type | NESTED, b"".join(attributes))
+
+
+def text(type: int, value: str) -> bytes:
+    return attribute(type, value.encode() + b"\0")
+
+
+def u32(type: int, value: int) -> bytes:
+    return attribute(type, U32.pack(value))
+
+
+def parse_attributes(data: bytes, offset: int = 0) -> dict[int, bytes]:
+    """The attributes of a message or a nest, by type; of a repeated one the last."""
+    return dict(each_attribute(data, offset))
+
+
+def each_attribute(data: bytes, offset: int = 0) -> Iterator[tuple[int, bytes]]:
+    while offset + 4 <= len(data):
+        length, type = ATTRIBUTE.unpack_from(data, offset)
+        if length < 4 or offset + length > len(data):
+            return
+        yield type & TYPE_MASK, data[offset + 4 : offset + length]
+        offset += align(length)
+
+
+class Netlink:
+    """A socket of one protocol, in the network namespace that the thread was in when it was made.
+
+    Safe to call from several threads.
+    """
+
+    def __init__(self, protocol: Protocol = Protocol.ROUTE) -> None:
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
+        self._socket.setsockopt(SOL_NETLINK, NETLINK_CAP_ACK, 1)
+        self._socket.setsockopt(SOL_NETLINK, NETLINK_EXT_ACK, 1)
+        self._lock = threading.Lock()
+        self._sequence = 0
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def __enter__(self) -> Netlink:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def join(self, group: int) -> None:
+        """Receive the notifications of a multicast group."""
+        self._socket.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
+
+    def ignore(self, *types: int) -> None:
+        """Let the kernel drop datagrams whose first message is of one of these types."""
+        attach_filter(self._socket, ignoring(types))
+
+    def drain(self) -> int:
+        """Throw away what is waiting; the number of datagrams."""
+        count = 0
+        while self._receive_now() is not None:
+            count += 1
+        return count
+
+    def request(self, *messages: Message) -> list[Reply]:
+        """Have all messages executed; the answers to those that give one. The first failure is raised."""
+        with self._lock:
+            first = self._sequence + 1
+            self._socket.sendall(self._encode(messages))
+            replies, failures = self._collect(self._sequence)
+        if failures:
+            raise explain(failures, messages, first)
+        return replies
+
+    def dump(self, message: Message) -> list[Reply]:
+        """All objects that a query finds. Asked again where they changed meanwhile."""
+        while True:
+            with self._lock:
+                self._sequence += 1
+                self._socket.sendall(encode(message, self._sequence, Flag.DUMP))
+                replies, interrupted = self._collect_dump(message)
+            if not interrupted:
+                return replies
+
+    def _encode(self, messages: Iterable[Message]) -> bytes:
+        parts = []
+        last = tuple(messages)[-1]
+        for message in messages:
+            self._sequence += 1
+            parts.append(encode(message, self._sequence, Flag.ACK if message is last else Flag(0)))
+        return b"".join(parts)
+
+    def _receive_now(self) -> bytes | None:
+        try:
+            return self._socket.recv(RECEIVE_SIZE, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return None
+
+    def _collect(self, last: int) -> tuple[list[Reply], dict[int, bytes]]:
+        """Answers and, by sequence number, failures. All have arrived by the time ``sendmsg`` returns."""
+        replies: list[Reply] = []
+        failures: dict[int, bytes] = {}
+        acknowledged = False
+        while not acknowledged and (data := self._receive_now()) is not None:
+            for type, flags, sequence, body in split(data):
+                if type != Kind.ERROR:
+                    replies.append(Reply(type, body))
+                elif ERROR.unpack_from(body)[0]:
+                    failures[sequence] = body if flags & Flag.EXT_ACK else body[:4]
+                else:
+                    acknowledged = sequence == last
+        return replies, failures
+
+    def _collect_dump(self, message: Message) -> tuple[list[Reply], bool]:
+        replies: list[Reply] = []
+        interrupted = False
+        while True:
+            for type, flags, _, body in split(self._socket.recv(RECEIVE_SIZE)):
+                interrupted |= bool(flags & Flag.DUMP_INTERRUPTED)
+                if type == Kind.DONE:
+                    return replies, interrupted
+                if type == Kind.ERROR:
+                    raise failure(body, message.about)
+                replies.append(Reply(type, body))
+
+
+def ignoring(types: tuple[int, ...]) -> bytes:
+    """A classic BPF program (bpf(4)) that drops what begins with one of these message types."""
+    wire = [int.from_bytes(U16.pack(type), "big") for type in types]
+    tests = (BPF.pack(BPF_JUMP_EQUAL, len(wire) - place, 0, value) for place, value in enumerate(wire))
+    return BPF.pack(BPF_LOAD_HALF, 0, 0, 4) + b"".join(tests) + BPF_KEEP + BPF_DROP
+
+
+def attach_filter(target: socket.socket, program: bytes) -> None:
+    """Give a socket a classic BPF program: what it answers 0 to never arrives."""
+    code = ctypes.create_string_buffer(program, len(program))
+    target.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, FPROG.pack(len(program) // BPF.size, ctypes.addressof(code)))
+
+
+def encode(message: Message, sequence: int, extra: Flag) -> bytes:
+    length = HEADER.size + len(message.body)
+    flags = int(message.flags) | int(extra) | int(Flag.REQUEST)
+    return HEADER.pack(length, message.type, flags, sequence, 0) + message.body + bytes(-length & 3)
+
+
+def split(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
+    """The messages of one datagram: type, flags, sequence, body."""
+    offset = 0
+    while offset + HEADER.size <= len(data):
+        length, type, flags, sequence, _ = HEADER.unpack_from(data, offset)
+        yield type, flags, sequence, data[offset + HEADER.size : offset + length]
+        offset += max(align(length), HEADER.size)
+
+
+def explain(failures: dict[int, bytes], messages: tuple[Message, ...], first: int) -> OSError:
+    """The failure of the earliest message that failed."""
+    sequence = min(failures)
+    position = sequence - first
+    about = messages[position].about if 0 <= position < len(messages) else ""
+    return failure(failures[sequence], about)
+
+
+def failure(body: bytes, about: str) -> OSError:
+    number = -ERROR.unpack_from(body)[0]
+    attributes = parse_attributes(body, 4 + HEADER.size)
+    said = attributes.get(NLMSGERR_ATTR_MSG, b"").rstrip(b"\0").decode("utf-8", "replace")
+    reason = os.strerror(number)
+    return OSError(number, f"{reason} ({said})" if said else reason, about)

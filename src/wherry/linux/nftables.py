@@ -1,0 +1,232 @@
+"""nf_tables: elements of maps by netlink, whole tables by the ``nft`` program's own language.
+
+Adding and deleting elements is what happens at every start of a container, so it is done in process with a
+few dozen bytes. A table is loaded once in a daemon's life; its text goes to ``nft`` or, where there is no
+such program, to libnftables. Linux uapi/linux/netfilter/nf_tables.h; nft(8).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import shutil
+import subprocess
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+from wherry.linux.netlink import (
+    BE64,
+    Flag,
+    Message,
+    Netlink,
+    Protocol,
+    Reply,
+    attribute,
+    each_attribute,
+    nested,
+    parse_attributes,
+    text,
+)
+
+IPV4 = 2  # NFPROTO_IPV4
+SUBSYSTEM = 10 << 8  # NFNL_SUBSYS_NFTABLES
+BATCH_BEGIN, BATCH_END = 0x10, 0x11
+GROUP = 7  # NFNLGRP_NFTABLES: notifications of every change
+HEADER = 4  # struct nfgenmsg
+TABLE_USER_DATA = 6
+LIBRARY = "libnftables.so.1"
+
+
+class Kind(IntEnum):
+    """NFT_MSG_*."""
+
+    GET_TABLE = SUBSYSTEM | 1
+    DELETE_TABLE = SUBSYSTEM | 2
+    NEW_RULE = SUBSYSTEM | 6
+    GET_RULE = SUBSYSTEM | 7
+    NEW_ELEMENT = SUBSYSTEM | 12
+    GET_ELEMENT = SUBSYSTEM | 13
+    DELETE_ELEMENT = SUBSYSTEM | 14
+    NEW_GENERATION = SUBSYSTEM | 15
+
+
+class Element(IntEnum):
+    """NFTA_SET_ELEM_* and their list's."""
+
+    LIST_TABLE, LIST_SET, LIST_ELEMENTS = 1, 2, 3
+    KEY, DATA, EXPRESSION = 1, 2, 7
+
+
+@dataclass(frozen=True, slots=True)
+class MapElement:
+    """Key and value of a map as the kernel has them: each field in network order, filled up to four bytes."""
+
+    key: bytes
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    packets: int
+    bytes: int
+
+
+def field(value: bytes) -> bytes:
+    """One field of a concatenation."""
+    return value + bytes(-len(value) & 3)
+
+
+def header(family: int = IPV4, resource: int = 0) -> bytes:
+    return bytes((family, 0)) + resource.to_bytes(2, "big")
+
+
+def batch(messages: Iterable[Message]) -> tuple[Message, ...]:
+    """A transaction: all of it or nothing."""
+    frame = header(0, SUBSYSTEM >> 8)
+    return (Message(BATCH_BEGIN, frame, about="nftables"), *messages, Message(BATCH_END, frame, about="nftables"))
+
+
+class Tables:
+    """The nf_tables of the network namespace that the thread was in when this was made. Family ip only."""
+
+    def __init__(self) -> None:
+        self._netlink = Netlink(Protocol.NETFILTER)
+
+    def close(self) -> None:
+        self._netlink.close()
+
+    def comment(self, table: str) -> bytes | None:
+        """The user data of a table, which holds its comment; None where there is no such table."""
+        query = Message(Kind.GET_TABLE, header() + text(1, table), about=table)
+        try:
+            return parse_attributes(self._netlink.request(query)[0].body, HEADER).get(TABLE_USER_DATA, b"")
+        except FileNotFoundError:
+            return None
+
+    def count_rules(self, table: str) -> int:
+        """How many rules a table has; none where it is missing."""
+        query = Message(Kind.GET_RULE, header() + text(1, table), about=table)
+        try:
+            return sum(reply.type == Kind.NEW_RULE for reply in self._netlink.dump(query))
+        except FileNotFoundError:
+            return 0
+
+    def delete_table(self, table: str) -> None:
+        """Remove a table and all in it; a missing one is fine."""
+        message = Message(Kind.DELETE_TABLE, header() + text(1, table), about=table)
+        try:
+            self._netlink.request(*batch([message]))
+        except FileNotFoundError:
+            return
+
+    def add(self, table: str, elements: Sequence[tuple[str, MapElement]]) -> None:
+        """Add elements to maps, in one transaction. One that is there with the same value is fine.
+
+        FileNotFoundError where the table or map is missing; EBUSY or EEXIST where a key has another value.
+        """
+        self._change(Kind.NEW_ELEMENT, table, elements)
+
+    def replace(self, table: str, elements: Sequence[tuple[str, MapElement]]) -> None:
+        """Add elements, whatever value their keys had before."""
+        for map_name, element in elements:
+            self.delete(table, [(map_name, element)])
+        self.add(table, elements)
+
+    def delete(self, table: str, elements: Sequence[tuple[str, MapElement]]) -> None:
+        """Delete elements by their keys; missing ones, or a missing table, are fine."""
+        try:
+            self._change(Kind.DELETE_ELEMENT, table, elements)
+        except FileNotFoundError:
+            if len(elements) > 1:
+                for element in elements:
+                    self.delete(table, [element])
+
+    def _change(self, kind: Kind, table: str, elements: Sequence[tuple[str, MapElement]]) -> None:
+        if elements:
+            self._netlink.request(*batch(element_message(kind, table, *e) for e in elements))
+
+    def elements(self, table: str, map_name: str) -> dict[MapElement, Count]:
+        """What a map holds, with each element's counter. FileNotFoundError where it is missing."""
+        body = header() + text(Element.LIST_TABLE, table) + text(Element.LIST_SET, map_name)
+        replies = self._netlink.dump(Message(Kind.GET_ELEMENT, body, about=f"{table} {map_name}"))
+        return dict(read for reply in replies for read in read_elements(reply))
+
+
+def element_message(kind: Kind, table: str, map_name: str, element: MapElement) -> Message:
+    parts = [nested(Element.KEY, attribute(1, element.key))]
+    if kind is Kind.NEW_ELEMENT:
+        parts.append(nested(Element.DATA, attribute(1, element.value)))
+    body = (
+        header()
+        + text(Element.LIST_TABLE, table)
+        + text(Element.LIST_SET, map_name)
+        + nested(Element.LIST_ELEMENTS, nested(1, *parts))
+    )
+    flags = Flag.CREATE if kind is Kind.NEW_ELEMENT else Flag(0)
+    return Message(kind, body, flags, about=f"element of {table} {map_name}")
+
+
+def read_elements(reply: Reply) -> list[tuple[MapElement, Count]]:
+    listed = parse_attributes(reply.body, HEADER).get(Element.LIST_ELEMENTS, b"")
+    return [read_element(parse_attributes(data)) for _, data in each_attribute(listed)]
+
+
+def read_element(attributes: dict[int, bytes]) -> tuple[MapElement, Count]:
+    key = parse_attributes(attributes[Element.KEY])[1]
+    value = parse_attributes(attributes.get(Element.DATA, b"")).get(1, b"")
+    return MapElement(key, value), read_counter(attributes.get(Element.EXPRESSION, b""))
+
+
+def read_counter(expression: bytes) -> Count:
+    parts = parse_attributes(expression)
+    if parts.get(1) != b"counter\0":
+        return Count(0, 0)
+    data = parse_attributes(parts.get(2, b""))
+    return Count(packets=BE64.unpack(data[2])[0], bytes=BE64.unpack(data[1])[0])
+
+
+def load(ruleset: str) -> None:
+    """Execute nft(8) commands, all or none. OSError with nft's words where it refuses."""
+    program = shutil.which("nft", path="/usr/sbin:/sbin:/usr/local/sbin:/usr/bin")
+    if program is None:
+        load_in_process(ruleset)
+        return
+    done = subprocess.run([program, "-f", "-"], input=ruleset, text=True, capture_output=True, check=False)
+    if done.returncode:
+        raise OSError(errno.EINVAL, done.stderr.strip() or "nft failed", "nft")
+
+
+def load_in_process(ruleset: str) -> None:
+    """The same through libnftables (2.5 MB more memory for the life of the process)."""
+    library = ctypes.CDLL(LIBRARY)
+    library.nft_ctx_new.restype = ctypes.c_void_p
+    library.nft_ctx_get_error_buffer.restype = ctypes.c_char_p
+    context = ctypes.c_void_p(library.nft_ctx_new(ctypes.c_uint32(0)))
+    try:
+        library.nft_ctx_buffer_error(context)
+        library.nft_ctx_buffer_output(context)
+        if library.nft_run_cmd_from_buffer(context, ruleset.encode()):
+            said = library.nft_ctx_get_error_buffer(context) or b"libnftables failed"
+            raise OSError(errno.EINVAL, said.decode("utf-8", "replace").strip(), LIBRARY)
+    finally:
+        library.nft_ctx_free(context)
+
+
+class Watch:
+    """Becomes readable when somebody changes tables, chains, rules or maps (not for mere elements)."""
+
+    def __init__(self) -> None:
+        self._netlink = Netlink(Protocol.NETFILTER)
+        self._netlink.ignore(Kind.NEW_ELEMENT, Kind.DELETE_ELEMENT, Kind.NEW_GENERATION)
+        self._netlink.join(GROUP)
+
+    def fileno(self) -> int:
+        return self._netlink.fileno()
+
+    def close(self) -> None:
+        self._netlink.close()
+
+    def drain(self) -> None:
+        self._netlink.drain()
+

@@ -1,0 +1,189 @@
+"""The contents of a container's /etc/hosts, /etc/hostname and /etc/resolv.conf, as Docker writes them.
+
+Pure text in, text out; hosts(5), resolv.conf(5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
+
+from wherry.errors import InvalidArgument
+
+LOCAL_NAMES = (
+    ("127.0.0.1", "localhost"),
+    ("::1", "localhost ip6-localhost ip6-loopback"),
+    ("fe00::", "ip6-localnet"),
+    ("ff00::", "ip6-mcastprefix"),
+    ("ff02::1", "ip6-allnodes"),
+    ("ff02::2", "ip6-allrouters"),
+)
+FALLBACK_NAMESERVERS = ("8.8.8.8", "8.8.4.4")
+HOST_GATEWAY = "host-gateway"
+HOST_RESOLV_CONF = Path("/etc/resolv.conf")
+SYSTEMD_RESOLV_CONF = Path("/run/systemd/resolve/resolv.conf")
+SYSTEMD_STUB = "127.0.0.53"
+
+
+@dataclass(frozen=True, slots=True)
+class Resolver:
+    """A resolv.conf, taken apart. ``other`` are lines of directives that are passed on as they are."""
+
+    nameservers: tuple[str, ...] = ()
+    search: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    other: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """``--dns``, ``--dns-search`` and ``--dns-option``, of the container or else of the daemon."""
+
+    dns: Sequence[str] = field(default=())
+    search: Sequence[str] = field(default=())
+    options: Sequence[str] = field(default=())
+
+
+def parse_extra_host(entry: str, host_gateway: IPv4Address | None) -> tuple[str, str]:
+    """``name:address`` or ``name=address`` of ``--add-host`` as (address, name)."""
+    separator = "=" if "=" in entry else ":"
+    name, found, address = entry.partition(separator)
+    if not found or not name:
+        raise InvalidArgument(f'bad format for add-host: "{entry}"')
+    if address == HOST_GATEWAY:
+        if host_gateway is None:
+            raise InvalidArgument("unable to derive the IP value for host-gateway")
+        return str(host_gateway), name
+    return check_address(address.strip("[]"), entry), name
+
+
+def check_address(text: str, entry: str) -> str:
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        raise InvalidArgument(f'invalid IP address in add-host: "{entry}"') from None
+
+
+def own_names(hostname: str, domainname: str = "") -> str:
+    """The full name and the bare one, however they were split between the two options."""
+    full = f"{hostname}.{domainname}" if domainname else hostname
+    bare, dot, _ = full.partition(".")
+    return f"{full} {bare}" if dot else full
+
+
+def render_hosts(
+    hostname: str,
+    domainname: str = "",
+    *,
+    address: IPv4Address | None = None,
+    extra_hosts: Iterable[str] = (),
+    host_gateway: IPv4Address | None = None,
+) -> str:
+    """/etc/hosts on a bridge (with ``address``) or without a network."""
+    records = [*LOCAL_NAMES, *(parse_extra_host(entry, host_gateway) for entry in extra_hosts)]
+    if address is not None:
+        records.append((str(address), own_names(hostname, domainname)))
+    return render_records(records)
+
+
+def render_host_network_hosts(
+    host_text: str, extra_hosts: Iterable[str] = (), host_gateway: IPv4Address | None = None
+) -> str:
+    """/etc/hosts on the host's network: the host's own, and what was asked for."""
+    head = host_text if not host_text or host_text.endswith("\n") else host_text + "\n"
+    return head + render_records(parse_extra_host(entry, host_gateway) for entry in extra_hosts)
+
+
+def render_records(records: Iterable[tuple[str, str]]) -> str:
+    return "".join(f"{address}\t{names}\n" for address, names in records)
+
+
+def render_hostname(hostname: str) -> str:
+    return hostname + "\n"
+
+
+def parse_resolv_conf(content: str) -> Resolver:
+    """Invalid name servers are left out; of several ``search`` or ``domain`` lines the last counts."""
+    nameservers: list[str] = []
+    search: list[str] = []
+    options: list[str] = []
+    other: list[str] = []
+    for line in content.splitlines():
+        match [] if line.startswith(("#", ";")) else line.split():
+            case [] | ["nameserver" | "search" | "domain" | "options"]:
+                continue
+            case ["nameserver", address, *_]:
+                nameservers += [address] if is_address(address) else []
+            case ["search" | "domain", *words]:
+                search = words
+            case ["options", *words]:
+                options += words
+            case _:
+                other.append(line)
+    return Resolver(tuple(nameservers), tuple(search), tuple(options), tuple(other))
+
+
+def is_address(text: str) -> bool:
+    return parse_address(text) is not None
+
+
+def parse_address(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(text)
+    except ValueError:
+        return None
+
+
+def reachable_over_ipv4(nameserver: str) -> bool:
+    """Whether a container on a bridge without IPv6 can ask it: the host's loopback is not its own."""
+    address = parse_address(nameserver)
+    return isinstance(address, IPv4Address) and not address.is_loopback
+
+
+def override(host: Resolver, overrides: Overrides) -> Resolver:
+    return Resolver(
+        tuple(overrides.dns) or host.nameservers,
+        tuple(word for word in overrides.search if word != ".") if overrides.search else host.search,
+        tuple(overrides.options) or host.options,
+        host.other,
+    )
+
+
+def for_bridge(host: Resolver, overrides: Overrides) -> Resolver:
+    """The host's resolver as a container on the default bridge can use it."""
+    usable = tuple(n for n in host.nameservers if reachable_over_ipv4(n)) or FALLBACK_NAMESERVERS
+    return override(Resolver(usable, host.search, host.options, host.other), overrides)
+
+
+def format_resolver(resolver: Resolver) -> str:
+    lines = [f"nameserver {n}" for n in resolver.nameservers]
+    if resolver.search:
+        lines.append("search " + " ".join(resolver.search))
+    if resolver.options:
+        lines.append("options " + " ".join(resolver.options))
+    return "".join(line + "\n" for line in [*lines, *resolver.other])
+
+
+def render_resolv_conf(host_text: str, overrides: Overrides, *, host_network: bool = False) -> str:
+    """/etc/resolv.conf from the host's; on the host's network it is the host's, but for overrides."""
+    if host_network and not (overrides.dns or overrides.search or overrides.options):
+        return host_text
+    host = parse_resolv_conf(host_text)
+    return format_resolver(override(host, overrides) if host_network else for_bridge(host, overrides))
+
+
+def read_host_resolv_conf(*, host_network: bool = False) -> str:
+    """The host's resolv.conf; for bridges the one behind systemd-resolved's stub, where that is all there is."""
+    text = read_if_there(HOST_RESOLV_CONF)
+    if not host_network and parse_resolv_conf(text).nameservers == (SYSTEMD_STUB,):
+        return read_if_there(SYSTEMD_RESOLV_CONF) or text
+    return text
+
+
+def read_if_there(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="surrogateescape")
+    except FileNotFoundError:
+        return ""

@@ -1,0 +1,225 @@
+"""Bridges, veth pairs, addresses and routes, as rtnetlink(7) messages. Linux uapi/linux/{if_link,if_addr,rtnetlink}.h.
+
+The builders are pure; ``Links`` sends what they build.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum, IntFlag
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+
+from wherry.linux.netlink import U32, Flag, Message, Netlink, Reply, attribute, nested, parse_attributes, text, u32
+
+IFINFO = struct.Struct("=BBHiII")  # family, pad, type, index, flags, change
+IFADDR = struct.Struct("=BBBBI")  # family, prefix length, flags, scope, index
+RTMSG = struct.Struct("=BBBBBBBBI")  # family, lengths of dst and src, tos, table, protocol, scope, type, flags
+INET = 2
+LOOPBACK_INDEX = 1
+INSIDE_INDEX = 2  # eth0 in a new namespace: the first after lo
+
+
+class Kind(IntEnum):
+    NEW_LINK, DELETE_LINK, GET_LINK = 16, 17, 18
+    NEW_ADDRESS, DELETE_ADDRESS, GET_ADDRESS = 20, 21, 22
+    NEW_ROUTE, GET_ROUTE = 24, 26
+
+
+class LinkFlag(IntFlag):
+    UP = 1
+
+
+class LinkAttr(IntEnum):
+    ADDRESS, NAME, MTU, MASTER, INFO = 1, 3, 4, 10, 18
+    NET_NS_FD, TX_QUEUES, RX_QUEUES = 28, 31, 32
+
+
+class LinkInfo(IntEnum):
+    KIND, DATA, PEER = 1, 2, 1
+
+
+class AddressAttr(IntEnum):
+    ADDRESS, LOCAL, BROADCAST = 1, 2, 4
+
+
+class RouteAttr(IntEnum):
+    DESTINATION, OUT_INTERFACE, GATEWAY, TABLE = 1, 4, 5, 15
+
+
+MAIN_TABLE, LOCAL_TABLE = 254, 255
+PROTOCOL_BOOT, SCOPE_UNIVERSE, UNICAST = 3, 0, 1
+NEW = Flag.CREATE | Flag.EXCL
+ONE_QUEUE = u32(LinkAttr.TX_QUEUES, 1) + u32(LinkAttr.RX_QUEUES, 1)  # else one of each per CPU is allocated
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    index: int
+    name: str
+    up: bool
+    mac: bytes
+    master: int
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Veth:
+    """A veth pair to be: one end on a bridge here, the other, eth0, born in a namespace."""
+
+    host_name: str
+    bridge_index: int
+    netns_fd: int
+    mac: bytes
+    mtu: int = 1500
+
+
+def ifinfo(index: int = 0, *, up: bool = False) -> bytes:
+    return IFINFO.pack(0, 0, 0, index, int(up), int(up))
+
+
+def create_bridge(name: str, mac: bytes, mtu: int = 1500) -> Message:
+    """A bridge with a MAC of its own: otherwise it takes on those of its ports, and changes with them."""
+    kind = nested(LinkAttr.INFO, text(LinkInfo.KIND, "bridge"))
+    attributes = text(LinkAttr.NAME, name) + attribute(LinkAttr.ADDRESS, mac) + u32(LinkAttr.MTU, mtu) + kind
+    return Message(Kind.NEW_LINK, ifinfo() + attributes, NEW, about=name)
+
+
+def create_veth(veth: Veth) -> Message:
+    """Both ends in one message, down: the inner one cannot be born up, the outer one should not speak IPv6 first."""
+    peer = (
+        ifinfo(INSIDE_INDEX)
+        + text(LinkAttr.NAME, "eth0")
+        + u32(LinkAttr.NET_NS_FD, veth.netns_fd)
+        + attribute(LinkAttr.ADDRESS, veth.mac)
+        + u32(LinkAttr.MTU, veth.mtu)
+        + ONE_QUEUE
+    )
+    data = nested(LinkInfo.DATA, attribute(LinkInfo.PEER, peer))
+    attributes = (
+        text(LinkAttr.NAME, veth.host_name)
+        + u32(LinkAttr.MASTER, veth.bridge_index)
+        + u32(LinkAttr.MTU, veth.mtu)
+        + ONE_QUEUE
+        + nested(LinkAttr.INFO, text(LinkInfo.KIND, "veth"), data)
+    )
+    return Message(Kind.NEW_LINK, ifinfo() + attributes, NEW, about=veth.host_name)
+
+
+def set_up(index: int) -> Message:
+    return Message(Kind.NEW_LINK, ifinfo(index, up=True), about=f"interface {index}")
+
+
+def set_up_by_name(name: str) -> Message:
+    return Message(Kind.NEW_LINK, ifinfo(up=True) + text(LinkAttr.NAME, name), about=name)
+
+
+def delete_link(index: int) -> Message:
+    return Message(Kind.DELETE_LINK, ifinfo(index), about=f"interface {index}")
+
+
+def address_body(index: int, address: IPv4Interface) -> bytes:
+    own = address.ip.packed
+    broadcast = address.network.broadcast_address.packed
+    return (
+        IFADDR.pack(INET, address.network.prefixlen, 0, 0, index)
+        + attribute(AddressAttr.LOCAL, own)
+        + attribute(AddressAttr.ADDRESS, own)
+        + attribute(AddressAttr.BROADCAST, broadcast)
+    )
+
+
+def add_address(index: int, address: IPv4Interface) -> Message:
+    return Message(Kind.NEW_ADDRESS, address_body(index, address), NEW, about=str(address))
+
+
+def delete_address(index: int, address: IPv4Interface) -> Message:
+    return Message(Kind.DELETE_ADDRESS, address_body(index, address), about=str(address))
+
+
+def default_route(index: int, gateway: IPv4Address) -> Message:
+    head = RTMSG.pack(INET, 0, 0, 0, MAIN_TABLE, PROTOCOL_BOOT, SCOPE_UNIVERSE, UNICAST, 0)
+    attributes = attribute(RouteAttr.GATEWAY, gateway.packed) + u32(RouteAttr.OUT_INTERFACE, index)
+    return Message(Kind.NEW_ROUTE, head + attributes, NEW, about=f"default route via {gateway}")
+
+
+def inside(address: IPv4Interface, gateway: IPv4Address) -> tuple[Message, ...]:
+    """What makes a new namespace usable once eth0 is there."""
+    return (
+        set_up(LOOPBACK_INDEX),
+        set_up(INSIDE_INDEX),
+        add_address(INSIDE_INDEX, address),
+        default_route(INSIDE_INDEX, gateway),
+    )
+
+
+def read_link(reply: Reply) -> Link:
+    _, _, _, index, flags, _ = IFINFO.unpack_from(reply.body)
+    attributes = parse_attributes(reply.body, IFINFO.size)
+    info = parse_attributes(attributes.get(LinkAttr.INFO, b""))
+    return Link(
+        index=index,
+        name=read_text(attributes.get(LinkAttr.NAME, b"")),
+        up=bool(flags & LinkFlag.UP),
+        mac=attributes.get(LinkAttr.ADDRESS, b""),
+        master=read_number(attributes.get(LinkAttr.MASTER)),
+        kind=read_text(info.get(LinkInfo.KIND, b"")),
+    )
+
+
+def read_text(value: bytes) -> str:
+    return value.rstrip(b"\0").decode("utf-8", "replace")
+
+
+def read_number(value: bytes | None) -> int:
+    return int(U32.unpack(value)[0]) if value else 0
+
+
+def read_route(reply: Reply) -> Iterator[IPv4Network]:
+    """The destination of a route, unless it is the default or a host's own address."""
+    family, length, _, _, table, *_ = RTMSG.unpack_from(reply.body)
+    destination = parse_attributes(reply.body, RTMSG.size).get(RouteAttr.DESTINATION)
+    if family == INET and destination and table != LOCAL_TABLE:
+        yield IPv4Network((destination, length), strict=False)
+
+
+class Links:
+    """The interfaces of the network namespace that the thread was in when this was made."""
+
+    def __init__(self) -> None:
+        self._netlink = Netlink()
+
+    def close(self) -> None:
+        self._netlink.close()
+
+    def send(self, *messages: Message) -> None:
+        self._netlink.request(*messages)
+
+    def find(self, name: str) -> Link | None:
+        try:
+            query = Message(Kind.GET_LINK, ifinfo() + text(LinkAttr.NAME, name), about=name)
+            return read_link(self._netlink.request(query)[0])
+        except OSError as error:
+            if error.errno == 19:  # ENODEV
+                return None
+            raise
+
+    def all(self) -> list[Link]:
+        return [read_link(r) for r in self._netlink.dump(Message(Kind.GET_LINK, ifinfo(), about="interfaces"))]
+
+    def addresses(self, index: int) -> list[IPv4Interface]:
+        """The IPv4 addresses of an interface."""
+        query = Message(Kind.GET_ADDRESS, IFADDR.pack(INET, 0, 0, 0, 0), about="addresses")
+        found = []
+        for reply in self._netlink.dump(query):
+            _, length, _, _, owner = IFADDR.unpack_from(reply.body)
+            local = parse_attributes(reply.body, IFADDR.size).get(AddressAttr.LOCAL)
+            if owner == index and local:
+                found.append(IPv4Interface((local, length)))
+        return found
+
+    def routes(self) -> list[IPv4Network]:
+        """The networks that this host has routes to, without the default."""
+        query = Message(Kind.GET_ROUTE, RTMSG.pack(INET, 0, 0, 0, 0, 0, 0, 0, 0), about="routes")
+        return [network for reply in self._netlink.dump(query) for network in read_route(reply)]

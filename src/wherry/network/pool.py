@@ -1,0 +1,172 @@
+"""Ready-made endpoints, so that a container's start takes one instead of building one.
+
+One thread makes them. It keeps ``target`` in stock; the target doubles when a taker finds the pool empty and
+returns to its base when nobody has come for a while. A taker that finds none waits for the next one made.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface
+
+from wherry.errors import Unavailable
+
+IDLE_SECONDS = 10.0
+RETRY_SECONDS = 1.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A network namespace, wired: lo and eth0 are up, with address and default route.
+
+    ``netns_fd`` belongs to the endpoint until it is released; it is -1 for one that was taken over from an
+    earlier daemon. Nothing but this descriptor and the processes inside hold the namespace.
+    """
+
+    netns_fd: int
+    address: IPv4Interface
+    gateway: IPv4Address
+    mac: str
+    host_interface: str
+    endpoint_id: str
+    sandbox_id: str
+
+
+class Pool:
+    """``make`` and ``discard`` are called in the pool's thread, in the network namespace of ``start``'s caller."""
+
+    def __init__(
+        self,
+        make: Callable[[], Endpoint],
+        discard: Callable[[Endpoint], None],
+        *,
+        size: int = 8,
+        largest: int = 32,
+        idle_seconds: float = IDLE_SECONDS,
+    ) -> None:
+        self._make, self._discard = make, discard
+        self._base = self._target = size
+        self._largest = max(size, largest)
+        self._idle_seconds = idle_seconds
+        self._ready: deque[Endpoint] = deque()
+        self._waiting: deque[Future[Endpoint]] = deque()
+        self._wake = threading.Condition()
+        self._last_taken = time.monotonic()
+        self._closed = False
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to fill, in the background."""
+        self._thread = threading.Thread(target=self._work, name="network-pool", daemon=True)
+        self._thread.start()
+
+    @property
+    def ready(self) -> int:
+        return len(self._ready)
+
+    @property
+    def target(self) -> int:
+        return self._target
+
+    def take(self) -> Endpoint | None:
+        """A ready endpoint, at once; None where there is none."""
+        with self._wake:
+            self._last_taken = time.monotonic()
+            endpoint = self._ready.popleft() if self._ready else None
+            if endpoint is None:
+                self._target = min(max(1, self._target) * 2, self._largest)
+            self._wake.notify()
+        return endpoint
+
+    def order(self) -> Future[Endpoint]:
+        """The next endpoint that is made. Fails with what making it failed with."""
+        future: Future[Endpoint] = Future()
+        with self._wake:
+            if self._closed or self._thread is None:
+                raise Unavailable("the network is not running: the engine starts or stops")
+            self._waiting.append(future)
+            self._wake.notify()
+        return future
+
+    def close(self) -> None:
+        """Discard what is ready, and end the thread."""
+        with self._wake:
+            self._closed = True
+            self._wake.notify_all()
+        if self._thread is not None:
+            self._thread.join()
+        for future in self._waiting:
+            future.cancel()
+        while self._ready:
+            self._discard(self._ready.popleft())
+
+    # ------------------------------------------------------------ the thread
+
+    def _work(self) -> None:
+        while self._wait_for_work():
+            if len(self._ready) > self._target:
+                self._discard_one()
+            else:
+                self._make_one()
+
+    def _wait_for_work(self) -> bool:
+        """Return when there is something to make or discard; False at the end. Sleeps without a clock when idle."""
+        with self._wake:
+            while not self._closed:
+                self._shrink_if_idle()
+                if self._waiting or len(self._ready) != self._target:
+                    return True
+                self._wake.wait(self._idle_seconds if self._target > self._base else None)
+            return False
+
+    def _shrink_if_idle(self) -> None:
+        if self._target > self._base and time.monotonic() - self._last_taken >= self._idle_seconds:
+            self._target = self._base
+
+    def _discard_one(self) -> None:
+        with self._wake:
+            endpoint = self._ready.pop() if self._ready else None
+        if endpoint is not None:
+            self._discard(endpoint)
+
+    def _make_one(self) -> None:
+        try:
+            endpoint = self._make()
+        except Exception as error:
+            self._failed(error)
+            return
+        with self._wake:
+            for future in self._drain_waiting():
+                if future.set_running_or_notify_cancel():
+                    future.set_result(endpoint)
+                    return
+            self._ready.append(endpoint)
+
+    def _drain_waiting(self) -> list[Future[Endpoint]]:
+        """The first taker that still waits, if any, with those before it who gave up."""
+        drained = []
+        while self._waiting:
+            future = self._waiting.popleft()
+            drained.append(future)
+            if not future.cancelled():
+                break
+        return drained
+
+    def _failed(self, error: Exception) -> None:
+        """Tell who waits; otherwise try again later."""
+        with self._wake:
+            waiting, self._waiting = self._waiting, deque()
+            if not waiting and not self._closed:
+                log.warning("cannot make a network namespace in advance: %s", error)
+                self._wake.wait(RETRY_SECONDS)
+        for future in waiting:
+            if future.set_running_or_notify_cancel():
+                future.set_exception(error)
