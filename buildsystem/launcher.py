@@ -23,7 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "native"
 OUTPUT = ROOT / "src" / "wherry" / "_bin" / "wherry-launcher"
-FLAGS = ("-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE", "-static", "-s")
+FLAGS = ("-O2", "-Wall", "-Wextra", "-Werror", "-static", "-s")
 PROBE = "#include <linux/openat2.h>\n#include <linux/mount.h>\nint main(void) { return 0; }\n"
 
 

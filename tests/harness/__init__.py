@@ -1,0 +1,1 @@
+"""Real daemons in namespaces of their own: for the tests, the demo and the benchmarks."""
