@@ -140,7 +140,9 @@ def _spool(stream: Source, batch: BlobBatch) -> _Members:
     archive = TarReader(decompressed(chunks_of(stream)))
     for count, entry in enumerate(archive):
         if count >= MEMBER_LIMIT:
-            raise InvalidArgument(f"the archive has more than {MEMBER_LIMIT} members; an image archive needs few")
+            raise InvalidArgument(
+                f"the archive has more than {MEMBER_LIMIT} members; an image archive needs few"
+            )
         name = clean(entry.name).decode("utf-8", "surrogateescape")
         if entry.kind is Kind.FILE and posixpath.basename(name) not in _UNUSED:
             members.files[name] = batch.add(archive.data(), _expected(name))
@@ -208,7 +210,9 @@ def _plan_docker(archive: _Archive) -> list[_Plan]:
 def _plan_item(archive: _Archive, item: ArchiveItem, manifests: Mapping[Digest, Digest]) -> _Plan:
     config = archive.file(item.config)
     blobs = [archive.file(name) for name in item.layers or ()]
-    layers = [Descriptor(media_type(archive.batch.path(blob.digest)), blob.digest, blob.size) for blob in blobs]
+    layers = [
+        Descriptor(media_type(archive.batch.path(blob.digest)), blob.digest, blob.size) for blob in blobs
+    ]
     names = tuple(Reference.parse(tag) for tag in item.repo_tags or ())
     return _checked_plan(archive, config.digest, layers, names, manifests.get(config.digest))
 

@@ -7,7 +7,7 @@ In process, because a helper program found by name could be one that an image br
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import IO, Protocol, cast
 
 from wherry.errors import InvalidArgument
 
@@ -18,11 +18,15 @@ _XZ_MEMORY = 1 << 28
 
 
 class _Decompressor(Protocol):
-    eof: bool
-    needs_input: bool
-    unused_data: bytes
+    """What bz2, lzma and isal have in common."""
 
-    def decompress(self, data: bytes, max_length: int) -> bytes: ...
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def needs_input(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
 
 
 def decompressed(chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -56,7 +60,9 @@ def _decoder(head: bytes) -> Callable[[Iterator[bytes]], Iterator[bytes]]:
 def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
     from isal import igzip_lib
 
-    return _members(chunks, lambda: igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP), igzip_lib.IsalError)
+    gzip = igzip_lib.DECOMP_GZIP
+    failure = cast(type[Exception], igzip_lib.IsalError)
+    return _members(chunks, lambda: igzip_lib.IgzipDecompressor(flag=gzip), failure)
 
 
 def _bunzip2(chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -114,7 +120,8 @@ def _unzstd(chunks: Iterator[bytes]) -> Iterator[bytes]:
     import zstandard
 
     decompressor = zstandard.ZstdDecompressor(max_window_size=_WINDOW)
-    reader = decompressor.stream_reader(_Source(chunks), read_size=READ, read_across_frames=True)
+    source = cast(IO[bytes], _Source(chunks))
+    reader = decompressor.stream_reader(source, read_size=READ, read_across_frames=True)
     try:
         while plain := reader.read(CHUNK):
             yield plain

@@ -43,8 +43,11 @@ def select(index: Index, read: Callable[[Digest], bytes], platform: Platform) ->
         if manifest
     ]
     if not candidates:
-        offered = {str(manifest.platform) for found in groups.values() for manifest in found if manifest.platform}
-        raise InvalidArgument(f"the archive has no image for {platform}; it has: {', '.join(sorted(offered)) or 'none'}")
+        offered = {
+            str(manifest.platform) for found in groups.values() for manifest in found if manifest.platform
+        }
+        listing = ", ".join(sorted(offered)) or "none"
+        raise InvalidArgument(f"the archive has no image for {platform}; it has: {listing}")
     return _merged(candidates)
 
 
@@ -79,7 +82,9 @@ def _flatten(
         seen.add(descriptor.digest)
         index = decode(read(descriptor.digest), Index, f"index {descriptor.digest}")
         if len(index.manifests) > _MANIFESTS:
-            raise InvalidArgument(f"the archive's index {descriptor.digest} has more than {_MANIFESTS} manifests")
+            raise InvalidArgument(
+                f"the archive's index {descriptor.digest} has more than {_MANIFESTS} manifests"
+            )
         for nested in index.manifests:
             yield from _flatten(nested, read, seen, depth - 1)
     elif descriptor.media_type in MANIFEST_TYPES and _ATTESTATION not in (descriptor.annotations or {}):

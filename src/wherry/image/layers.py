@@ -182,7 +182,9 @@ class LayerBatch:
         self._staged.clear()
         self._store.sync()
 
-    def _write(self, tree: Path, chunks: Pipeline, parents: Sequence[Layer], must_end: bool) -> tuple[int, int]:
+    def _write(
+        self, tree: Path, chunks: Pipeline, parents: Sequence[Layer], must_end: bool
+    ) -> tuple[int, int]:
         lower = Lower([self._path(parent) for parent in reversed(parents)])
         writer = LayerTree(tree, lower)
         try:

@@ -39,7 +39,7 @@ class Reference:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """A name as a person types it: Docker Hub and ``latest`` are what is left out. InvalidArgument if it is none."""
+        """A name as a person types it, who leaves out Docker Hub and ``latest``. InvalidArgument if it is none."""
         named = cls.parse_bare(text)
         return named if named.tag or named.digest else replace(named, tag=DEFAULT_TAG)
 
@@ -47,7 +47,9 @@ class Reference:
     def parse_bare(cls, text: str) -> Self:
         """As ``parse``, but without the default tag."""
         if _BARE_ID.fullmatch(text):
-            raise InvalidArgument(f"invalid repository name ({text}), cannot specify 64-byte hexadecimal strings")
+            raise InvalidArgument(
+                f"invalid repository name ({text}), cannot specify 64-byte hexadecimal strings"
+            )
         match = _REFERENCE.fullmatch(_with_domain(text))
         if match is None:
             raise _invalid(text)
@@ -111,10 +113,10 @@ def _is_domain(first: str) -> bool:
 
 
 def _invalid(text: str) -> InvalidArgument:
-    name = re.split("[:@]", text.rpartition("/")[2], maxsplit=1)[0]
-    repository = text.rpartition("/")[0] + name
-    if repository != repository.lower() and _REFERENCE.fullmatch(_with_domain(text.lower())):
-        return InvalidArgument(f"invalid reference format: repository name ({repository}) must be lowercase")
+    domain, _, rest = _with_domain(text).partition("/")
+    path = re.split("[:@]", rest, maxsplit=1)[0]
+    if path != path.lower() and _REFERENCE.fullmatch(f"{domain}/{rest.lower()}"):
+        return InvalidArgument(f"invalid reference format: repository name ({path}) must be lowercase")
     return InvalidArgument("invalid reference format")
 
 

@@ -102,7 +102,9 @@ def _pairs(numbers: list[bytes]) -> list[Extent]:
 
 def _decimal(value: bytes) -> int:
     if not value.isdigit() or len(value) > 20:
-        raise InvalidArgument(f"the archive is damaged: {value[:40]!r} in a sparse file's map is not a number")
+        raise InvalidArgument(
+            f"the archive is damaged: {value[:40]!r} in a sparse file's map is not a number"
+        )
     return int(value)
 
 

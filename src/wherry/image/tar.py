@@ -181,7 +181,9 @@ class TarReader:
 
     def _extension(self, size: int) -> bytes:
         if not 0 <= size <= EXTENSION_LIMIT:
-            raise InvalidArgument(f"the archive has an extended header of {size} bytes; {EXTENSION_LIMIT} are allowed")
+            raise InvalidArgument(
+                f"the archive has an extended header of {size} bytes; {EXTENSION_LIMIT} are allowed"
+            )
         content = bytes(self._take(size))
         self._padding = -size % BLOCK
         return content
@@ -278,7 +280,9 @@ def _checksum_holds(block: memoryview, field: bytes) -> bool:
     rest = sum(field) - 256
     if zlib.adler32(block) & 0xFFFF == (stated + rest + 1) % 65521:
         return True
-    return sum(byte - 256 if byte > 127 else byte for byte in block) - rest == stated  # some old tars sum signed
+    return (
+        sum(byte - 256 if byte > 127 else byte for byte in block) - rest == stated
+    )  # some old tars sum signed
 
 
 def _parse_number(field: bytes) -> int:

@@ -165,7 +165,9 @@ class LayerTree:
         try:
             os.link(name, base, src_dir_fd=source, dst_dir_fd=self._directory(parent), follow_symlinks=False)
         except PermissionError as error:
-            raise InvalidArgument(f"hard link {show(entry.name)}: {show(entry.link)} cannot be linked to") from error
+            raise InvalidArgument(
+                f"hard link {show(entry.name)}: {show(entry.link)} cannot be linked to"
+            ) from error
         finally:
             os.close(source)
 
@@ -362,7 +364,9 @@ class LayerTree:
             return
         found = self._visible_below(real)
         if found is None or not stat.S_ISREG(found.status.st_mode):
-            raise InvalidArgument(f"hard link {show(entry.name)}: its target {show(entry.link)} is not in the image")
+            raise InvalidArgument(
+                f"hard link {show(entry.name)}: its target {show(entry.link)} is not in the image"
+            )
         self._copy_up(found, real)
 
     def _copy_up(self, found: Found, real: bytes) -> None:
@@ -374,7 +378,9 @@ class LayerTree:
                 _copy(source, fd)
                 xattrs = {os.fsencode(name): os.getxattr(source, name) for name in os.listxattr(source)}
                 status = found.status
-                copy = Entry(real, Kind.FILE, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, 0, 0)
+                copy = Entry(
+                    real, Kind.FILE, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, 0, 0
+                )
                 copy.mtime, copy.xattrs = status.st_mtime_ns, xattrs
                 self._set_attributes(fd, copy, copy.mode)
             finally:
@@ -483,7 +489,9 @@ def _set_xattrs(file: int | bytes, xattrs: dict[bytes, bytes], follow: bool) -> 
         if name.startswith(_OVERLAY_XATTRS):
             continue
         if not name or b"\0" in name:
-            raise InvalidArgument(f"the archive has an extended attribute of an impossible name: {show(name)}")
+            raise InvalidArgument(
+                f"the archive has an extended attribute of an impossible name: {show(name)}"
+            )
         try:
             os.setxattr(file, name, value, follow_symlinks=follow)
         except OSError as error:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,8 @@ from wherry.linux.trees import remove_tree
 
 _TRASH = ".trash"
 _EMPTY = "empty"  # the layer store's tree for images without layers
-_LAYERS = 127  # names of 24 characters that fit in the 4096 bytes of mount options
+_NAME_LENGTH = 24
+_LAYERS = 127  # such names fit in the 4096 bytes of mount options
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +42,15 @@ class OverlayStore:
         self._trash.mkdir(mode=0o700, parents=True, exist_ok=True)
         containers_root.chmod(0o700)
 
-    def prepare(self, container_id: str, layers: Sequence[str]) -> OverlaySnapshot:
-        """Make the writable directories of a container on ``layers`` (names in the layer store, lowest first).
+    def prepare(self, container_id: str, chain_ids: Sequence[str]) -> OverlaySnapshot:
+        """Make the writable directories of a container on its image's layers, lowest first.
 
         The top of the container's root has the owner and mode of the topmost layer's. If they exist, as
         after a restart, they stay as they are.
         """
-        if len(layers) > _LAYERS:
-            raise InvalidArgument(f"the image has {len(layers)} layers; overlayfs takes {_LAYERS}")
-        snapshot = self.snapshot(container_id, layers)
+        if len(chain_ids) > _LAYERS:
+            raise InvalidArgument(f"the image has {len(chain_ids)} layers; overlayfs takes {_LAYERS}")
+        snapshot = self.snapshot(container_id, chain_ids)
         if not snapshot.upper.exists():
             snapshot.work.mkdir(mode=0o700, parents=True, exist_ok=True)
             made = snapshot.upper.with_name("upper.new")
@@ -58,18 +59,21 @@ class OverlayStore:
             os.rename(made, snapshot.upper)
         return snapshot
 
-    def snapshot(self, container_id: str, layers: Sequence[str]) -> OverlaySnapshot:
+    def snapshot(self, container_id: str, chain_ids: Sequence[str]) -> OverlaySnapshot:
         """The same without touching anything."""
         home = self.containers_root / container_id
-        return OverlaySnapshot(self.layers_root, tuple(reversed(layers)) or (_EMPTY,), home / "upper", home / "work")
+        lower = tuple(_directory(chain_id) for chain_id in reversed(chain_ids)) or (_EMPTY,)
+        return OverlaySnapshot(self.layers_root, lower, home / "upper", home / "work")
 
     def remove(self, container_id: str) -> None:
         """Put a container's directory aside; ``sweep`` deletes it. Absent is fine."""
         with suppress(FileNotFoundError):
             os.rename(self.containers_root / container_id, self._trash / f"{container_id}.{uuid4().hex}")
 
-    def sweep(self) -> None:
-        """Delete what was removed. May take long: off the reply path, and once at start."""
+    def sweep(self, keep: Collection[str] | None = None) -> None:
+        """Delete what was removed and, with ``keep``, every container's directory but these. May take long."""
+        for container_id in [name for name in self.list() if keep is not None and name not in keep]:
+            self.remove(container_id)
         for name in os.listdir(self._trash):
             remove_tree(self._trash / name)
 
@@ -89,6 +93,11 @@ class OverlayStore:
                         seen.add((status.st_dev, status.st_ino))
                         total += status.st_size
         return total
+
+
+def _directory(chain_id: str) -> str:
+    """The layer store's name for a layer: the first digits of its chain ID."""
+    return chain_id.rpartition(":")[2][:_NAME_LENGTH]
 
 
 def _copy_owner(source: Path, target: Path) -> None:
