@@ -227,7 +227,9 @@ def ignoring(types: tuple[int, ...]) -> bytes:
 def attach_filter(target: socket.socket, program: bytes) -> None:
     """Give a socket a classic BPF program: what it answers 0 to never arrives."""
     code = ctypes.create_string_buffer(program, len(program))
-    target.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, FPROG.pack(len(program) // BPF.size, ctypes.addressof(code)))
+    target.setsockopt(
+        socket.SOL_SOCKET, SO_ATTACH_FILTER, FPROG.pack(len(program) // BPF.size, ctypes.addressof(code))
+    )
 
 
 def encode(message: Message, sequence: int, extra: Flag) -> bytes:

@@ -84,7 +84,11 @@ def header(family: int = IPV4, resource: int = 0) -> bytes:
 def batch(messages: Iterable[Message]) -> tuple[Message, ...]:
     """A transaction: all of it or nothing."""
     frame = header(0, SUBSYSTEM >> 8)
-    return (Message(BATCH_BEGIN, frame, about="nftables"), *messages, Message(BATCH_END, frame, about="nftables"))
+    return (
+        Message(BATCH_BEGIN, frame, about="nftables"),
+        *messages,
+        Message(BATCH_END, frame, about="nftables"),
+    )
 
 
 class Tables:
@@ -229,4 +233,3 @@ class Watch:
 
     def drain(self) -> None:
         self._netlink.drain()
-

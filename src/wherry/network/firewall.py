@@ -132,7 +132,12 @@ def render(table: str, bridges: Sequence[Bridge], published: Iterable[Forwarding
     for name in MAPS:
         lines += render_map(name, [f for f in forwardings if map_of(f) == name])
     for chain in policy:
-        lines += [f"chain {chain.name} {{", *([f"{chain.hook}; policy accept;"] if chain.hook else ()), *chain.rules, "}"]
+        lines += [
+            f"chain {chain.name} {{",
+            *([f"{chain.hook}; policy accept;"] if chain.hook else ()),
+            *chain.rules,
+            "}",
+        ]
     return "\n".join([*lines, "}", ""])
 
 
@@ -160,12 +165,20 @@ def map_of(f: Forwarding) -> str:
 def encode(f: Forwarding) -> tuple[str, MapElement]:
     """The map and element of a published port, as the kernel has them."""
     address = b"" if f.host_ip == ANY else f.host_ip.packed
-    key = address + nftables.field(bytes((PROTOCOLS[f.proto],))) + nftables.field(f.host_port.to_bytes(2, "big"))
-    return map_of(f), MapElement(key, f.container_ip.packed + nftables.field(f.container_port.to_bytes(2, "big")))
+    key = (
+        address
+        + nftables.field(bytes((PROTOCOLS[f.proto],)))
+        + nftables.field(f.host_port.to_bytes(2, "big"))
+    )
+    return map_of(f), MapElement(
+        key, f.container_ip.packed + nftables.field(f.container_port.to_bytes(2, "big"))
+    )
 
 
 def decode(map_name: str, element: MapElement) -> Forwarding:
-    host_ip, key = (ANY, element.key) if map_name == BY_PORT else (IPv4Address(element.key[:4]), element.key[4:])
+    host_ip, key = (
+        (ANY, element.key) if map_name == BY_PORT else (IPv4Address(element.key[:4]), element.key[4:])
+    )
     return Forwarding(
         proto=PROTOCOL_NAMES.get(key[0], str(key[0])),
         host_ip=host_ip,

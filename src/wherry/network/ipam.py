@@ -31,7 +31,9 @@ class Leases:
         """A free address. Unavailable when there is none."""
         with self._lock:
             if self.free <= 0:
-                raise Unavailable(f"no available IPv4 addresses on this network's address pools: {self.gateway.network}")
+                raise Unavailable(
+                    f"no available IPv4 addresses on this network's address pools: {self.gateway.network}"
+                )
             while self._next in self._taken:
                 self._advance()
             number = self._next
@@ -76,7 +78,9 @@ def choose_subnet(in_use: Iterable[IPv4Network]) -> IPv4Network:
     for pool in default_pools():
         if not any(pool.overlaps(network) for network in taken):
             return pool
-    raise Unavailable("all predefined address pools overlap routes of this host: give --bip an address to use")
+    raise Unavailable(
+        "all predefined address pools overlap routes of this host: give --bip an address to use"
+    )
 
 
 def first_host(network: IPv4Network) -> IPv4Interface:
@@ -90,8 +94,14 @@ def parse_bip(text: str) -> IPv4Interface:
     except ValueError:
         raise InvalidArgument(f"invalid bridge address {text!r} (write it as 172.17.0.1/16)") from None
     network = address.network
-    if "/" not in text or network.prefixlen > 30 or address.ip in (network.network_address, network.broadcast_address):
-        raise InvalidArgument(f"invalid bridge address {text!r}: it must be a host's address, with a prefix up to /30")
+    if (
+        "/" not in text
+        or network.prefixlen > 30
+        or address.ip in (network.network_address, network.broadcast_address)
+    ):
+        raise InvalidArgument(
+            f"invalid bridge address {text!r}: it must be a host's address, with a prefix up to /30"
+        )
     return address
 
 

@@ -11,11 +11,24 @@ from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
-from wherry.linux.netlink import U32, Flag, Message, Netlink, Reply, attribute, nested, parse_attributes, text, u32
+from wherry.linux.netlink import (
+    U32,
+    Flag,
+    Message,
+    Netlink,
+    Reply,
+    attribute,
+    nested,
+    parse_attributes,
+    text,
+    u32,
+)
 
 IFINFO = struct.Struct("=BBHiII")  # family, pad, type, index, flags, change
 IFADDR = struct.Struct("=BBBBI")  # family, prefix length, flags, scope, index
-RTMSG = struct.Struct("=BBBBBBBBI")  # family, lengths of dst and src, tos, table, protocol, scope, type, flags
+RTMSG = struct.Struct(
+    "=BBBBBBBBI"
+)  # family, lengths of dst and src, tos, table, protocol, scope, type, flags
 INET = 2
 LOOPBACK_INDEX = 1
 INSIDE_INDEX = 2  # eth0 in a new namespace: the first after lo
@@ -206,7 +219,9 @@ class Links:
             raise
 
     def all(self) -> list[Link]:
-        return [read_link(r) for r in self._netlink.dump(Message(Kind.GET_LINK, ifinfo(), about="interfaces"))]
+        return [
+            read_link(r) for r in self._netlink.dump(Message(Kind.GET_LINK, ifinfo(), about="interfaces"))
+        ]
 
     def addresses(self, index: int) -> list[IPv4Interface]:
         """The IPv4 addresses of an interface."""

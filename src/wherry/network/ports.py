@@ -66,7 +66,9 @@ def parse_host_port(text: str) -> tuple[int, int]:
 def normal(binding: PortBinding) -> PortBinding:
     """With the host's address spelled out. InvalidArgument for what cannot be published."""
     if binding.proto not in SOCKET_TYPES:
-        raise InvalidArgument(f"cannot publish {binding.container_port}/{binding.proto}: only tcp and udp can be")
+        raise InvalidArgument(
+            f"cannot publish {binding.container_port}/{binding.proto}: only tcp and udp can be"
+        )
     if not 1 <= binding.container_port <= 65535:
         raise InvalidArgument(f"invalid container port: {binding.container_port}")
     try:
@@ -91,7 +93,9 @@ def bind(binding: PortBinding) -> socket.socket:
     try:
         attach_filter(holder, BPF_DROP)
         if binding.proto == "tcp":
-            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections in TIME_WAIT do not matter
+            holder.setsockopt(
+                socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+            )  # connections in TIME_WAIT do not matter
         holder.bind((binding.host_ip, binding.host_port))
         if binding.proto == "tcp":
             holder.listen(0)  # a bound socket that does not listen would let others with SO_REUSEADDR in
@@ -103,7 +107,9 @@ def bind(binding: PortBinding) -> socket.socket:
 
 def cannot_bind(binding: PortBinding, error: OSError) -> Internal:
     reason = os.strerror(error.errno or 0)
-    return Internal(f"failed to bind host port {binding.where()}/{binding.proto}: {reason[:1].lower()}{reason[1:]}")
+    return Internal(
+        f"failed to bind host port {binding.where()}/{binding.proto}: {reason[:1].lower()}{reason[1:]}"
+    )
 
 
 def allocated(binding: PortBinding) -> Internal:

@@ -1,0 +1,237 @@
+"""A bridge with all that hangs on it: its address, leases, ready endpoints, firewall and published ports.
+
+Several daemons may share a host, each with a bridge of its own; two on one bridge are refused.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+
+from wherry.errors import Unavailable
+from wherry.linux import sysctl
+from wherry.network import firewall, ipam, link
+from wherry.network.firewall import Firewall, Forwarding
+from wherry.network.ipam import Leases
+from wherry.network.link import Link, Links
+from wherry.network.pool import Endpoint, Pool
+from wherry.network.ports import PortBinding, Ports, Reservation
+from wherry.network.wiring import Wiring, disable_ipv6
+
+GONE_SECONDS = 2.0
+POLL_SECONDS = 0.004
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class BridgePlan:
+    """What is to be done to have the bridge. ``link`` is the one that is there already."""
+
+    link: Link | None
+    address: IPv4Interface
+    remove: tuple[IPv4Interface, ...] = ()
+    add: bool = True
+
+
+def plan_bridge(
+    found: Link | None,
+    addresses: Sequence[IPv4Interface],
+    routes: Iterable[IPv4Network],
+    bip: IPv4Interface | None,
+) -> BridgePlan:
+    """Keep a bridge and its address where they are there; ``bip`` wins over what is."""
+    if bip is None:
+        if addresses:
+            return BridgePlan(found, addresses[0], add=False)
+        return BridgePlan(found, ipam.first_host(ipam.choose_subnet(routes)))
+    others = tuple(address for address in addresses if address != bip)
+    return BridgePlan(found, bip, remove=others, add=bip not in addresses)
+
+
+class Bridge:
+    """One bridge network. All of it may be called from any thread that is in the daemon's network namespace."""
+
+    def __init__(self, name: str, bip: IPv4Interface | None = None, *, pool_size: int = 8) -> None:
+        self.name = firewall.check_interface_name(name)
+        self._guard = claim_bridge(name)
+        self._links = Links()
+        plan = self._plan(bip)
+        self.created = plan.link is None
+        self.address = plan.address
+        index = self._apply(plan)
+        self._leases = Leases(plan.address)
+        rules = firewall.Bridge(name, plan.address.network)
+        self._firewall = Firewall(firewall.table_name(name), [rules])
+        self._wiring = Wiring(self._links, index, self._leases)
+        self._pool = Pool(
+            self._wiring.make, self._wiring.discard, size=min(pool_size, self._leases.free // 2)
+        )
+        self._ports = Ports()
+        self._index = index
+        self._endpoints: dict[str, Endpoint] = {}
+        self._published: dict[IPv4Address, list[Reservation]] = {}
+        self._lock = threading.RLock()
+
+    def _plan(self, bip: IPv4Interface | None) -> BridgePlan:
+        found = self._links.find(self.name)
+        if found is not None and found.kind != "bridge":
+            raise Unavailable(f"interface {self.name} is not a bridge: give --bridge another name")
+        addresses = self._links.addresses(found.index) if found else []
+        return plan_bridge(found, addresses, self._links.routes(), bip)
+
+    def _apply(self, plan: BridgePlan) -> int:
+        if plan.link is None:
+            self._links.send(link.create_bridge(self.name, ipam.mac_of(plan.address.ip)))
+        there = plan.link or self._links.find(self.name)
+        if there is None:
+            raise Unavailable(f"bridge {self.name} went away while it was set up")
+        disable_ipv6(self.name)
+        changes = [link.delete_address(there.index, address) for address in plan.remove]
+        if plan.add:
+            changes.append(link.add_address(there.index, plan.address))
+        self._links.send(*changes, link.set_up(there.index))
+        sysctl.ensure("net/ipv4/ip_forward", "1")
+        sysctl.ensure(f"net/ipv4/conf/{self.name}/route_localnet", "1")
+        return there.index
+
+    # ------------------------------------------------------------ endpoints
+
+    def start_pool(self) -> None:
+        """Begin to make endpoints in advance, in the background."""
+        self._pool.start()
+
+    @property
+    def pool(self) -> Pool:
+        return self._pool
+
+    def make(self, mac: bytes) -> Endpoint:
+        """An endpoint with a MAC of the caller's choice, made while it waits."""
+        return self._wiring.make(mac)
+
+    def own(self, endpoint: Endpoint) -> Endpoint:
+        """Note that an endpoint is in use, so that it can be released."""
+        with self._lock:
+            self._endpoints[endpoint.endpoint_id] = endpoint
+        return endpoint
+
+    def adopt(self, endpoint: Endpoint, bindings: Iterable[PortBinding]) -> None:
+        """Take over what an earlier daemon wired and published. Call ``reconcile`` after the last."""
+        if not self._leases.claim(endpoint.address.ip):
+            log.warning(
+                "address %s of a running container is not free in %s", endpoint.address, self.address.network
+            )
+        self.own(endpoint)
+        reservations = [self._ports.adopt(binding) for binding in bindings]
+        for reservation in reservations:
+            if reservation.holder is None:
+                log.warning(
+                    "port %s is published, and in use by another process", reservation.binding.where()
+                )
+        with self._lock:
+            self._published.setdefault(endpoint.address.ip, []).extend(reservations)
+
+    def reconcile(self, live: Iterable[Endpoint]) -> None:
+        """Forget all endpoints but these, and have the firewall hold exactly their ports."""
+        kept = {endpoint.endpoint_id for endpoint in live}
+        with self._lock:
+            for endpoint in [e for e in self._endpoints.values() if e.endpoint_id not in kept]:
+                self.release(endpoint)
+            stale = self._firewall.reconcile(self._forwardings())
+        for forwarding in stale:
+            log.info("removed port %s that no running container owns", forwarding)
+
+    def _forwardings(self) -> list[Forwarding]:
+        return [
+            forwarding_of(ip, reservation.binding)
+            for ip, reservations in self._published.items()
+            for reservation in reservations
+        ]
+
+    def release(self, endpoint: Endpoint) -> None:
+        """Give back an endpoint with its ports. One that was released already is fine."""
+        with self._lock:
+            if self._endpoints.pop(endpoint.endpoint_id, None) is None:
+                return
+            self.unpublish(endpoint.address.ip)
+            self._wiring.discard(endpoint)
+
+    # ------------------------------------------------------------ ports
+
+    def publish(self, ip: IPv4Address, bindings: Sequence[PortBinding]) -> list[PortBinding]:
+        """Publish ports of a container's address: all or none. The bindings with the real host ports."""
+        if not bindings:
+            return []
+        reservations = self._ports.reserve(bindings)
+        try:
+            self._firewall.publish([forwarding_of(ip, r.binding) for r in reservations])
+        except BaseException:
+            self._ports.release(reservations)
+            raise
+        with self._lock:
+            self._published.setdefault(ip, []).extend(reservations)
+        return [reservation.binding for reservation in reservations]
+
+    def unpublish(self, ip: IPv4Address) -> None:
+        """Withdraw all ports of an address; that there are none is fine."""
+        with self._lock:
+            reservations = self._published.pop(ip, [])
+        if reservations:
+            self._firewall.unpublish([forwarding_of(ip, r.binding) for r in reservations])
+            self._ports.release(reservations)
+
+    def ensure(self) -> bool:
+        """Put the firewall's table back if it was lost or damaged; whether it was."""
+        return self._firewall.ensure()
+
+    # ------------------------------------------------------------ the end
+
+    def close(self, *, remove: bool) -> None:
+        """Let go. What running containers use stays; otherwise table and, with ``remove``, bridge are taken away."""
+        self._pool.close()
+        with self._lock:
+            used = {endpoint.host_interface for endpoint in self._endpoints.values()}
+            held = [r for reservations in self._published.values() for r in reservations]
+        self._ports.release(held)
+        self._wait_until_gone(used)
+        if not used:
+            self._firewall.remove()
+            if remove:
+                self._links.send(link.delete_link(self._index))
+        for part in (self._firewall, self._wiring, self._links, self._guard):
+            part.close()
+
+    def _wait_until_gone(self, used: set[str]) -> None:
+        """Wait for the kernel to take down the endpoints that were let go."""
+        deadline = time.monotonic() + GONE_SECONDS
+        while time.monotonic() < deadline:
+            if all(p.name in used for p in self._links.all() if p.master == self._index and p.kind == "veth"):
+                return
+            time.sleep(POLL_SECONDS)
+
+
+def forwarding_of(ip: IPv4Address, binding: PortBinding) -> Forwarding:
+    return Forwarding(
+        binding.proto, IPv4Address(binding.host_ip), binding.host_port, ip, binding.container_port
+    )
+
+
+def claim_bridge(name: str) -> socket.socket:
+    """A claim on a bridge of this network namespace, which ends with the process: an abstract socket's name."""
+    guard = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+    try:
+        guard.bind(f"\0wherry/bridge/{name}")
+    except OSError as error:
+        guard.close()
+        reason = (
+            "another engine uses it" if error.errno == errno.EADDRINUSE else os.strerror(error.errno or 0)
+        )
+        raise Unavailable(f"cannot use bridge {name}: {reason}; give --bridge another name") from None
+    return guard
