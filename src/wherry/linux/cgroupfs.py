@@ -1,0 +1,94 @@
+"""Control group directories: listing, reading, killing what is in them, removing. cgroups(7)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterator
+
+REMOVE_TRIES = 40
+REMOVE_PAUSE = 0.005  # seconds; killed processes need a moment to leave
+
+
+def read(path: str) -> str:
+    with open(path) as file:
+        return file.read()
+
+
+def write(path: str, value: str) -> None:
+    """One write(2) of a whole value, as control files want it."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, value.encode())
+    except OSError as error:
+        raise OSError(error.errno, os.strerror(error.errno or 0), path) from error
+    finally:
+        os.close(descriptor)
+
+
+def children(path: str) -> list[str]:
+    """Names of the cgroups directly below one; none where it does not exist."""
+    try:
+        with os.scandir(path) as entries:
+            return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+    except FileNotFoundError:
+        return []
+
+
+def deepest_first(path: str) -> Iterator[str]:
+    """A cgroup and all below it, inner ones before outer ones."""
+    for name in children(path):
+        yield from deepest_first(os.path.join(path, name))
+    yield path
+
+
+def processes(path: str) -> list[int]:
+    try:
+        return [int(line) for line in read(os.path.join(path, "cgroup.procs")).split()]
+    except OSError:
+        return []
+
+
+def kill_all(path: str) -> None:
+    """SIGKILL to every process in a cgroup and below it; by cgroup.kill where the kernel has that."""
+    for directory in deepest_first(path):
+        try:
+            write(os.path.join(directory, "cgroup.kill"), "1")
+        except OSError:
+            kill_each(processes(directory))
+
+
+def kill_each(pids: list[int]) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def remove(path: str) -> bool:
+    """Kill what is left, and remove a cgroup with all below it. True when it is gone. Idempotent."""
+    for attempt in range(REMOVE_TRIES):
+        if attempt:
+            kill_all(path)
+            time.sleep(REMOVE_PAUSE)
+        left = [directory for directory in deepest_first(path) if not remove_directory(directory)]
+        if not left:
+            return True
+    return False
+
+
+def remove_directory(path: str) -> bool:
+    try:
+        os.rmdir(path)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def keyed(text: str) -> dict[str, int]:
+    """``memory.stat`` and its like: one ``key number`` a line."""
+    pairs = (line.split() for line in text.splitlines())
+    return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].lstrip("-").isdigit()}

@@ -1,0 +1,82 @@
+"""What both versions of the control group hierarchy offer to the rest of the runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from wherry.runtime import oci_spec as oci
+from wherry.runtime.steps import Cause, Step
+
+
+@dataclass(frozen=True, slots=True)
+class CgroupSteps:
+    """What a container's cgroups ask of its plan: ``setup`` on the host before the clone, ``attach`` in the child."""
+
+    setup: tuple[Step, ...]
+    attach: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BlockOperation:
+    major: int
+    minor: int
+    read: int
+    write: int
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Bytes, nanoseconds and counts, as far as the kernel tells; 0 where it does not."""
+
+    cpu_total: int = 0
+    cpu_user: int = 0
+    cpu_system: int = 0
+    throttled_periods: int = 0
+    periods: int = 0
+    throttled_time: int = 0
+    memory_usage: int = 0
+    memory_maximum: int = 0
+    memory_limit: int = 0
+    memory_stat: Mapping[str, int] = field(default_factory=dict)
+    oom_kills: int = 0
+    pids: int = 0
+    pids_limit: int = 0
+    blocks: tuple[BlockOperation, ...] = ()
+
+
+class Cgroups(Protocol):
+    """Paths are as in the specification: ``/parent/id``, the same below every controller."""
+
+    @property
+    def version(self) -> int: ...
+
+    def plan(self, path: str, limits: oci.Resources | None, causes: Mapping[str, Cause]) -> CgroupSteps:
+        """Steps that make a container's cgroup with its limits, and enter it. Pure."""
+
+    def attach(self, path: str) -> tuple[Step, ...]:
+        """Steps that enter a cgroup which exists (exec). Pure."""
+
+    def mount(self, path: str, target: str, *, writable: bool, own_namespace: bool) -> tuple[Step, ...]:
+        """Steps that show the hierarchy inside a container. Pure."""
+
+    def prepare(self, parent: str) -> None:
+        """Make a parent of containers, with what its children need. Idempotent; OSError with the path."""
+
+    def remove_parent(self, parent: str) -> bool:
+        """Remove a parent where it is empty. True when it is gone."""
+
+    def names(self, parent: str) -> list[str]:
+        """Names of what is below a parent in any controller."""
+
+    def destroy(self, path: str) -> bool:
+        """Kill what is left in a container's cgroup, and remove it. True when it is gone. Idempotent."""
+
+    def processes(self, path: str) -> list[int]: ...
+
+    def usage(self, path: str) -> Usage: ...
+
+    def freeze(self, path: str) -> None: ...
+
+    def thaw(self, path: str) -> None: ...

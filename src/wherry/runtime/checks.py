@@ -1,0 +1,170 @@
+"""What a create request may not say. Docker's texts, raised as InvalidArgument before anything is made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wherry.errors import InvalidArgument
+from wherry.runtime import capabilities, resources, rlimits
+from wherry.runtime.devices import parse_rule
+from wherry.runtime.mounts import requested
+from wherry.runtime.request import HostRequest, RunRequest
+from wherry.runtime.resources import HostFacts
+from wherry.runtime.security import parse_security
+from wherry.runtime.signals import parse_signal
+
+CONTAINER = "container:"
+HIGHEST_ID = (1 << 31) - 1
+IPC_SYSCTLS = frozenset(
+    f"kernel.{name}"
+    for name in ["msgmax", "msgmnb", "msgmni", "sem", "shmall", "shmmax", "shmmni", "shm_rmid_forced"]
+)
+
+
+def check(config: RunRequest, host: HostRequest, facts: HostFacts, available: Sequence[str]) -> list[str]:
+    """Refuse what Docker refuses at create; the answer are warnings for the client.
+
+    ``available`` are the capabilities that the daemon has itself.
+    """
+    check_process(config)
+    check_network_mode(config, host)
+    requested(host)
+    check_capabilities(host, available)
+    warnings = resources.check(host, facts)
+    check_modes(host)
+    for limit in host.ulimits or ():
+        rlimits.check(limit)
+    for rule in host.device_cgroup_rules or ():
+        parse_rule(rule)
+    parse_security(host.security_opt)
+    return warnings
+
+
+def check_process(config: RunRequest) -> None:
+    if config.working_dir and not config.working_dir.startswith("/"):
+        raise InvalidArgument(
+            f"the working directory '{config.working_dir}' is invalid, it needs to be an absolute path"
+        )
+    if config.stop_signal:
+        parse_signal(config.stop_signal)
+    check_strings(config)
+    for entry in config.env or ():
+        if not entry.partition("=")[0]:
+            raise InvalidArgument(f"invalid environment variable: {entry}")
+    check_user(config.user)
+
+
+def check_strings(config: RunRequest) -> None:
+    """No C string can hold a NUL, and what followed it would be lost silently."""
+    parts = (
+        *(config.env or ()),
+        *(config.cmd or ()),
+        *(config.entrypoint or ()),
+        config.working_dir,
+        config.user,
+    )
+    if any("\0" in part for part in parts):
+        raise InvalidArgument("a NUL byte in the command, the environment, the user or the working directory")
+
+
+def check_user(spec: str) -> None:
+    """``name|uid[:group|gid]``. What is no form of that, or a number that no kernel takes, is refused.
+
+    The names are looked up in the image at start.
+    """
+    user, _, group = spec.partition(":")
+    if ":" in group or any(c.isspace() or not c.isprintable() for c in spec):
+        raise InvalidArgument(f"invalid user: {spec!r}")
+    for part in (user, group):
+        digits = part.removeprefix("-").removeprefix("+")
+        if digits.isdigit() and not (part.isascii() and part[0] != "-" and int(digits) <= HIGHEST_ID):
+            raise InvalidArgument(f"uids and gids must be in range 0-{HIGHEST_ID}")
+
+
+def check_capabilities(host: HostRequest, available: Sequence[str]) -> None:
+    for field, names in (("CapAdd", host.cap_add), ("CapDrop", host.cap_drop)):
+        try:
+            capabilities.normalize(names or (), available)
+        except InvalidArgument as error:
+            raise InvalidArgument(f"invalid {field}: {error.message}") from error
+
+
+def check_network_mode(config: RunRequest, host: HostRequest) -> None:
+    """Options that a shared network namespace rules out."""
+    mode = host.network_mode
+    if host.uts_mode == "host" and config.hostname:
+        raise InvalidArgument("conflicting options: hostname and the UTS mode")
+    if mode == "host" and host.links:
+        raise InvalidArgument(
+            "conflicting options: host type networking can't be used with links. "
+            "This would result in undefined behavior"
+        )
+    if mode != "container" and not mode.startswith(CONTAINER):
+        return
+    if not mode.removeprefix("container").removeprefix(":"):
+        raise InvalidArgument("invalid network mode: invalid container format container:<name|id>")
+    for present, text in shared_network_conflicts(config, host):
+        if present:
+            raise InvalidArgument(f"conflicting options: {text}")
+
+
+def shared_network_conflicts(config: RunRequest, host: HostRequest) -> list[tuple[object, str]]:
+    links = "container type network can't be used with links. This would result in undefined behavior"
+    return [
+        (config.hostname, "hostname and the network mode"),
+        (host.links, links),
+        (host.dns, "dns and the network mode"),
+        (host.extra_hosts, "custom host-to-IP mapping and the network mode"),
+        (host.port_bindings or host.publish_all_ports, "port publishing and the container type network mode"),
+        (config.exposed_ports, "port exposing and the container type network mode"),
+    ]
+
+
+def check_modes(host: HostRequest) -> None:
+    if not valid_mode(host.ipc_mode, ("", "none", "private", "shareable", "host")):
+        raise InvalidArgument(f"invalid IPC mode: {host.ipc_mode}")
+    if not valid_mode(host.pid_mode, ("", "host")):
+        raise InvalidArgument(f"invalid PID mode: {host.pid_mode}")
+    if host.shm_size < 0:
+        raise InvalidArgument("SHM size can not be less than 0")
+    if host.uts_mode not in ("", "host"):
+        raise InvalidArgument(f"invalid UTS mode: {host.uts_mode}")
+    if not -1000 <= host.oom_score_adj <= 1000:
+        raise InvalidArgument(f"Invalid value {host.oom_score_adj}, range for oom score adj is [-1000, 1000]")
+    if host.cgroupns_mode not in ("", "private", "host"):
+        raise InvalidArgument(f"invalid cgroup namespace mode: {host.cgroupns_mode}")
+    check_cgroup_parent(host.cgroup_parent)
+    for key in host.sysctls or {}:
+        sysctl_path(key)
+
+
+def valid_mode(mode: str, words: tuple[str, ...]) -> bool:
+    return mode in words or (mode.startswith(CONTAINER) and mode != CONTAINER)
+
+
+def check_cgroup_parent(parent: str) -> None:
+    if ".." in parent.split("/") or "\0" in parent:
+        raise InvalidArgument(f'invalid cgroup parent "{parent}": it may not lead upwards')
+
+
+def sysctl_path(key: str) -> str:
+    """A sysctl's name as a path below /proc/sys: either separator may be used, the first one in the key counts."""
+    first = next((c for c in key if c in "./"), "/")
+    path = key if first == "/" else key.translate(str.maketrans("./", "/."))
+    if any(part in ("", ".", "..") for part in path.split("/")) or not path.isprintable():
+        raise InvalidArgument(f'invalid sysctl: "{key}"')
+    return path
+
+
+def check_sysctls(keys: Sequence[str], namespaces: frozenset[str]) -> None:
+    """Only parameters that belong to one of the container's own namespaces may be set. (At start, as Docker.)"""
+    for key in keys:
+        name = sysctl_path(key).replace("/", ".")
+        if name in IPC_SYSCTLS or name.startswith("fs.mqueue."):
+            if "ipc" not in namespaces:
+                raise InvalidArgument(f'sysctl "{key}" is not allowed in the hosts ipc namespace')
+        elif name.startswith("net."):
+            if "network" not in namespaces:
+                raise InvalidArgument(f'sysctl "{key}" not allowed in host network namespace')
+        elif name != "kernel.domainname" or "uts" not in namespaces:
+            raise InvalidArgument(f'sysctl "{key}" is not in a separate kernel namespace')

@@ -1,0 +1,155 @@
+"""The plan of a command that is run in a container which runs already. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from wherry.errors import InvalidArgument
+from wherry.runtime import capabilities
+from wherry.runtime import oci_spec as oci
+from wherry.runtime.cgroups import Cgroups
+from wherry.runtime.checks import check_user
+from wherry.runtime.plan import (
+    Causes,
+    SeccompProgram,
+    capabilities_step,
+    exec_step,
+    rights_steps,
+    rlimit_steps,
+)
+from wherry.runtime.steps import (
+    Cause,
+    Clone,
+    Console,
+    Fd,
+    JoinNamespace,
+    Monitor,
+    Namespace,
+    OomScoreAdjust,
+    Origin,
+    Plan,
+    Stdio,
+    Step,
+)
+
+__all__ = ["ExecContext", "ExecRequest", "capabilities_step", "exec_process", "plan_exec"]
+
+KINDS = {
+    "mount": Namespace.MOUNT,
+    "network": Namespace.NET,
+    "uts": Namespace.UTS,
+    "ipc": Namespace.IPC,
+    "cgroup": Namespace.CGROUP,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ExecRequest:
+    """``docker exec``: empty user, directory and environment mean the container's own."""
+
+    argv: tuple[str, ...]
+    env: tuple[str, ...] = ()
+    user: str = ""
+    working_dir: str = ""
+    tty: bool = False
+    privileged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ExecContext:
+    """Where a command enters. The container's first process is ``Fd.TARGET``, a pidfd that the caller passes."""
+
+    cgroups: Cgroups
+    spool_dir: str
+    stdin: bool = False
+    rows: int = 0
+    columns: int = 0
+    seccomp: SeccompProgram | None = None
+    available: tuple[str, ...] = ()  # what --privileged gives
+
+
+def exec_process(request: ExecRequest, container: oci.Spec, available: tuple[str, ...]) -> oci.Process:
+    """The container's process with what the request changes: environment merged, rights widened if privileged."""
+    base = container.process or oci.Process()
+    if not request.argv:
+        raise InvalidArgument("No exec command specified")
+    if any("\0" in text for text in (*request.argv, *request.env, request.user, request.working_dir)):
+        raise InvalidArgument("a NUL byte in the command, the environment, the user or the working directory")
+    check_user(request.user)
+    wide = list(available)
+    return oci.Process(
+        terminal=request.tty,
+        user=oci.User(username=request.user, groups=base.user.groups) if request.user else base.user,
+        args=list(request.argv),
+        env=merge_env(base.env, request),
+        cwd=request.working_dir or base.cwd,
+        capabilities=oci.Capabilities(bounding=wide, effective=wide, permitted=wide)
+        if request.privileged
+        else base.capabilities,
+        rlimits=base.rlimits,
+        no_new_privileges=base.no_new_privileges,
+        oom_score_adj=base.oom_score_adj,
+    )
+
+
+def merge_env(container: list[str], request: ExecRequest) -> list[str]:
+    """The container's variables, TERM with a terminal, replaced or followed by the request's."""
+    extra = ("TERM=xterm", *request.env) if request.tty else request.env
+    values = {entry.partition("=")[0]: entry for entry in container}
+    for entry in extra:
+        name, equals, _ = entry.partition("=")
+        if equals:
+            values[name] = entry
+        else:
+            values.pop(name, None)
+    return list(values.values())
+
+
+def plan_exec(request: ExecRequest, container: oci.Spec, context: ExecContext) -> Plan:
+    """Enter the container's cgroups and namespaces, and run the command with its rights. InvalidArgument as above.
+
+    A privileged command has the capabilities of the daemon, but the container's filter, as with Docker.
+    """
+    process = exec_process(request, container, context.available or capabilities.known())
+    linux = container.linux or oci.Linux()
+    causes = exec_causes(request)
+    return Plan(
+        (
+            Monitor(spool_dir=context.spool_dir, listen=False),
+            Stdio(request.tty, context.stdin, context.stdin, context.rows, context.columns),
+            *enter_steps(linux, context.cgroups),
+            *([OomScoreAdjust(process.oom_score_adj)] if process.oom_score_adj else []),
+            *([Console(bind=False)] if request.tty else []),
+            *rlimit_steps(process, causes),
+            *rights_steps(process, causes, context.seccomp),
+            exec_step(process, causes),
+        )
+    )
+
+
+def exec_causes(request: ExecRequest) -> Causes:
+    places = {
+        "process.args": "exec " + " ".join(request.argv),
+        "process.user": f"--user {request.user}" if request.user else "",
+        "process.cwd": f"--workdir {request.working_dir}" if request.working_dir else "",
+        "process.capabilities": "--privileged" if request.privileged else "",
+    }
+    return {place: Cause(Origin.REQUEST, text) for place, text in places.items() if text}
+
+
+def enter_steps(linux: oci.Linux, cgroups: Cgroups) -> Iterator[Step]:
+    """The PID namespace is entered before the clone, since it counts for children only; the rest behind it.
+
+    Only namespaces that the container has are entered: those that it shares with the host are ours already, and
+    one that it joined from another container is what its first process is in.
+    """
+    types = [namespace.type for namespace in linux.namespaces]
+    if "pid" in types:
+        yield JoinNamespace(Fd.TARGET, Namespace.PID, "the container")
+    yield Clone(Namespace(0))
+    yield from cgroups.attach(linux.cgroups_path)
+    rest = Namespace(0)
+    for name in types:
+        rest |= KINDS.get(name, Namespace(0))
+    yield JoinNamespace(Fd.TARGET, rest, "the container")

@@ -1,0 +1,334 @@
+"""Mounts: what a user may ask for (``-v``, ``--mount``, ``--tmpfs``), and what OCI mount options mean.
+
+Docker's texts are kept, because clients and their tests match on them.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from wherry.errors import InvalidArgument
+from wherry.runtime.request import HostRequest, MountRequest, TmpfsOptionsRequest
+from wherry.runtime.steps import DEFAULT, Cause, MountFlag, Origin
+
+BIND, VOLUME, TMPFS = "bind", "volume", "tmpfs"
+RPRIVATE = "rprivate"
+
+PROPAGATION = {
+    "private": MountFlag.PRIVATE,
+    "rprivate": MountFlag.PRIVATE | MountFlag.REC,
+    "slave": MountFlag.SLAVE,
+    "rslave": MountFlag.SLAVE | MountFlag.REC,
+    "shared": MountFlag.SHARED,
+    "rshared": MountFlag.SHARED | MountFlag.REC,
+    "unbindable": MountFlag.UNBINDABLE,
+    "runbindable": MountFlag.UNBINDABLE | MountFlag.REC,
+}
+BIND_PROPAGATION = frozenset(PROPAGATION) - {"unbindable", "runbindable"}
+MODE_KINDS = (
+    frozenset({"rw", "ro"}),
+    frozenset({"z", "Z"}),
+    BIND_PROPAGATION,
+    frozenset({"nocopy"}),
+    frozenset({"consistent", "cached", "delegated"}),
+)
+
+# OCI runtime-spec, config.md "Linux mount options": option -> (flags to set, flags to clear)
+OPTIONS: dict[str, tuple[MountFlag, MountFlag]] = {
+    "ro": (MountFlag.RDONLY, MountFlag(0)),
+    "rro": (MountFlag.RDONLY | MountFlag.REC, MountFlag(0)),
+    "rw": (MountFlag(0), MountFlag.RDONLY),
+    "nosuid": (MountFlag.NOSUID, MountFlag(0)),
+    "suid": (MountFlag(0), MountFlag.NOSUID),
+    "nodev": (MountFlag.NODEV, MountFlag(0)),
+    "dev": (MountFlag(0), MountFlag.NODEV),
+    "noexec": (MountFlag.NOEXEC, MountFlag(0)),
+    "exec": (MountFlag(0), MountFlag.NOEXEC),
+    "noatime": (MountFlag.NOATIME, MountFlag(0)),
+    "atime": (MountFlag(0), MountFlag.NOATIME),
+    "relatime": (MountFlag.RELATIME, MountFlag(0)),
+    "norelatime": (MountFlag(0), MountFlag.RELATIME),
+    "strictatime": (MountFlag.STRICTATIME, MountFlag(0)),
+    "nostrictatime": (MountFlag(0), MountFlag.STRICTATIME),
+    "bind": (MountFlag.BIND, MountFlag(0)),
+    "rbind": (MountFlag.BIND | MountFlag.REC, MountFlag(0)),
+    "defaults": (MountFlag(0), MountFlag(0)),
+    "remount": (MountFlag.REMOUNT, MountFlag(0)),
+}
+TMPFS_DATA = frozenset({"size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "mpol"})
+TMPFS_DEFAULTS = ("noexec", "nosuid", "nodev", RPRIVATE)
+
+
+@dataclass(frozen=True, slots=True)
+class MountPoint:
+    """One thing to be mounted into a container, as the request has it.
+
+    ``source`` is a path on the host for a bind, and for a volume once the engine has found its directory;
+    ``name`` is a volume's (empty for an anonymous one); ``data`` are a tmpfs's options.
+    """
+
+    type: str
+    target: str
+    source: str = ""
+    name: str = ""
+    writable: bool = True
+    mode: str = ""
+    propagation: str = ""
+    recursive: bool = True
+    read_only_recursive: bool = True
+    create_source: bool = False
+    copy: bool = True
+    data: str = ""
+    cause: Cause = DEFAULT
+
+
+# ---------------------------------------------------------------- what may be asked
+
+
+def requested(host: HostRequest) -> tuple[MountPoint, ...]:
+    """All that ``Binds``, ``Mounts`` and ``Tmpfs`` ask for, checked as far as that needs no look at the host."""
+    points = [
+        *(parse_bind(raw) for raw in host.binds or ()),
+        *(parse_mount(mount) for mount in host.mounts or ()),
+    ]
+    check_duplicates(points)
+    return (*points, *(tmpfs_point(target, data) for target, data in (host.tmpfs or {}).items()))
+
+
+def check_duplicates(points: Iterable[MountPoint]) -> None:
+    seen: set[str] = set()
+    for point in points:
+        if point.target in seen:
+            raise InvalidArgument(f"Duplicate mount point: {point.target}")
+        seen.add(point.target)
+
+
+def parse_bind(raw: str) -> MountPoint:
+    """``[source:]target[:mode]`` of ``-v``; a relative source is a volume's name."""
+    parts = raw.split(":", 3)
+    if not parts[0] or len(parts) > 3 or (len(parts) == 2 and valid_mode(parts[1])):
+        raise InvalidArgument(f"invalid volume specification: '{raw}'")
+    source, target, mode = ("", parts[0], "") if len(parts) == 1 else (parts[0], parts[1], "".join(parts[2:]))
+    if not valid_mode(mode):
+        raise InvalidArgument(f"invalid mode: {mode}")
+    try:
+        return bind_point(source, target, mode, Cause(Origin.REQUEST, f"-v {raw}"))
+    except InvalidArgument as error:
+        raise InvalidArgument(f"invalid volume specification: '{raw}': {error.message}") from error
+
+
+def bind_point(source: str, target: str, mode: str, cause: Cause) -> MountPoint:
+    kind = BIND if source.startswith("/") else VOLUME
+    check_target(kind, target)
+    words = mode.split(",") if mode else []
+    propagation = next((word for word in words if word in BIND_PROPAGATION), "")
+    if propagation and kind == VOLUME:
+        raise mount_error(kind, "field BindOptions must not be specified")
+    if "nocopy" in words and kind == BIND:
+        raise mount_error(kind, "field VolumeOptions must not be specified")
+    if kind == VOLUME and not source and "ro" in words:
+        raise mount_error(kind, "must not set ReadOnly mode when using anonymous volumes")
+    return MountPoint(
+        type=kind,
+        target=posixpath.normpath(target),
+        source=posixpath.normpath(source) if kind == BIND else "",
+        name=source if kind == VOLUME else "",
+        writable="ro" not in words,
+        mode=mode,
+        propagation=propagation or (RPRIVATE if kind == BIND else ""),
+        create_source=True,
+        copy="nocopy" not in words,
+        cause=cause,
+    )
+
+
+def valid_mode(mode: str) -> bool:
+    """Comma separated words, at most one of each kind. The empty mode is valid."""
+    if not mode:
+        return True
+    words = mode.split(",")
+    kinds = [next((index for index, kind in enumerate(MODE_KINDS) if word in kind), -1) for word in words]
+    return -1 not in kinds and len(kinds) == len(set(kinds))
+
+
+def mount_error(kind: str, text: str) -> InvalidArgument:
+    return InvalidArgument(f'invalid mount config for type "{kind}": {text}')
+
+
+def check_target(kind: str, target: str) -> None:
+    if not target:
+        raise mount_error(kind, "field Target must not be empty")
+    if posixpath.normpath(target).lstrip("/") in ("", "."):
+        raise mount_error(kind, "invalid specification: destination can't be '/'")
+    check_absolute(kind, target)
+
+
+def check_absolute(kind: str, path: str) -> None:
+    if not path.startswith("/"):
+        raise mount_error(kind, f"invalid mount path: '{path}' mount path must be absolute")
+    if "\0" in path:
+        raise mount_error(kind, f"invalid mount path: '{path!r}' has a NUL in it")
+
+
+def parse_mount(mount: MountRequest) -> MountPoint:
+    """An entry of ``HostConfig.Mounts`` (``--mount``): bind, volume or tmpfs."""
+    check_target(mount.type, mount.target)
+    builders = {BIND: bind_mount, VOLUME: volume_mount, TMPFS: tmpfs_mount}
+    builder = builders.get(mount.type)
+    if builder is None:
+        raise mount_error(mount.type, "mount type unknown")
+    point = builder(mount)
+    cause = Cause(Origin.REQUEST, f"--mount type={mount.type},target={mount.target}")
+    return replace(point, target=posixpath.normpath(mount.target), writable=not mount.read_only, cause=cause)
+
+
+def bind_mount(mount: MountRequest) -> MountPoint:
+    if not mount.source:
+        raise mount_error(BIND, "field Source must not be empty")
+    if mount.bind_options and mount.bind_options.propagation not in BIND_PROPAGATION | {""}:
+        raise mount_error(BIND, f"invalid propagation mode: {mount.bind_options.propagation}")
+    if mount.volume_options is not None:
+        raise mount_error(BIND, "field VolumeOptions must not be specified")
+    check_absolute(BIND, mount.source)
+    point = MountPoint(BIND, mount.target, source=posixpath.normpath(mount.source), propagation=RPRIVATE)
+    return with_bind_options(point, mount)
+
+
+def with_bind_options(point: MountPoint, mount: MountRequest) -> MountPoint:
+    options = mount.bind_options
+    if options is None:
+        return point
+    if options.read_only_non_recursive and options.read_only_force_recursive:
+        raise mount_error(BIND, "mount options conflict: ReadOnlyNonRecursive && ReadOnlyForceRecursive")
+    return replace(
+        point,
+        propagation=options.propagation or RPRIVATE,
+        recursive=not options.non_recursive,
+        read_only_recursive=not options.read_only_non_recursive,
+        create_source=options.create_mountpoint,
+    )
+
+
+def volume_mount(mount: MountRequest) -> MountPoint:
+    if mount.bind_options is not None:
+        raise mount_error(VOLUME, "field BindOptions must not be specified")
+    if mount.read_only and not mount.source:
+        raise mount_error(VOLUME, "must not set ReadOnly mode when using anonymous volumes")
+    no_copy = bool((mount.volume_options or {}).get("NoCopy"))
+    return MountPoint(VOLUME, mount.target, name=mount.source, copy=not no_copy)
+
+
+def tmpfs_mount(mount: MountRequest) -> MountPoint:
+    if mount.bind_options is not None:
+        raise mount_error(TMPFS, "field BindOptions must not be specified")
+    if mount.source:
+        raise mount_error(TMPFS, "field Source must not be specified")
+    return MountPoint(TMPFS, mount.target, data=tmpfs_data(mount.tmpfs_options, read_only=mount.read_only))
+
+
+def tmpfs_data(options: TmpfsOptionsRequest | None, *, read_only: bool) -> str:
+    """``TmpfsOptions`` as mount options, in Docker's order."""
+    words = ["ro"] if read_only else []
+    if options is not None and options.mode:
+        words.append(f"mode={options.mode:o}")
+    if options is not None and options.size_bytes:
+        words.append(f"size={size_word(options.size_bytes)}")
+    for option in (options.options if options is not None else None) or ():
+        if not 1 <= len(option) <= 2:
+            raise mount_error(TMPFS, "invalid option array length")
+        if option[0] not in ("exec", "noexec"):
+            raise mount_error(TMPFS, f"invalid option: {option[0]}")
+        words.append("=".join(option))
+    return ",".join(words)
+
+
+def size_word(size: int) -> str:
+    for suffix, unit in (("g", 1 << 30), ("m", 1 << 20), ("k", 1 << 10)):
+        if size % unit == 0:
+            return f"{size // unit}{suffix}"
+    return str(size)
+
+
+def tmpfs_point(target: str, data: str) -> MountPoint:
+    """An entry of ``HostConfig.Tmpfs`` (``--tmpfs``)."""
+    if posixpath.normpath(target).lstrip("/") in ("", "."):
+        raise InvalidArgument("invalid specification: destination can't be '/'")
+    if not target.startswith("/"):
+        raise InvalidArgument(f"invalid mount path: '{target}' mount path must be absolute")
+    tmpfs_options(data)
+    cause = Cause(Origin.REQUEST, f"--tmpfs {target}{':' + data if data else ''}")
+    return MountPoint(TMPFS, posixpath.normpath(target), data=data, cause=cause)
+
+
+def tmpfs_options(data: str) -> list[str]:
+    """Docker's defaults and the user's options, later ones winning over what they contradict."""
+    kept: list[str] = []
+    seen: set[str] = set()
+    for option in reversed([*TMPFS_DEFAULTS, *(data.split(",") if data else ())]):
+        subject = tmpfs_subject(option)
+        if subject not in seen:
+            seen.add(subject)
+            kept.append(option)
+    return kept[::-1]
+
+
+def tmpfs_subject(option: str) -> str:
+    """What an option is about, the same for an option and its opposite."""
+    key, equals, value = option.partition("=")
+    if equals and value and key in TMPFS_DATA:
+        return key
+    if option in PROPAGATION:
+        return "propagation"
+    if option in OPTIONS:
+        return "ro" if option in ("ro", "rw") else option.removeprefix("no")
+    raise InvalidArgument(f'Invalid tmpfs option "{option}"')
+
+
+# ---------------------------------------------------------------- what OCI mount options mean
+
+
+@dataclass(frozen=True, slots=True)
+class MountOptions:
+    """OCI mount options, told apart."""
+
+    flags: MountFlag
+    propagation: MountFlag
+    data: str
+    recursive_read_only: bool = False
+
+
+def parse_options(options: Sequence[str]) -> MountOptions:
+    """Flags, propagation and the filesystem's own data. OCI runtime-spec, config.md "Linux mount options"."""
+    return parse_options_cached(tuple(options))
+
+
+@lru_cache(maxsize=256)
+def parse_options_cached(options: tuple[str, ...]) -> MountOptions:
+    flags, propagation, data = MountFlag(0), MountFlag(0), []
+    for option in options:
+        if option in OPTIONS:
+            to_set, to_clear = OPTIONS[option]
+            flags = (flags | to_set) & ~to_clear
+        elif option in PROPAGATION:
+            propagation = PROPAGATION[option]
+        else:
+            data.append(option)
+    return MountOptions(flags, propagation, ",".join(data), "rro" in options)
+
+
+def missing_source(point: MountPoint) -> InvalidArgument:
+    """The error for a ``--mount type=bind`` whose source is not there."""
+    return mount_error(BIND, f"bind source path does not exist: {point.source}")
+
+
+def depth(target: str) -> int:
+    """How deep a mount point lies: Docker mounts shallow ones first."""
+    return target.rstrip("/").count("/")
+
+
+def in_mount_order(points: Iterable[MountPoint]) -> list[MountPoint]:
+    """Shallow before deep, and by name where that is equal, so that a parent never hides its child."""
+    return sorted(points, key=lambda point: (depth(point.target), point.target))

@@ -1,0 +1,324 @@
+"""An OCI runtime specification to a plan: the exact steps, in order, each with its cause. Pure.
+
+The order is that of ``docs/launcher.md``: first what the monitor does on the host, then the clone, then what the
+child does on its way to becoming the container's first process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+
+from wherry.errors import InvalidArgument
+from wherry.runtime import capabilities, devices, rlimits
+from wherry.runtime import oci_spec as oci
+from wherry.runtime.cgroups import Cgroups, CgroupSteps
+from wherry.runtime.checks import sysctl_path
+from wherry.runtime.mounts import PROPAGATION, parse_options
+from wherry.runtime.steps import (
+    DEFAULT,
+    Bind,
+    BindRoot,
+    Capabilities,
+    Cause,
+    Clone,
+    Console,
+    Domainname,
+    Exec,
+    Fd,
+    HostFile,
+    Hostname,
+    JoinNamespace,
+    Log,
+    LoopbackUp,
+    Mask,
+    Monitor,
+    Mount,
+    MountFlag,
+    Namespace,
+    NoNewPrivileges,
+    OomScoreAdjust,
+    OverlayRoot,
+    PivotRoot,
+    Plan,
+    Propagation,
+    ReadOnlyPath,
+    ReadOnlyRoot,
+    Rlimit,
+    RootDirectory,
+    Seccomp,
+    Stdio,
+    Step,
+    Sysctl,
+    TinyInit,
+    User,
+    WorkingDirectory,
+)
+
+Causes = Mapping[str, Cause]
+
+NAMESPACES = {
+    "mount": Namespace.MOUNT,
+    "network": Namespace.NET,
+    "uts": Namespace.UTS,
+    "pid": Namespace.PID,
+    "ipc": Namespace.IPC,
+    "cgroup": Namespace.CGROUP,
+    "user": Namespace.USER,
+    "time": Namespace.TIME,
+}
+JOIN_FDS = {"network": Fd.NET, "pid": Fd.PID, "ipc": Fd.IPC, "uts": Fd.UTS, "cgroup": Fd.CGROUP}
+BIND_FLAGS = MountFlag.RDONLY | MountFlag.NOSUID | MountFlag.NODEV | MountFlag.NOEXEC
+PRIVATE = MountFlag.PRIVATE | MountFlag.REC
+
+
+@dataclass(frozen=True, slots=True)
+class SeccompProgram:
+    """A compiled filter; ``label`` says which in words."""
+
+    program: bytes
+    flags: int = 0
+    label: str = "default policy"
+
+
+@dataclass(frozen=True, slots=True)
+class PlanContext:
+    """What a plan needs beside the specification: what exists on the host, and how the container is looked after.
+
+    ``root`` is an OverlayRoot (layers) or BindRoot (a directory); ``files`` are written before the clone. A
+    namespace with a path in the specification is joined through its descriptor in ``Fd``, which the caller passes.
+    """
+
+    root: OverlayRoot | BindRoot
+    cgroups: Cgroups
+    exit_file: str
+    spool_dir: str
+    log: Log | None = None
+    stdin: bool = False
+    stdin_once: bool = False
+    rows: int = 0
+    columns: int = 0
+    files: tuple[HostFile, ...] = ()
+    seccomp: SeccompProgram | None = None
+    init: bool = False
+    listen: bool = True
+    sysctls_set: Mapping[str, str] = field(
+        default_factory=dict
+    )  # that the joined network namespace has already
+
+
+def plan_container(spec: oci.Spec, causes: Causes, context: PlanContext) -> Plan:
+    """The plan of a container. InvalidArgument for what the specification may say but Wherry does not do."""
+    linux, process = spec.linux or oci.Linux(), spec.process
+    if process is None or not process.args:
+        raise InvalidArgument("the specification has no process to run")
+    refuse_unsupported(spec, linux)
+    cgroups = context.cgroups.plan(linux.cgroups_path, linux.resources, causes)
+    return Plan(
+        (
+            *host_steps(process, context, cgroups),
+            *namespace_steps(linux, causes, cgroups),
+            *identity_steps(spec, linux, causes, context),
+            *root_steps(spec, linux, causes, context),
+            *process_steps(process, causes, context),
+        )
+    )
+
+
+def refuse_unsupported(spec: oci.Spec, linux: oci.Linux) -> None:
+    if spec.hooks is not None and spec.hooks.any():
+        raise InvalidArgument("hooks are not supported: Wherry runs nothing on the host for a container")
+    if linux.uid_mappings or linux.gid_mappings or any(n.type == "user" for n in linux.namespaces):
+        raise InvalidArgument("user namespaces are not supported yet")
+    if linux.intel_rdt or linux.personality or linux.time_offsets:
+        raise InvalidArgument("intelRdt, personality and timeOffsets are not supported")
+
+
+# ---------------------------------------------------------------- on the host
+
+
+def host_steps(process: oci.Process, context: PlanContext, cgroups: CgroupSteps) -> Iterator[Step]:
+    yield Monitor(context.exit_file, context.spool_dir, context.listen)
+    yield stdio_step(process, context)
+    if context.log is not None:
+        yield context.log
+    yield from context.files
+    yield from cgroups.setup
+
+
+def stdio_step(process: oci.Process, context: PlanContext) -> Stdio:
+    box = process.console_size or oci.Box()
+    rows, columns = context.rows or box.height, context.columns or box.width
+    return Stdio(process.terminal, context.stdin, context.stdin_once, rows, columns)
+
+
+def namespace_steps(linux: oci.Linux, causes: Causes, cgroups: CgroupSteps) -> Iterator[Step]:
+    """The PID namespace is joined before the clone and all others behind it; cgroups are entered first of all,
+    because a new cgroup namespace begins where its maker then is."""
+    joined = [namespace for namespace in linux.namespaces if namespace.path]
+    for namespace in joined:
+        if namespace.type == "pid":
+            yield join_step(namespace, causes)
+    yield Clone(new_namespaces(linux))
+    yield from cgroups.attach
+    for namespace in joined:
+        if namespace.type != "pid":
+            yield join_step(namespace, causes)
+    if any(namespace.type == "network" and not namespace.path for namespace in linux.namespaces):
+        yield LoopbackUp()
+
+
+def new_namespaces(linux: oci.Linux) -> Namespace:
+    flags = Namespace(0)
+    for namespace in linux.namespaces:
+        if namespace.type not in NAMESPACES:
+            raise InvalidArgument(f'unknown namespace type "{namespace.type}"')
+        if not namespace.path:
+            flags |= NAMESPACES[namespace.type]
+    if not flags & Namespace.MOUNT:
+        raise InvalidArgument("a container without a mount namespace of its own is not supported")
+    return flags
+
+
+def join_step(namespace: oci.LinuxNamespace, causes: Causes) -> JoinNamespace:
+    if namespace.type not in JOIN_FDS:
+        raise InvalidArgument(f"joining a {namespace.type} namespace is not supported")
+    cause = causes.get(f"linux.namespaces:{namespace.type}", DEFAULT)
+    return JoinNamespace(JOIN_FDS[namespace.type], NAMESPACES[namespace.type], namespace.path, cause=cause)
+
+
+def identity_steps(spec: oci.Spec, linux: oci.Linux, causes: Causes, context: PlanContext) -> Iterator[Step]:
+    process = spec.process or oci.Process()
+    if process.oom_score_adj:
+        yield OomScoreAdjust(process.oom_score_adj, cause=causes.get("process.oomScoreAdj", DEFAULT))
+    own_uts = any(namespace.type == "uts" for namespace in linux.namespaces)
+    if spec.hostname and own_uts:
+        yield Hostname(spec.hostname, cause=causes.get("hostname", DEFAULT))
+    if spec.domainname and own_uts:
+        yield Domainname(spec.domainname, cause=causes.get("domainname", DEFAULT))
+    for key, value in linux.sysctl.items():
+        if context.sysctls_set.get(key) != value:
+            yield Sysctl(sysctl_path(key), value, cause=causes.get(f"linux.sysctl:{key}", DEFAULT))
+
+
+# ---------------------------------------------------------------- the root
+
+
+def root_steps(spec: oci.Spec, linux: oci.Linux, causes: Causes, context: PlanContext) -> Iterator[Step]:
+    """Layers, mounts, devices, then hiding; all by the launcher's own handle of the root, then the pivot."""
+    process = spec.process or oci.Process()
+    yield Propagation(PROPAGATION[linux.rootfs_propagation] if linux.rootfs_propagation else PRIVATE)
+    yield context.root
+    own_cgroups = any(namespace.type == "cgroup" for namespace in linux.namespaces)
+    for mount in spec.mounts:
+        yield from mount_steps(mount, linux, causes, context.cgroups, own_cgroups)
+    yield from device_steps(spec, linux, causes)
+    if process.terminal:
+        yield Console()
+    if process.cwd != "/":
+        yield RootDirectory(process.cwd, cause=causes.get("process.cwd", DEFAULT))
+    yield from hiding_steps(tuple(linux.readonly_paths), tuple(linux.masked_paths))
+    if spec.root is not None and spec.root.readonly:
+        yield ReadOnlyRoot(cause=causes.get("root.readonly", DEFAULT))
+    yield PivotRoot()
+
+
+def mount_steps(
+    mount: oci.Mount, linux: oci.Linux, causes: Causes, cgroups: Cgroups, own_cgroups: bool
+) -> tuple[Step, ...]:
+    if mount.uid_mappings or mount.gid_mappings:
+        raise InvalidArgument(f"mount {mount.destination}: id mapped mounts are not supported yet")
+    options, cause = parse_options(mount.options), causes.get(f"mounts:{mount.destination}", DEFAULT)
+    flags = options.flags
+    if mount.type == "cgroup":
+        writable = not flags & MountFlag.RDONLY
+        return cgroups.mount(
+            linux.cgroups_path, mount.destination, writable=writable, own_namespace=own_cgroups
+        )
+    if mount.type == "bind" or flags & MountFlag.BIND:
+        recursive = MountFlag.REC if flags & MountFlag.REC else MountFlag(0)
+        spread = options.propagation or PRIVATE
+        return (Bind(mount.source, mount.destination, flags & BIND_FLAGS | recursive, spread, cause=cause),)
+    return (Mount(mount.type, mount.source, mount.destination, flags, options.data, cause=cause),)
+
+
+def device_steps(spec: oci.Spec, linux: oci.Linux, causes: Causes) -> Iterator[Step]:
+    """Nodes in /dev, unless that is a directory of the host. OCI runtime-spec, config-linux.md "Devices"."""
+    if any(mount.destination.rstrip("/") == "/dev" and is_bind(mount) for mount in spec.mounts):
+        return
+    wanted = {device.path: device for device in linux.devices}
+    for step in devices.default_steps():
+        if getattr(step, "path", "") not in wanted:
+            yield step
+    for device in wanted.values():
+        yield devices.node_step(device, causes.get(f"linux.devices:{device.path}", DEFAULT))
+
+
+def is_bind(mount: oci.Mount) -> bool:
+    return mount.type == "bind" or "bind" in mount.options or "rbind" in mount.options
+
+
+@cache
+def hiding_steps(read_only: tuple[str, ...], masked: tuple[str, ...]) -> tuple[Step, ...]:
+    return (*(ReadOnlyPath(path) for path in read_only), *(Mask(path) for path in masked))
+
+
+# ---------------------------------------------------------------- the process
+
+
+def process_steps(process: oci.Process, causes: Causes, context: PlanContext) -> Iterator[Step]:
+    yield from rlimit_steps(process, causes)
+    yield from rights_steps(process, causes, context.seccomp)
+    if context.init:
+        yield TinyInit()
+    yield exec_step(process, causes)
+
+
+def rlimit_steps(process: oci.Process, causes: Causes) -> Iterator[Step]:
+    for limit in process.rlimits:
+        name = limit.type.removeprefix("RLIMIT_").lower()
+        number, cause = rlimits.number_of(limit.type), causes.get(f"process.rlimits:{name}", DEFAULT)
+        yield Rlimit(number, rlimits.signed(limit.soft), rlimits.signed(limit.hard), name, cause=cause)
+
+
+def rights_steps(process: oci.Process, causes: Causes, seccomp: SeccompProgram | None) -> Iterator[Step]:
+    """A filter needs CAP_SYS_ADMIN, so it comes before rights are given up; with no-new-privileges it needs
+    none, and comes last, so that it need not allow what leads up to it."""
+    filters = [seccomp_step(seccomp)] if seccomp is not None else []
+    if process.no_new_privileges:
+        yield NoNewPrivileges(cause=causes.get("process.noNewPrivileges", DEFAULT))
+    else:
+        yield from filters
+    yield user_step(process.user, causes)
+    if process.capabilities is not None:
+        yield capabilities_step(process.capabilities, causes.get("process.capabilities", DEFAULT))
+    yield WorkingDirectory(process.cwd, cause=causes.get("process.cwd", DEFAULT))
+    if process.no_new_privileges:
+        yield from filters
+
+
+def seccomp_step(program: SeccompProgram) -> Seccomp:
+    return Seccomp(program.program, program.flags, program.label)
+
+
+def user_step(user: oci.User, causes: Causes) -> User:
+    """Docker's user string where there is one; numbers otherwise."""
+    groups = (*user.groups, *(str(gid) for gid in user.additional_gids))
+    spec = user.username or (f"{user.uid}:{user.gid}" if user.uid or user.gid else "")
+    return User(spec, groups, cause=causes.get("process.user", DEFAULT))
+
+
+def capabilities_step(sets: oci.Capabilities, cause: Cause) -> Capabilities:
+    return Capabilities(
+        capabilities.mask(sets.bounding),
+        capabilities.mask(sets.effective),
+        capabilities.mask(sets.permitted),
+        capabilities.mask(sets.inheritable),
+        capabilities.mask(sets.ambient),
+        cause=cause,
+    )
+
+
+def exec_step(process: oci.Process, causes: Causes) -> Exec:
+    return Exec(tuple(process.args), tuple(process.env), cause=causes.get("process.args", DEFAULT))

@@ -1,0 +1,261 @@
+"""Limits: checked as Docker checks them, and turned into the OCI specification's shape."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from wherry.errors import InvalidArgument
+from wherry.runtime import oci_spec as oci
+from wherry.runtime.request import ResourceRequest
+from wherry.runtime.steps import Cause, Origin
+
+MINIMUM_MEMORY = 6 * 1024 * 1024
+PERIOD = 100_000  # microseconds, of --cpus
+BILLION = 1_000_000_000
+NO_SWAPPINESS = -1
+
+Causes = dict[str, Cause]
+
+
+@dataclass(frozen=True, slots=True)
+class HostFacts:
+    """What the host has to share out. ``cpuset``/``mems`` are lists like ``0-3,5``."""
+
+    cpus: int
+    cpuset: str = ""
+    mems: str = ""
+    cgroup_version: int = 1
+
+
+def host_facts(cgroup_version: int = 1) -> HostFacts:
+    """Read from the host: its CPUs and memory nodes that are online."""
+    return HostFacts(
+        cpus=os.cpu_count() or 1,
+        cpuset=read_list("/sys/devices/system/cpu/online"),
+        mems=read_list("/sys/devices/system/node/online"),
+        cgroup_version=cgroup_version,
+    )
+
+
+def read_list(path: str) -> str:
+    try:
+        with open(path) as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def check(request: ResourceRequest, facts: HostFacts) -> list[str]:
+    """Refuse limits that Docker refuses, with its texts; the answer are warnings."""
+    check_memory(request)
+    check_cpu(request, facts)
+    check_sets(request, facts)
+    if request.blkio_weight and not 10 <= request.blkio_weight <= 1000:
+        raise InvalidArgument("Range of blkio weight is from 10 to 1000")
+    return memory_warnings(request, facts)
+
+
+def check_memory(r: ResourceRequest) -> None:
+    if r.memory and r.memory < MINIMUM_MEMORY:
+        raise InvalidArgument("Minimum memory limit allowed is 6MB")
+    if r.memory > 0 and 0 < r.memory_swap < r.memory:
+        raise InvalidArgument("Minimum memoryswap limit should be larger than memory limit, see usage")
+    if r.memory == 0 and r.memory_swap > 0:
+        raise InvalidArgument("You should always set the Memory limit when using Memoryswap limit, see usage")
+    if swappiness(r) is not None and not 0 <= (swappiness(r) or 0) <= 100:
+        raise InvalidArgument(f"Invalid value: {r.memory_swappiness}, valid memory swappiness range is 0-100")
+    if 0 < r.memory_reservation < MINIMUM_MEMORY:
+        raise InvalidArgument("Minimum memory reservation allowed is 6MB")
+    if 0 < r.memory < r.memory_reservation:
+        raise InvalidArgument("Minimum memory limit can not be less than memory reservation limit, see usage")
+
+
+def swappiness(r: ResourceRequest) -> int | None:
+    """None where it was not asked for; clients send -1 for that, too."""
+    return None if r.memory_swappiness in (None, NO_SWAPPINESS) else r.memory_swappiness
+
+
+def check_cpu(r: ResourceRequest, facts: HostFacts) -> None:
+    if r.nano_cpus > 0 and r.cpu_period > 0:
+        raise InvalidArgument("Conflicting options: Nano CPUs and CPU Period cannot both be set")
+    if r.nano_cpus > 0 and r.cpu_quota > 0:
+        raise InvalidArgument("Conflicting options: Nano CPUs and CPU Quota cannot both be set")
+    if not 0 <= r.nano_cpus <= facts.cpus * BILLION:
+        n = facts.cpus
+        raise InvalidArgument(f"range of CPUs is from 0.01 to {n}.00, as there are only {n} CPUs available")
+    if r.cpu_shares < 0:
+        raise InvalidArgument(f"invalid CPU shares ({r.cpu_shares}): value must be a positive integer")
+    if r.cpu_period and not 1000 <= r.cpu_period <= 1_000_000:
+        raise InvalidArgument(
+            "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)"
+        )
+    if 0 < r.cpu_quota < 1000:
+        raise InvalidArgument("CPU cfs quota can not be less than 1ms (i.e. 1000)")
+    if r.cpu_realtime_period and r.cpu_realtime_runtime > r.cpu_realtime_period:
+        raise InvalidArgument("cpu real-time runtime cannot be higher than cpu real-time period")
+
+
+def check_sets(r: ResourceRequest, facts: HostFacts) -> None:
+    wanted = parse_set(r.cpuset_cpus, "cpus")
+    if facts.cpuset and not wanted <= parse_set(facts.cpuset, "cpus"):
+        raise InvalidArgument(
+            f"Requested CPUs are not available - requested {r.cpuset_cpus}, available: {facts.cpuset}"
+        )
+    nodes = parse_set(r.cpuset_mems, "mems")
+    if facts.mems and not nodes <= parse_set(facts.mems, "mems"):
+        raise InvalidArgument(
+            f"Requested memory nodes are not available - requested {r.cpuset_mems}, available: {facts.mems}"
+        )
+
+
+def parse_set(text: str, what: str) -> set[int]:
+    """``0-2,7`` as numbers. cpuset(7) "List format". Numbers beyond 8191 are no CPU of any kernel."""
+    numbers: set[int] = set()
+    for part in filter(None, (piece.strip() for piece in text.split(","))):
+        match = re.fullmatch(r"(\d{1,4})(?:-(\d{1,4}))?", part)
+        low, high = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if low > high or high > 8191:
+            raise InvalidArgument(f"Invalid value {text} for cpuset {what}")
+        numbers.update(range(low, high + 1))
+    return numbers
+
+
+def memory_warnings(r: ResourceRequest, facts: HostFacts) -> list[str]:
+    warnings = []
+    if facts.cgroup_version == 2 and swappiness(r) is not None:
+        warnings.append(
+            "Your kernel does not support memory swappiness capabilities or the cgroup is not mounted. "
+            "Memory swappiness discarded."
+        )
+    if facts.cgroup_version == 2 and r.oom_kill_disable:
+        warnings.append("Your kernel does not support OomKillDisable. OomKillDisable discarded.")
+    elif r.oom_kill_disable and not r.memory:
+        warnings.append(
+            "OOM killer is disabled for the container, but no memory limit is set, "
+            "this can result in the system running out of resources."
+        )
+    return warnings
+
+
+def swap_limit(r: ResourceRequest) -> int:
+    """Memory and swap together: twice the memory where only that is given, -1 unlimited, 0 not set."""
+    return r.memory * 2 if r.memory > 0 and r.memory_swap == 0 else r.memory_swap
+
+
+# ---------------------------------------------------------------- into the specification
+
+
+def to_oci(r: ResourceRequest, causes: Causes) -> oci.Resources:
+    """The limits as ``linux.resources`` (without devices); who asked for each goes to ``causes``."""
+    return oci.Resources(
+        memory=memory(r, causes), cpu=cpu(r, causes), pids=pids(r, causes), block_io=block_io(r, causes)
+    )
+
+
+def note(causes: Causes, place: str, text: str) -> None:
+    causes[f"linux.resources.{place}"] = Cause(Origin.REQUEST, text)
+
+
+def memory(r: ResourceRequest, causes: Causes) -> oci.Memory | None:
+    wish, swap = swappiness(r), swap_limit(r)
+    if not (r.memory or r.memory_reservation or swap > 0 or r.oom_kill_disable or wish is not None):
+        return None
+    if r.memory:
+        note(causes, "memory.limit", f"--memory {r.memory}")
+        note(
+            causes,
+            "memory.swap",
+            f"--memory-swap {r.memory_swap}" if r.memory_swap else f"--memory {r.memory}",
+        )
+    if r.memory_reservation:
+        note(causes, "memory.reservation", f"--memory-reservation {r.memory_reservation}")
+    if wish is not None:
+        note(causes, "memory.swappiness", f"--memory-swappiness {wish}")
+    if r.oom_kill_disable:
+        note(causes, "memory.disableOOMKiller", "--oom-kill-disable")
+    return oci.Memory(
+        limit=r.memory or None,
+        reservation=r.memory_reservation or None,
+        swap=swap if swap > 0 else None,
+        swappiness=wish,
+        disable_oom_killer=r.oom_kill_disable or None,
+    )
+
+
+def cpu(r: ResourceRequest, causes: Causes) -> oci.Cpu | None:
+    period, quota = r.cpu_period, r.cpu_quota
+    if r.nano_cpus > 0:
+        period, quota = PERIOD, r.nano_cpus * PERIOD // BILLION
+        note(causes, "cpu.quota", f"--cpus {r.nano_cpus / BILLION:g}")
+    elif quota or period:
+        note(causes, "cpu.quota", f"--cpu-quota {quota} --cpu-period {period}")
+    if r.cpu_shares:
+        note(causes, "cpu.shares", f"--cpu-shares {r.cpu_shares}")
+    if r.cpuset_cpus:
+        note(causes, "cpu.cpus", f"--cpuset-cpus {r.cpuset_cpus}")
+    if r.cpuset_mems:
+        note(causes, "cpu.mems", f"--cpuset-mems {r.cpuset_mems}")
+    limits = oci.Cpu(
+        shares=r.cpu_shares or None,
+        period=period or None,
+        quota=quota or None,
+        realtime_period=r.cpu_realtime_period or None,
+        realtime_runtime=r.cpu_realtime_runtime or None,
+        cpus=r.cpuset_cpus,
+        mems=r.cpuset_mems,
+    )
+    return limits if limits != oci.Cpu() else None
+
+
+def pids(r: ResourceRequest, causes: Causes) -> oci.Pids | None:
+    if r.pids_limit is None:
+        return None
+    if r.pids_limit > 0:
+        note(causes, "pids.limit", f"--pids-limit {r.pids_limit}")
+    return oci.Pids(limit=r.pids_limit if r.pids_limit > 0 else -1)
+
+
+def block_io(r: ResourceRequest, causes: Causes) -> oci.BlockIo | None:
+    lists = (
+        r.blkio_device_read_bps,
+        r.blkio_device_write_bps,
+        r.blkio_device_read_i_ops,
+        r.blkio_device_write_i_ops,
+    )
+    if not (r.blkio_weight or r.blkio_weight_device or any(lists)):
+        return None
+    note(causes, "blockIO", "--blkio-weight, --device-read-bps and their kin")
+    return oci.BlockIo(
+        weight=r.blkio_weight or None,
+        weight_device=[weight_device(entry) for entry in r.blkio_weight_device or ()],
+        throttle_read_bps_device=throttles(lists[0]),
+        throttle_write_bps_device=throttles(lists[1]),
+        throttle_read_iops_device=throttles(lists[2]),
+        throttle_write_iops_device=throttles(lists[3]),
+    )
+
+
+def weight_device(entry: Mapping[str, Any]) -> oci.WeightDevice:
+    major, minor = device_numbers(str(entry.get("Path", "")))
+    return oci.WeightDevice(major=major, minor=minor, weight=int(entry.get("Weight", 0)))
+
+
+def throttles(entries: Sequence[Mapping[str, Any]] | None) -> list[oci.ThrottleDevice]:
+    return [throttle(entry) for entry in entries or ()]
+
+
+def throttle(entry: Mapping[str, Any]) -> oci.ThrottleDevice:
+    major, minor = device_numbers(str(entry.get("Path", "")))
+    return oci.ThrottleDevice(major=major, minor=minor, rate=int(entry.get("Rate", 0)))
+
+
+def device_numbers(path: str) -> tuple[int, int]:
+    try:
+        number = os.stat(path).st_rdev
+    except OSError as error:
+        raise InvalidArgument(f"stat {path}: {(error.strerror or 'failed').lower()}") from error
+    return os.major(number), os.minor(number)

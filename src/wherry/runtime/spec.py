@@ -1,0 +1,359 @@
+"""A container's configuration to its OCI runtime specification, with Docker's defaults. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+
+from wherry.errors import InvalidArgument
+from wherry.runtime import capabilities, devices, resources, rlimits
+from wherry.runtime import oci_spec as oci
+from wherry.runtime.checks import CONTAINER, check_sysctls
+from wherry.runtime.mounts import BIND, TMPFS, MountPoint, in_mount_order, tmpfs_options
+from wherry.runtime.request import HostRequest, ProcessRequest, RunRequest, UlimitRequest
+from wherry.runtime.resources import Causes
+from wherry.runtime.security import Security
+from wherry.runtime.steps import Cause, Origin
+
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+DEFAULT_SHM = 64 * 1024 * 1024
+PING_GROUPS, PORT_START = "net.ipv4.ping_group_range", "net.ipv4.ip_unprivileged_port_start"
+NETWORK_SYSCTLS = {PING_GROUPS: "0 2147483647", PORT_START: "0"}
+SYSTEM = Cause(Origin.DAEMON, "network settings")
+
+MASKED = (
+    "/proc/asound /proc/acpi /proc/interrupts /proc/kcore /proc/keys /proc/latency_stats /proc/timer_list "
+    "/proc/timer_stats /proc/sched_debug /proc/scsi /sys/firmware /sys/devices/virtual/powercap"
+)
+READ_ONLY = "/proc/bus /proc/fs /proc/irq /proc/sys /proc/sysrq-trigger"
+
+
+@dataclass(frozen=True, slots=True)
+class JoinedNamespaces:
+    """Namespaces that exist already and are to be entered: a path (``/proc/PID/ns/net``, a netns file), or "".
+
+    What stands here is only recorded in the specification; the launcher gets descriptors.
+    """
+
+    network: str = ""
+    pid: str = ""
+    ipc: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SpecInput:
+    """All that a specification is made of. ``config`` is the merged one (see ``image_config.merge``).
+
+    ``mounts`` have their sources resolved (volumes: the directory on the host); ``files`` are the daemon's own
+    hosts, hostname and resolv.conf; ``shm`` is a directory on the host to be /dev/shm, where the IPC mode shares
+    it; ``image`` is only looked at to tell whose wish a setting was.
+    """
+
+    id: str
+    root: str
+    argv: tuple[str, ...]
+    config: RunRequest
+    host: HostRequest
+    image: ProcessRequest | None = None
+    mounts: tuple[MountPoint, ...] = ()
+    files: tuple[MountPoint, ...] = ()
+    joined: JoinedNamespaces = JoinedNamespaces()
+    shm: str = ""
+    shm_size: int = DEFAULT_SHM
+    cgroup_parent: str = "/wherry"
+    cgroup_version: int = 1
+    available: tuple[str, ...] = field(default_factory=capabilities.known)
+    devices: tuple[devices.HostDevice, ...] = ()
+    ulimits: tuple[UlimitRequest, ...] = ()  # the daemon's defaults
+    security: Security = Security()
+    masked: tuple[str, ...] = ()  # more than Docker's twelve: each CPU's thermal_throttle that exists
+    read_only_recursive: bool = True
+
+
+def build_spec(wish: SpecInput) -> tuple[oci.Spec, Causes]:
+    """The specification, and who asked for what: a map from places in it (``mounts:/data``,
+    ``linux.resources.memory.limit``, ``process.env``) to causes; what is missing there is a default.
+
+    Raises InvalidArgument for what can only be seen here. OCI runtime-spec, config.md and config-linux.md.
+    """
+    causes: Causes = {}
+    linux = build_linux(wish, causes)
+    spec = oci.Spec(
+        process=build_process(wish, causes),
+        root=oci.Root(path=wish.root, readonly=wish.host.readonly_rootfs),
+        hostname="" if wish.host.uts_mode == "host" else wish.config.hostname,
+        domainname="" if wish.host.uts_mode == "host" else wish.config.domainname,
+        mounts=build_mounts(wish, causes),
+        annotations=dict(wish.host.annotations or {}),
+        linux=linux,
+    )
+    if wish.host.readonly_rootfs:
+        causes["root.readonly"] = asked("--read-only")
+    return spec, causes
+
+
+def asked(text: str) -> Cause:
+    return Cause(Origin.REQUEST, text)
+
+
+# ---------------------------------------------------------------- process
+
+
+def build_process(wish: SpecInput, causes: Causes) -> oci.Process:
+    config, host = wish.config, wish.host
+    note_process(wish, causes)
+    kept = list(container_capabilities(wish, causes))
+    return oci.Process(
+        terminal=config.tty,
+        user=oci.User(username=config.user, groups=list(host.group_add or ())),
+        args=list(wish.argv),
+        env=environment(config.env or (), hostname=config.hostname, tty=config.tty),
+        cwd=config.working_dir or "/",
+        capabilities=oci.Capabilities(bounding=kept, effective=kept, permitted=kept),
+        rlimits=build_rlimits(wish, causes),
+        no_new_privileges=wish.security.no_new_privileges,
+        oom_score_adj=host.oom_score_adj,
+    )
+
+
+def note_process(wish: SpecInput, causes: Causes) -> None:
+    config, image = wish.config, wish.image
+    causes["process.args"] = origin("command", config.cmd, image and image.cmd, "CMD")
+    if config.entrypoint:
+        causes["process.args"] = origin(
+            "--entrypoint", config.entrypoint, image and image.entrypoint, "ENTRYPOINT"
+        )
+    if config.user:
+        causes["process.user"] = origin(f"--user {config.user}", config.user, image and image.user, "USER")
+    if config.working_dir:
+        wanted = f"--workdir {config.working_dir}"
+        causes["process.cwd"] = origin(wanted, config.working_dir, image and image.working_dir, "WORKDIR")
+    if wish.host.oom_score_adj:
+        causes["process.oomScoreAdj"] = asked(f"--oom-score-adj {wish.host.oom_score_adj}")
+    if wish.security.no_new_privileges:
+        causes["process.noNewPrivileges"] = asked("--security-opt no-new-privileges")
+    if wish.config.hostname and not wish.id.startswith(wish.config.hostname):
+        causes["hostname"] = asked(f"--hostname {wish.config.hostname}")
+
+
+def origin(request: str, value: object, of_image: object, instruction: str) -> Cause:
+    same = of_image is not None and bool(of_image) and value == of_image
+    return Cause(Origin.IMAGE, instruction) if same else asked(request)
+
+
+def environment(env: Iterable[str], *, hostname: str, tty: bool) -> list[str]:
+    """Docker's variables, replaced or followed by the container's own. A name without a value unsets one."""
+    values = {"PATH": f"PATH={DEFAULT_PATH}", "HOSTNAME": f"HOSTNAME={hostname}"}
+    if tty:
+        values["TERM"] = "TERM=xterm"
+    for entry in env:
+        name, equals, _ = entry.partition("=")
+        if equals:
+            values[name] = entry
+        else:
+            values.pop(name, None)
+    return list(values.values())
+
+
+def container_capabilities(wish: SpecInput, causes: Causes) -> tuple[str, ...]:
+    host = wish.host
+    add, drop = host.cap_add or (), host.cap_drop or ()
+    if host.privileged:
+        causes["process.capabilities"] = asked("--privileged")
+    elif add or drop:
+        causes["process.capabilities"] = asked(flags("--cap-add", add) + flags("--cap-drop", drop))
+    return capabilities.granted(add, drop, privileged=host.privileged, available=wish.available)
+
+
+def flags(name: str, values: Sequence[str]) -> str:
+    return "".join(f"{name} {value} " for value in values).rstrip()
+
+
+def build_rlimits(wish: SpecInput, causes: Causes) -> list[oci.Rlimit]:
+    """The daemon's defaults, replaced by the container's own of the same name."""
+    chosen = {limit.name: limit for limit in (*wish.ulimits, *(wish.host.ulimits or ()))}
+    for limit in wish.host.ulimits or ():
+        causes[f"process.rlimits:{limit.name}"] = asked(f"--ulimit {limit.name}={limit.soft}:{limit.hard}")
+    return [
+        oci.Rlimit(type=rlimits.oci_type(limit.name), soft=unsigned(limit.soft), hard=unsigned(limit.hard))
+        for limit in chosen.values()
+    ]
+
+
+def unsigned(value: int) -> int:
+    return value & 0xFFFFFFFFFFFFFFFF
+
+
+# ---------------------------------------------------------------- linux
+
+
+def build_linux(wish: SpecInput, causes: Causes) -> oci.Linux:
+    host = wish.host
+    namespaces = build_namespaces(wish, causes)
+    limits = resources.to_oci(host, causes)
+    limits.devices = device_rules(wish)
+    for device in wish.devices:
+        causes[f"linux.devices:{device.device.path}"] = device.cause
+    parent = host.cgroup_parent or wish.cgroup_parent
+    return oci.Linux(
+        sysctl=build_sysctls(wish, causes, frozenset(n.type for n in namespaces)),
+        resources=limits,
+        cgroups_path=f"/{parent.strip('/')}/{wish.id}",
+        namespaces=namespaces,
+        devices=[device.device for device in wish.devices],
+        rootfs_propagation=root_propagation(wish.mounts),
+        masked_paths=hidden_paths(host.privileged, host.masked_paths, (*default_masked(), *wish.masked)),
+        readonly_paths=hidden_paths(host.privileged, host.readonly_paths, default_read_only()),
+    )
+
+
+@cache
+def default_masked() -> tuple[str, ...]:
+    return tuple(MASKED.split())
+
+
+@cache
+def default_read_only() -> tuple[str, ...]:
+    return tuple(READ_ONLY.split())
+
+
+def hidden_paths(privileged: bool, wanted: Sequence[str] | None, default: tuple[str, ...]) -> list[str]:
+    """A list in the request replaces the default, also an empty one (``--security-opt systempaths=unconfined``)."""
+    if privileged:
+        return []
+    return list(default) if wanted is None else list(wanted)
+
+
+def build_namespaces(wish: SpecInput, causes: Causes) -> list[oci.LinuxNamespace]:
+    """The namespaces to make or join, in Docker's order; one that is the host's is not listed."""
+    host, joined = wish.host, wish.joined
+    modes = (
+        ("network", host.network_mode, joined.network, "--network"),
+        ("uts", host.uts_mode, "", "--uts"),
+        ("pid", host.pid_mode, joined.pid, "--pid"),
+        ("ipc", host.ipc_mode, joined.ipc, "--ipc"),
+    )
+    namespaces = [oci.LinuxNamespace(type="mount")]
+    for kind, mode, path, flag in modes:
+        if mode.startswith(CONTAINER) and not path:
+            raise InvalidArgument(f"cannot join the {kind} namespace of {mode}: it is not running")
+        if mode in ("host", "shareable", "none") or mode.startswith(CONTAINER):
+            causes[f"linux.namespaces:{kind}"] = asked(f"{flag} {mode}")
+        if mode != "host":
+            namespaces.append(oci.LinuxNamespace(type=kind, path=path))
+    if cgroup_namespace(wish):
+        namespaces.append(oci.LinuxNamespace(type="cgroup"))
+    return namespaces
+
+
+def cgroup_namespace(wish: SpecInput) -> bool:
+    """Private on v2 and the host's on v1, unless the request says."""
+    mode = wish.host.cgroupns_mode
+    return mode == "private" if mode else wish.cgroup_version == 2
+
+
+def build_sysctls(wish: SpecInput, causes: Causes, namespaces: frozenset[str]) -> dict[str, str]:
+    own = dict(wish.host.sysctls or {})
+    check_sysctls(tuple(own), namespaces)
+    for key, value in own.items():
+        causes[f"linux.sysctl:{key}"] = asked(f"--sysctl {key}={value}")
+    mode = wish.host.network_mode
+    private = mode != "host" and not mode.startswith(CONTAINER)
+    return {**NETWORK_SYSCTLS, **own} if private else own
+
+
+def device_rules(wish: SpecInput) -> list[oci.DeviceRule]:
+    """What may be opened. OCI runtime-spec, config-linux.md "Allowed Device list"."""
+    if wish.host.privileged:
+        return [oci.DeviceRule(allow=True, access="rwm")]
+    return [
+        *devices.docker_rules(),
+        *(rule_for(device) for device in wish.devices),
+        *(devices.parse_rule(rule) for rule in wish.host.device_cgroup_rules or ()),
+    ]
+
+
+def rule_for(device: devices.HostDevice) -> oci.DeviceRule:
+    node = device.device
+    return oci.DeviceRule(
+        allow=True, type=node.type, major=node.major, minor=node.minor, access=device.access
+    )
+
+
+def root_propagation(mounts: Iterable[MountPoint]) -> str:
+    """A shared or slave bind needs a tree that lets events through."""
+    wanted = {mount.propagation.removeprefix("r") for mount in mounts if mount.type != TMPFS}
+    return "shared" if "shared" in wanted else "rslave" if "slave" in wanted else ""
+
+
+# ---------------------------------------------------------------- mounts
+
+
+def build_mounts(wish: SpecInput, causes: Causes) -> list[oci.Mount]:
+    """Docker's own mounts, without those that the user's replace, then the user's, shallow ones first."""
+    targets = {mount.target for mount in wish.mounts}
+    shared = [shared_shm(wish)] if wish.shm and "/dev/shm" not in targets else []
+    files = [own_file(file, wish.host.readonly_rootfs) for file in wish.files if file.target not in targets]
+    theirs = in_mount_order([*wish.mounts, *files, *shared])
+    replaced = {mount.target for mount in theirs}
+    for mount in theirs:
+        causes[f"mounts:{mount.target}"] = mount.cause
+    ours = [mount for mount in default_mounts(wish) if not is_replaced(mount.destination, replaced)]
+    return ours + [to_oci(mount, wish) for mount in theirs]
+
+
+def is_replaced(target: str, replaced: set[str]) -> bool:
+    return target in replaced or ("/dev" in replaced and target.startswith("/dev/"))
+
+
+def shared_shm(wish: SpecInput) -> MountPoint:
+    cause = asked(f"--ipc {wish.host.ipc_mode}")
+    return MountPoint(BIND, "/dev/shm", source=wish.shm, propagation="rprivate", cause=cause)
+
+
+def own_file(file: MountPoint, read_only: bool) -> MountPoint:
+    return MountPoint(
+        BIND, file.target, source=file.source, writable=not read_only, propagation="rprivate", cause=SYSTEM
+    )
+
+
+def default_mounts(wish: SpecInput) -> list[oci.Mount]:
+    """Docker's seven, in Docker's order."""
+    host = wish.host
+    writable_cgroups = (
+        host.privileged if wish.security.writable_cgroups is None else wish.security.writable_cgroups
+    )
+    mounts = [
+        new_mount("/proc", "proc", "proc", "nosuid noexec nodev"),
+        new_mount("/dev", "tmpfs", "tmpfs", "nosuid strictatime mode=755 size=65536k"),
+        new_mount("/dev/pts", "devpts", "devpts", "nosuid noexec newinstance ptmxmode=0666 mode=0620 gid=5"),
+        new_mount("/sys", "sysfs", "sysfs", "nosuid noexec nodev" + ("" if host.privileged else " ro")),
+        new_mount(
+            "/sys/fs/cgroup", "cgroup", "cgroup", ("" if writable_cgroups else "ro ") + "nosuid noexec nodev"
+        ),
+        new_mount("/dev/mqueue", "mqueue", "mqueue", "nosuid noexec nodev"),
+    ]
+    if host.ipc_mode == "none":
+        return mounts
+    size = host.shm_size or wish.shm_size
+    return [*mounts, new_mount("/dev/shm", "tmpfs", "shm", f"nosuid noexec nodev mode=1777 size={size}")]
+
+
+def new_mount(target: str, fstype: str, source: str, options: str) -> oci.Mount:
+    return oci.Mount(destination=target, type=fstype, source=source, options=options.split())
+
+
+def to_oci(mount: MountPoint, wish: SpecInput) -> oci.Mount:
+    if mount.type == TMPFS:
+        return oci.Mount(
+            destination=mount.target, type="tmpfs", source="tmpfs", options=tmpfs_options(mount.data)
+        )
+    if not mount.source:
+        raise InvalidArgument(f"volume {mount.name or 'without a name'} for {mount.target} has no directory")
+    options = ["rbind" if mount.recursive else "bind"]
+    if not mount.writable:
+        options.append("rro" if mount.read_only_recursive and wish.read_only_recursive else "ro")
+    if mount.propagation:
+        options.append(mount.propagation)
+    return oci.Mount(destination=mount.target, type="bind", source=mount.source, options=options)
