@@ -172,6 +172,11 @@ class EventBus:
             self._subscribers.add(subscription)
         return subscription
 
+    @property
+    def listeners(self) -> int:
+        """How many subscribe now."""
+        return len(self._subscribers)
+
     def forget(self, subscription: Subscription) -> None:
         self._subscribers.discard(subscription)
 

@@ -1,0 +1,97 @@
+"""JSON bodies, read as Go's decoder reads them: field names in any case, null for a field's zero value."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, TypeVar
+
+import msgspec
+
+from wherry.errors import InvalidArgument
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+# A key that does not begin with a capital may be a field in another spelling (or just a label).
+OTHER_SPELLING = re.compile(rb'[{,]\s*"[a-z_]')
+
+
+def check_content_type(content_type: str | None, has_body: bool) -> None:
+    """InvalidArgument unless a body is declared to be JSON."""
+    if not has_body and not content_type:
+        return
+    kind = (content_type or "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise InvalidArgument(
+            f"unsupported Content-Type header ({content_type or ''}): must be 'application/json'"
+        )
+
+
+def decode_body(data: bytes, kind: type[T]) -> T:
+    """The body as a ``kind``. InvalidArgument names the field that is wrong."""
+    if not data.strip():
+        raise InvalidArgument("invalid JSON: got EOF while reading request body")
+    if OTHER_SPELLING.search(data) is None:
+        try:
+            return msgspec.json.decode(data, type=kind)
+        except msgspec.ValidationError:
+            pass  # perhaps only a null that Go would let pass
+        except msgspec.DecodeError as error:
+            raise InvalidArgument(f"invalid JSON: {error}") from None
+    return decode_leniently(data, kind)
+
+
+def decode_leniently(data: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.convert(as_go_reads(msgspec.json.decode(data), kind), kind)
+    except msgspec.DecodeError as error:
+        raise InvalidArgument(f"invalid JSON: {error}") from None
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise InvalidArgument(f"invalid JSON: {error}") from None
+
+
+def as_go_reads(value: Any, kind: Any) -> Any:
+    """A decoded document with its keys spelled as the fields are, and without nulls for fields that have none."""
+    from msgspec import inspect
+
+    return _as_go_reads(value, inspect.type_info(kind))
+
+
+def _as_go_reads(value: Any, info: Any) -> Any:
+    from msgspec import inspect
+
+    if isinstance(info, inspect.UnionType):
+        return _as_go_reads(value, best_branch(value, info))
+    if isinstance(value, dict) and isinstance(info, inspect.StructType):
+        return fields_as_go_reads(value, info)
+    if isinstance(value, dict) and isinstance(info, inspect.DictType):
+        return {key: _as_go_reads(item, info.value_type) for key, item in value.items()}
+    if isinstance(value, list) and isinstance(info, inspect.ListType):
+        return [_as_go_reads(item, info.item_type) for item in value]
+    return value
+
+
+def best_branch(value: Any, info: Any) -> Any:
+    """The branch of a union that describes this value's structure."""
+    from msgspec import inspect
+
+    wanted = (inspect.StructType, inspect.DictType) if isinstance(value, dict) else inspect.ListType
+    return next((branch for branch in info.types if isinstance(branch, wanted)), info.types[0])
+
+
+def fields_as_go_reads(value: dict[str, Any], info: Any) -> dict[str, Any]:
+    fields = {field.encode_name.lower(): field for field in info.fields}
+    result: dict[str, Any] = {}
+    for key, item in value.items():
+        field = fields.get(key.lower())
+        if field is None or (item is None and not accepts_null(field.type)):
+            continue
+        result[field.encode_name] = _as_go_reads(item, field.type)
+    return result
+
+
+def accepts_null(info: Any) -> bool:
+    from msgspec import inspect
+
+    if isinstance(info, inspect.UnionType):
+        return any(isinstance(branch, inspect.NoneType) for branch in info.types)
+    return isinstance(info, inspect.AnyType | inspect.NoneType)

@@ -1,0 +1,316 @@
+"""Containers as ``ps`` and ``inspect`` show them. Engine API, ContainerSummary and ContainerInspectResponse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, UnsetType, field
+
+from wherry.api.render.durations import epoch, human_duration
+from wherry.engine.containers import Sizes
+from wherry.engine.model import (
+    ZERO_TIME,
+    Config,
+    ContainerRecord,
+    EndpointSettings,
+    HostConfig,
+    Model,
+    MountPoint,
+    PortBinding,
+    PublishedPort,
+    State,
+    Status,
+)
+
+# ---------------------------------------------------------------- ps
+
+
+class Port(msgspec.Struct, omit_defaults=True, rename="pascal"):
+    ip: str = field(default="", name="IP")
+    private_port: int = 0
+    public_port: int = 0
+    type: str = ""
+
+
+class SummaryHostConfig(Model, kw_only=True):
+    network_mode: str
+
+
+class SummaryNetworks(Model, kw_only=True):
+    networks: dict[str, EndpointSettings]
+
+
+class ContainerSummary(Model, kw_only=True):
+    id: str
+    names: list[str]
+    image: str
+    image_id: str = field(name="ImageID")
+    command: str
+    created: int
+    ports: list[Port]
+    size_rw: int | UnsetType = UNSET
+    size_root_fs: int | UnsetType = UNSET
+    labels: dict[str, str]
+    state: str
+    status: str
+    host_config: SummaryHostConfig
+    network_settings: SummaryNetworks
+    mounts: list[dict[str, Any]]
+
+
+def summary(record: ContainerRecord, image: str, now: float, sizes: Sizes | None = None) -> ContainerSummary:
+    """One line of ``ps``. ``image`` is the name to show; ``now`` is in seconds since 1970."""
+    return ContainerSummary(
+        id=record.id,
+        names=[f"/{record.name}"],
+        image=image,
+        image_id=record.image,
+        command=command_line(record.path, record.args),
+        created=int(epoch(record.created)),
+        ports=port_list(record),
+        labels=record.config.labels or {},
+        state=record.state.status,
+        status=status_text(record.state, now),
+        host_config=SummaryHostConfig(network_mode=record.host_config.network_mode),
+        network_settings=SummaryNetworks(networks=record.networks),
+        mounts=[mount(point) for point in record.mounts],
+        size_rw=(sizes.size_rw or UNSET) if sizes else UNSET,
+        size_root_fs=sizes.size_root_fs if sizes else UNSET,
+    )
+
+
+def command_line(path: str, args: Iterable[str]) -> str:
+    """The command for a reader: arguments with spaces are quoted, nothing is escaped."""
+    return " ".join((path, *(f"'{arg}'" if " " in arg else arg for arg in args)))
+
+
+def status_text(state: State, now: float) -> str:
+    """``Up 3 seconds``, ``Exited (0) 2 minutes ago``, ``Created`` …"""
+    if state.restarting:
+        return f"Restarting ({state.exit_code}) {since(state.finished_at, now)} ago"
+    if state.running:
+        return f"Up {since(state.started_at, now)}{' (Paused)' if state.paused else ''}"
+    if state.status == Status.REMOVING or state.dead:
+        return "Dead" if state.dead else "Removal In Progress"
+    if state.started_at == ZERO_TIME:
+        return "Created"
+    return f"Exited ({state.exit_code}) {since(state.finished_at, now)} ago"
+
+
+def since(time: str, now: float) -> str:
+    return human_duration(now - epoch(time))
+
+
+def port_list(record: ContainerRecord) -> list[Port]:
+    """Published ports, then exposed ones that are not; only while the container runs."""
+    if not record.state.running:
+        return []
+    published = record.attachment.ports if record.attachment is not None else []
+    taken = {f"{p.container_port}/{p.proto}" for p in published}
+    exposed = [key for key in record.config.exposed_ports or () if key not in taken]
+    shown = [
+        Port(ip=p.host_ip, private_port=p.container_port, public_port=p.host_port, type=p.proto)
+        for p in published
+    ]
+    return shown + [exposed_port(key) for key in exposed]
+
+
+def exposed_port(key: str) -> Port:
+    number, _, proto = key.partition("/")
+    return Port(private_port=int(number) if number.isdecimal() else 0, type=proto or "tcp")
+
+
+def mount(point: MountPoint) -> dict[str, Any]:
+    """A mount without the fields that only volumes have, where it is none."""
+    return without_empty(msgspec.to_builtins(point), MOUNT_OPTIONAL)
+
+
+# ---------------------------------------------------------------- inspect
+
+MOUNT_OPTIONAL = ("Name", "Driver")
+CONFIG_OPTIONAL = (
+    "ExposedPorts", "Healthcheck", "ArgsEscaped", "NetworkDisabled", "MacAddress", "StopSignal", "StopTimeout", "Shell",
+)  # fmt: skip
+HOST_OPTIONAL = ("Annotations", "Init", "Mounts", "StorageOpt", "Sysctls", "Tmpfs")
+# Only Windows has these; clients see them nevertheless.
+WINDOWS_ONLY = {"CpuCount": 0, "CpuPercent": 0, "IOMaximumIOps": 0, "IOMaximumBandwidth": 0}
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where a container's files are on the host; empty strings where they are not made as yet."""
+
+    log: str = ""
+    hosts: str = ""
+    hostname: str = ""
+    resolv_conf: str = ""
+    lower: str = ""
+    upper: str = ""
+    work: str = ""
+    merged: str = ""
+
+
+class GraphDriver(Model, kw_only=True):
+    data: dict[str, str] | None
+    name: str
+
+
+class NetworkSettings(Model, kw_only=True):
+    bridge: str = ""
+    sandbox_id: str = field(default="", name="SandboxID")
+    sandbox_key: str = ""
+    ports: dict[str, list[PortBinding] | None] = field(default_factory=dict)
+    hairpin_mode: bool = False
+    link_local_ipv6_address: str = field(default="", name="LinkLocalIPv6Address")
+    link_local_ipv6_prefix_len: int = field(default=0, name="LinkLocalIPv6PrefixLen")
+    secondary_ip_addresses: None = field(default=None, name="SecondaryIPAddresses")
+    secondary_ipv6_addresses: None = field(default=None, name="SecondaryIPv6Addresses")
+    endpoint_id: str = field(default="", name="EndpointID")
+    gateway: str = ""
+    global_ipv6_address: str = field(default="", name="GlobalIPv6Address")
+    global_ipv6_prefix_len: int = field(default=0, name="GlobalIPv6PrefixLen")
+    ip_address: str = field(default="", name="IPAddress")
+    ip_prefix_len: int = field(default=0, name="IPPrefixLen")
+    ipv6_gateway: str = field(default="", name="IPv6Gateway")
+    mac_address: str = ""
+    networks: dict[str, EndpointSettings] = field(default_factory=dict)
+
+
+class ContainerInspect(Model, kw_only=True):
+    id: str
+    created: str
+    path: str
+    args: list[str]
+    state: State
+    image: str
+    resolv_conf_path: str
+    hostname_path: str
+    hosts_path: str
+    log_path: str
+    name: str
+    restart_count: int
+    driver: str = "overlay2"
+    platform: str = "linux"
+    mount_label: str = ""
+    process_label: str = ""
+    app_armor_profile: str = ""
+    exec_ids: list[str] | None = field(default=None, name="ExecIDs")
+    host_config: dict[str, Any]
+    graph_driver: GraphDriver
+    size_rw: int | UnsetType = UNSET
+    size_root_fs: int | UnsetType = UNSET
+    mounts: list[dict[str, Any]]
+    config: dict[str, Any]
+    network_settings: NetworkSettings
+
+
+def inspect(
+    record: ContainerRecord, places: Places, exec_ids: list[str], sizes: Sizes | None = None
+) -> ContainerInspect:
+    """Everything that is known of a container."""
+    return ContainerInspect(
+        id=record.id,
+        created=record.created,
+        path=record.path,
+        args=record.args,
+        state=record.state,
+        image=record.image,
+        resolv_conf_path=places.resolv_conf,
+        hostname_path=places.hostname,
+        hosts_path=places.hosts,
+        log_path=places.log,
+        name=f"/{record.name}",
+        restart_count=record.restart_count,
+        platform=record.platform,
+        exec_ids=exec_ids or None,
+        host_config=host_config(record.host_config),
+        graph_driver=graph_driver(record.id, places),
+        size_rw=sizes.size_rw if sizes else UNSET,
+        size_root_fs=sizes.size_root_fs if sizes else UNSET,
+        mounts=[mount(point) for point in record.mounts],
+        config=config(record.config),
+        network_settings=network_settings(record),
+    )
+
+
+def config(config: Config) -> dict[str, Any]:
+    return without_empty(msgspec.to_builtins(config), CONFIG_OPTIONAL)
+
+
+def host_config(host: HostConfig) -> dict[str, Any]:
+    return {**without_empty(msgspec.to_builtins(host), HOST_OPTIONAL), **WINDOWS_ONLY}
+
+
+def without_empty(document: dict[str, Any], optional: Iterable[str]) -> dict[str, Any]:
+    """The document without those optional fields that say nothing."""
+    for name in optional:
+        if document.get(name, True) in (None, "", False, {}, []):
+            del document[name]
+    return document
+
+
+def graph_driver(id: str, places: Places) -> GraphDriver:
+    data = {
+        "ID": id,
+        "LowerDir": places.lower,
+        "MergedDir": places.merged,
+        "UpperDir": places.upper,
+        "WorkDir": places.work,
+    }
+    return GraphDriver(data=data, name="overlay2")
+
+
+def network_settings(record: ContainerRecord) -> NetworkSettings:
+    """Networks, and once more at the top what concerns the default bridge, for old clients."""
+    settings = NetworkSettings(networks=record.networks, ports=port_map(record))
+    bridge = record.networks.get("bridge")
+    if bridge is not None:
+        settings.endpoint_id, settings.gateway = bridge.endpoint_id, bridge.gateway
+        settings.ip_address, settings.ip_prefix_len = bridge.ip_address, bridge.ip_prefix_len
+        settings.mac_address, settings.ipv6_gateway = bridge.mac_address, bridge.ipv6_gateway
+        settings.global_ipv6_address = bridge.global_ipv6_address
+        settings.global_ipv6_prefix_len = bridge.global_ipv6_prefix_len
+    return settings
+
+
+def port_map(record: ContainerRecord) -> dict[str, list[PortBinding] | None]:
+    """``80/tcp`` to where it is published on the host, or null where it is only exposed."""
+    if not record.state.running:
+        return {}
+    ports: dict[str, list[PortBinding] | None] = dict.fromkeys(record.config.exposed_ports or ())
+    for published in record.attachment.ports if record.attachment is not None else ():
+        key = f"{published.container_port}/{published.proto}"
+        ports[key] = [*(ports.get(key) or ()), binding(published)]
+    return ports
+
+
+def binding(port: PublishedPort) -> PortBinding:
+    return PortBinding(host_ip=port.host_ip, host_port=str(port.host_port))
+
+
+# ---------------------------------------------------------------- exec
+
+
+class ProcessConfig(msgspec.Struct):
+    tty: bool
+    entrypoint: str
+    arguments: list[str]
+    privileged: bool
+    user: str | UnsetType = UNSET
+
+
+class ExecInspect(Model, kw_only=True):
+    id: str = field(name="ID")
+    running: bool
+    exit_code: int | None
+    process_config: ProcessConfig
+    open_stdin: bool
+    open_stderr: bool
+    open_stdout: bool
+    can_remove: bool = False
+    container_id: str = field(name="ContainerID")
+    detach_keys: str = ""
+    pid: int = 0

@@ -1,0 +1,149 @@
+"""Images as lists and ``inspect`` show them. Engine API, ImageSummary, ImageInspect, HistoryResponseItem."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, UnsetType, field
+
+from wherry.api.call import Version
+from wherry.api.render.containers import CONFIG_OPTIONAL, GraphDriver, without_empty
+from wherry.engine.clock import rfc3339
+from wherry.engine.image import Deleted, HistoryItem, ImageView
+from wherry.engine.image_removal import Removal
+from wherry.engine.model import ZERO_TIME, Config, Model
+from wherry.image.manifest import RunConfig
+
+# What an image's config can say; the rest of a container's is always empty in it.
+IMAGE_CONFIG = frozenset(
+    {
+        "ArgsEscaped", "Cmd", "Entrypoint", "Env", "ExposedPorts", "Healthcheck", "Labels", "OnBuild", "Shell",
+        "StopSignal", "StopTimeout", "User", "Volumes", "WorkingDir",
+    }
+)  # fmt: skip
+
+
+class ImageSummary(Model, kw_only=True):
+    containers: int
+    created: int
+    id: str
+    labels: dict[str, str] | None
+    parent_id: str
+    repo_digests: list[str]
+    repo_tags: list[str]
+    shared_size: int = -1
+    size: int
+    virtual_size: int | UnsetType = UNSET
+
+
+def summary(view: ImageView, version: Version) -> ImageSummary:
+    record = view.record
+    nameless = not view.repo_tags and not view.repo_digests and version < (1, 43)
+    return ImageSummary(
+        containers=view.containers if version >= (1, 51) else -1,
+        created=int(record.config.created_at),
+        id=record.id,
+        labels=record.config.run.labels,
+        parent_id=record.parent or "",
+        repo_digests=["<none>@<none>"] if nameless else list(view.repo_digests),
+        repo_tags=["<none>:<none>"] if nameless else list(view.repo_tags),
+        size=record.size,
+        virtual_size=record.size if version < (1, 44) else UNSET,
+    )
+
+
+class RootFS(Model, kw_only=True):
+    type: str
+    layers: list[str] | UnsetType = UNSET
+
+
+class Metadata(Model, kw_only=True):
+    last_tag_time: str
+
+
+class ImageInspect(Model, kw_only=True):
+    id: str
+    repo_tags: list[str]
+    repo_digests: list[str]
+    parent: str
+    comment: str
+    created: str
+    container_config: dict[str, Any] | UnsetType = UNSET
+    docker_version: str
+    author: str
+    config: dict[str, Any]
+    architecture: str
+    variant: str | UnsetType = UNSET
+    os: str
+    size: int
+    virtual_size: int | UnsetType = UNSET
+    graph_driver: GraphDriver
+    root_fs: RootFS = field(name="RootFS")
+    metadata: Metadata
+
+
+def inspect(view: ImageView, version: Version) -> ImageInspect:
+    """Everything about one image, in the shape of the client's API version."""
+    record, document = view.record, view.record.config
+    return ImageInspect(
+        id=record.id,
+        repo_tags=list(view.repo_tags),
+        repo_digests=list(view.repo_digests),
+        parent=record.parent or "",
+        comment=document.comment,
+        created=document.created or ZERO_TIME,
+        container_config=config(RunConfig(), (1, 24)) if version < (1, 45) else UNSET,
+        docker_version=document.docker_version,
+        author=document.author,
+        config=config(document.run, version),
+        architecture=document.architecture,
+        variant=document.variant or UNSET,
+        os=document.os,
+        size=record.size,
+        virtual_size=record.size if version < (1, 44) else UNSET,
+        graph_driver=GraphDriver(data=None, name="overlay2"),
+        root_fs=RootFS(type="layers", layers=list(record.diff_ids) or UNSET),
+        metadata=Metadata(
+            last_tag_time=rfc3339(int(record.tagged_at * 1e9)) if record.tagged_at else ZERO_TIME
+        ),
+    )
+
+
+def config(run: RunConfig, version: Version) -> dict[str, Any]:
+    """The config that containers start from. Before 1.50 with all the fields that containers have."""
+    stated: dict[str, Any] = msgspec.to_builtins(run)
+    whole: dict[str, Any] = {**msgspec.to_builtins(Config()), **stated}
+    shown = whole if version < (1, 50) else {name: whole[name] for name in whole if name in IMAGE_CONFIG}
+    return without_empty(dict(sorted(shown.items())), CONFIG_OPTIONAL)
+
+
+class HistoryEntry(Model, kw_only=True):
+    comment: str
+    created: int
+    created_by: str
+    id: str
+    size: int
+    tags: list[str] | None
+
+
+def history(item: HistoryItem) -> HistoryEntry:
+    return HistoryEntry(
+        comment=item.comment,
+        created=int(item.created),
+        created_by=item.created_by,
+        id=item.id,
+        size=item.size,
+        tags=list(item.tags) or None,
+    )
+
+
+class RemovalEntry(Model, kw_only=True):
+    untagged: str | UnsetType = UNSET
+    deleted: str | UnsetType = UNSET
+
+
+def removal(step: Removal) -> RemovalEntry:
+    if isinstance(step, Deleted):
+        return RemovalEntry(deleted=step.id)
+    return RemovalEntry(untagged=step.reference.familiar())

@@ -1,0 +1,252 @@
+"""Routes of containers. Engine API, Container."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Awaitable
+from typing import Annotated
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from wherry.api.call import HANDED_OVER, Call, HandedOver, Stream
+from wherry.api.hijack import take_connection
+from wherry.api.query import NO_FILTERS, NO_TIME, Named, Nanoseconds
+from wherry.api.render import containers as render
+from wherry.api.routing import Routes
+from wherry.engine.container import AttachRequest, WaitResult
+from wherry.engine.containers import ListQuery
+from wherry.engine.engine import Engine
+from wherry.engine.filters import Filters
+from wherry.engine.model import ZERO_TIME, ContainerCreate, ContainerRecord, Model
+from wherry.engine.paths import ContainerPaths
+from wherry.errors import InvalidArgument, WherryError
+from wherry.runtime.launcher import parse_detach_keys
+from wherry.runtime.logs import LogsQuery
+
+routes = Routes()
+
+
+class CreatedAnswer(Model, kw_only=True):
+    id: str
+    warnings: list[str]
+
+
+class WaitError(Model, kw_only=True):
+    message: str
+
+
+class WaitAnswer(Model, kw_only=True):
+    status_code: int
+    error: WaitError | UnsetType = UNSET
+
+
+@routes.post("/containers/create", status=201)
+async def create(
+    engine: Engine, body: ContainerCreate, name: str | None = None, platform: str | None = None
+) -> CreatedAnswer:
+    """Make a container. 404 ``No such image`` makes ``docker run`` pull; 409 the name is taken."""
+    created = await engine.containers.create(body, name=name or None, platform=platform or None)
+    return CreatedAnswer(id=created.id, warnings=created.warnings)
+
+
+@routes.get("/containers/json")
+async def list_containers(
+    engine: Engine, all: bool = False, limit: int = 0, size: bool = False, filters: Filters = NO_FILTERS
+) -> list[render.ContainerSummary]:
+    """Containers, newest first: the running ones, or those that ``all``, ``limit`` and ``filters`` ask for."""
+    filters = await resolve_ancestors(engine, filters)
+    records = engine.containers.list(ListQuery(all, max(limit, 0), size, filters))
+    names = await image_names(engine, records)
+    sizes = [await engine.containers.size(r.id) if size else None for r in records]
+    now = time.time()
+    return [render.summary(r, names[r.id], now, s) for r, s in zip(records, sizes, strict=True)]
+
+
+@routes.get("/containers/{ref}/json")
+async def inspect(engine: Engine, ref: str, size: bool = False) -> render.ContainerInspect:
+    """Everything about one container."""
+    record = engine.containers.find(ref)
+    sizes = await engine.containers.size(ref) if size else None
+    return render.inspect(record, places(engine, record), engine.execs.of_container(record.id), sizes)
+
+
+@routes.post("/containers/{ref}/start", status=204)
+async def start(engine: Engine, ref: str, detach_keys: str = "") -> None:
+    """Start a container. 304 it runs already; 400 its command cannot be run."""
+    await engine.containers.start(ref, detach_keys)
+
+
+@routes.post("/containers/{ref}/stop", status=204)
+async def stop(engine: Engine, ref: str, t: int | None = None, signal: str | None = None) -> None:
+    """Ask a container to end, and kill it after ``t`` seconds. 304 it does not run."""
+    await engine.containers.stop(ref, t, signal or None)
+
+
+@routes.post("/containers/{ref}/restart", status=204)
+async def restart(engine: Engine, ref: str, t: int | None = None, signal: str | None = None) -> None:
+    """Stop it, if it runs, and start it."""
+    await engine.containers.restart(ref, t, signal or None)
+
+
+@routes.post("/containers/{ref}/kill", status=204)
+async def kill(engine: Engine, ref: str, signal: str = "SIGKILL") -> None:
+    """Send a signal. 409 it does not run."""
+    await engine.containers.kill(ref, signal or "SIGKILL")
+
+
+@routes.delete("/containers/{ref}", status=204)
+async def remove(engine: Engine, ref: str, force: bool = False, v: bool = False, link: bool = False) -> None:
+    """Remove a container. 409 it runs, unless ``force`` kills it first."""
+    await engine.containers.remove(ref, force=force, volumes=v, link=link)
+
+
+@routes.post("/containers/{ref}/rename", status=204)
+async def rename(engine: Engine, ref: str, name: str = "") -> None:
+    """Give it another name. 409 the name is taken."""
+    if not name:
+        raise InvalidArgument("Neither old nor new names may be empty")
+    await engine.containers.rename(ref, name)
+
+
+@routes.post("/containers/{ref}/resize")
+async def resize(
+    engine: Engine, ref: str, rows: Annotated[int, Named("h")] = 0, columns: Annotated[int, Named("w")] = 0
+) -> None:
+    """Set the size of its terminal. 409 it does not run."""
+    await engine.containers.resize(ref, rows, columns)
+
+
+# ---------------------------------------------------------------- wait
+
+
+@routes.post("/containers/{ref}/wait")
+async def wait(engine: Engine, ref: str, condition: str = "") -> Stream:
+    """Wait for ``not-running``, ``next-exit`` or ``removed``.
+
+    The head is sent at once: clients start the container only when they have seen it.
+    """
+    waiter = engine.containers.waiter(ref, condition)
+    return Stream(exit_status(waiter), eager=True)
+
+
+async def exit_status(waiter: Awaitable[WaitResult]) -> AsyncIterator[bytes]:
+    result = await waiter
+    answer = WaitAnswer(status_code=result.status_code)
+    if result.error is not None:
+        answer.error = WaitError(message=result.error)
+    yield msgspec.json.encode(answer) + b"\n"
+
+
+# ---------------------------------------------------------------- logs and attach
+
+
+@routes.get("/containers/{ref}/logs")
+async def logs(
+    engine: Engine,
+    call: Call,
+    ref: str,
+    stdout: bool = False,
+    stderr: bool = False,
+    follow: bool = False,
+    timestamps: bool = False,
+    details: bool = False,
+    tail: str = "all",
+    since: Nanoseconds = NO_TIME,
+    until: Nanoseconds = NO_TIME,
+) -> Stream:
+    """What the container has written, framed unless it has a terminal; with ``follow`` also what it will write."""
+    record = engine.containers.find(ref)
+    if not (stdout or stderr):
+        raise InvalidArgument("Bad parameters: you must choose at least one stream")
+    framed = not record.config.tty
+    query = LogsQuery(
+        stdout=stdout,
+        stderr=stderr,
+        follow=follow,
+        since=since or None,
+        until=until or None,
+        timestamps=timestamps,
+        tail=tail_of(tail),
+        details=details,
+        framed=framed,
+    )
+    return Stream(engine.containers.logs(record.id, query), call.stream_type(framed), eager=True)
+
+
+def tail_of(text: str) -> int | None:
+    """How many of the last lines; anything but a number is all of them, as with Docker."""
+    return int(text) if text.isdecimal() and len(text) < 10 else None
+
+
+@routes.post("/containers/{ref}/attach")
+async def attach(
+    engine: Engine,
+    call: Call,
+    ref: str,
+    stream: bool = False,
+    stdin: bool = False,
+    stdout: bool = False,
+    stderr: bool = False,
+    logs: bool = False,
+    detach_keys: str = "",
+) -> HandedOver:
+    """Make the connection the container's streams. 409 it is paused or restarting."""
+    record = engine.containers.find(ref)
+    engine.containers.check_attach(ref)
+    if detach_keys:
+        parse_detach_keys(detach_keys)
+    framed = not record.config.tty
+    wanted = AttachRequest(
+        stream=stream,
+        stdin=stdin and record.config.open_stdin,
+        stdout=stdout,
+        stderr=stderr,
+        logs=logs,
+        detach_keys=detach_keys,
+        framed=framed,
+    )
+    taken = await take_connection(call, framed=framed)
+    await engine.containers.attach(record.id, wanted, taken.fd, taken.leftover)
+    return HANDED_OVER
+
+
+# ---------------------------------------------------------------- what a record does not say itself
+
+
+def places(engine: Engine, record: ContainerRecord) -> render.Places:
+    """Where its files are. What is made at the first start has no place before it."""
+    paths = ContainerPaths.of(engine.config, record.id)
+    started = record.state.started_at != ZERO_TIME
+    made = {
+        name: str(getattr(paths, name)) if started else ""
+        for name in ("log", "hosts", "hostname", "resolv_conf")
+    }
+    return render.Places(
+        **made, upper=str(paths.home / "upper"), work=str(paths.home / "work"), merged=str(paths.merged)
+    )
+
+
+async def resolve_ancestors(engine: Engine, filters: Filters) -> Filters:
+    """The ``ancestor`` filter with image ids for names; a name that is none matches nothing."""
+    wanted = filters.get("ancestor")
+    if not wanted:
+        return filters
+    ids = []
+    for name in wanted:
+        try:
+            ids.append((await engine.images.resolve(name)).id)
+        except WherryError:
+            ids.append("")
+    return filters.replace("ancestor", ids)
+
+
+async def image_names(engine: Engine, records: list[ContainerRecord]) -> dict[str, str]:
+    """What ``ps`` shows as each container's image: the name asked for, or the id once it names another image."""
+    current: dict[str, str] = {}
+    for name in {record.config.image for record in records}:
+        try:
+            current[name] = (await engine.images.resolve(name)).id
+        except WherryError:
+            current[name] = ""
+    return {r.id: r.config.image if current[r.config.image] == r.image else r.image for r in records}

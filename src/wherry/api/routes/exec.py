@@ -1,0 +1,78 @@
+"""Routes of exec instances. Engine API, Exec."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from wherry.api.call import HANDED_OVER, Call, HandedOver
+from wherry.api.hijack import take_connection
+from wherry.api.query import Named
+from wherry.api.render.containers import ExecInspect, ProcessConfig
+from wherry.api.routing import Routes
+from wherry.engine.engine import Engine
+from wherry.engine.exec import Exec
+from wherry.engine.model import ExecCreate, ExecStart, Model
+
+routes = Routes()
+
+
+class ExecCreated(Model, kw_only=True):
+    id: str
+
+
+@routes.post("/containers/{ref}/exec", status=201)
+async def create(engine: Engine, ref: str, body: ExecCreate) -> ExecCreated:
+    """Prepare a command in a running container. 404 no such container; 409 it is not running."""
+    return ExecCreated(id=await engine.execs.create(ref, body))
+
+
+@routes.post("/exec/{id}/start")
+async def start(engine: Engine, call: Call, id: str, body: ExecStart | None = None) -> HandedOver | None:
+    """Run it: detached, or with the connection as its streams. 404 no such exec; 409 it has been started.
+
+    Once the connection is a stream, a command that cannot be run is told of in the stream.
+    """
+    options = body or ExecStart()
+    engine.execs.check_start(id)
+    if options.detach:
+        await engine.execs.start(id, options)
+        return None
+    taken = await take_connection(call, framed=not options.tty)
+    await engine.execs.start(id, options, taken.fd, framed=not options.tty, leftover=taken.leftover)
+    return HANDED_OVER
+
+
+@routes.get("/exec/{id}/json")
+async def inspect(engine: Engine, id: str) -> ExecInspect:
+    """How it stands; ``ExitCode`` is null until it has ended."""
+    return render(engine.execs.inspect(id))
+
+
+@routes.post("/exec/{id}/resize")
+async def resize(
+    engine: Engine, id: str, rows: Annotated[int, Named("h")] = 0, columns: Annotated[int, Named("w")] = 0
+) -> None:
+    """Set the size of its terminal."""
+    await engine.execs.resize(id, rows, columns)
+
+
+def render(instance: Exec) -> ExecInspect:
+    request = instance.request
+    command = request.cmd or [""]
+    process = ProcessConfig(
+        tty=request.tty, entrypoint=command[0], arguments=command[1:], privileged=request.privileged
+    )
+    if request.user:
+        process.user = request.user
+    return ExecInspect(
+        id=instance.id,
+        running=instance.running,
+        exit_code=instance.exit_code,
+        process_config=process,
+        open_stdin=request.attach_stdin,
+        open_stderr=request.attach_stderr,
+        open_stdout=request.attach_stdout,
+        container_id=instance.container.id,
+        detach_keys=request.detach_keys,
+        pid=instance.pid,
+    )

@@ -1,0 +1,159 @@
+"""Routes of images. Engine API, Image."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from wherry.api.call import Call, Stream
+from wherry.api.errors import HttpError
+from wherry.api.query import NO_FILTERS
+from wherry.api.render import images as render
+from wherry.api.render.progress import Message, bar_message, encode_message, error_message
+from wherry.api.routing import Routes
+from wherry.api.upload import receiving
+from wherry.engine.engine import Engine
+from wherry.engine.filters import Filters
+from wherry.engine.image import LayerProgress, LoadLine
+from wherry.errors import InvalidArgument, NotFound, WherryError
+from wherry.image.manifest import Platform
+from wherry.image.reference import Reference
+
+routes = Routes()
+
+
+@routes.get("/images/json")
+async def list_images(
+    engine: Engine, call: Call, all: bool = False, filters: Filters = NO_FILTERS
+) -> list[render.ImageSummary]:
+    """Images, newest first; with ``all`` also those that are only steps towards others."""
+    return [render.summary(view, call.version) for view in await engine.images.list(filters, all=all)]
+
+
+@routes.get("/images/{name}/json")
+async def inspect(engine: Engine, call: Call, name: str, platform: str = "") -> render.ImageInspect:
+    """Everything about one image."""
+    view = await engine.images.get(name)
+    check_platform(name, view.record.config.os, view.record.config.architecture, platform)
+    return render.inspect(view, call.version)
+
+
+@routes.get("/images/{name}/history")
+async def history(engine: Engine, name: str) -> list[render.HistoryEntry]:
+    """The steps that made it, newest first."""
+    return [render.history(item) for item in await engine.images.history(name)]
+
+
+@routes.post("/images/{name}/tag", status=201)
+async def tag(engine: Engine, name: str, repo: str, tag: str = "") -> None:
+    """Give an image a further name."""
+    await engine.images.tag(name, repo, tag)
+
+
+@routes.delete("/images/{name}")
+async def remove(
+    engine: Engine, name: str, force: bool = False, noprune: bool = False
+) -> list[render.RemovalEntry]:
+    """Take a name away and, with the last one, the image. 409 a container uses it."""
+    return [render.removal(step) for step in await engine.images.remove(name, force=force, noprune=noprune)]
+
+
+@routes.post("/images/load")
+async def load(engine: Engine, call: Call, quiet: bool = True, platform: str = "") -> Stream:
+    """Load the images of an archive (``docker save``, or an OCI layout) in the body."""
+    return Stream(load_messages(engine, call, quiet, parse_platform(platform)))
+
+
+async def load_messages(
+    engine: Engine, call: Call, quiet: bool, platform: Platform | None
+) -> AsyncIterator[bytes]:
+    begun = False
+    with receiving(call.request.content) as upload:
+        try:
+            async for item in engine.images.load(upload, quiet=quiet, platform=platform):
+                yield encode_message(load_message(item))
+                begun = True
+        except WherryError as error:
+            if not begun:
+                raise
+            yield encode_message(error_message(error.message))
+
+
+def load_message(item: LayerProgress | LoadLine) -> Message:
+    if isinstance(item, LoadLine):
+        return Message(stream=item.text)
+    return bar_message("Loading layer", item.diff_id.removeprefix("sha256:")[:12], item.current, item.total)
+
+
+@routes.post("/images/create")
+async def create(
+    engine: Engine,
+    call: Call,
+    from_image: str = "",
+    from_src: str = "",
+    repo: str = "",
+    tag: str = "",
+    message: str = "",
+    changes: list[str] = [],  # noqa: B006  (read, never changed)
+    platform: str = "",
+) -> Stream:
+    """Import the tar of a root filesystem in the body (``fromSrc=-``). Pulling is not there yet."""
+    if from_image:
+        raise pull_refused(from_image, tag)
+    if from_src != "-":
+        raise InvalidArgument("fromSrc must be '-': send the archive as the request's body")
+    text = message or f"Imported from {from_src}"
+    return Stream(import_messages(engine, call, repo, tag, changes, text, import_platform(platform)))
+
+
+async def import_messages(
+    engine: Engine, call: Call, repo: str, tag: str, changes: list[str], text: str, platform: Platform | None
+) -> AsyncIterator[bytes]:
+    with receiving(call.request.content) as upload:
+        id = await engine.images.import_(
+            upload, repo=repo, tag=tag, changes=changes, message=text, platform=platform
+        )
+        yield encode_message(Message(status=id))
+
+
+def pull_refused(name: str, tag: str) -> HttpError:
+    """501, with what to do instead. The name is checked first: a wrong one is the caller's mistake."""
+    shown = Reference.parse(f"{name}{'@' if ':' in tag else ':'}{tag}" if tag else name).familiar()
+    return HttpError(
+        501,
+        f"cannot pull {shown}: this version of wherry has no registry client yet; "
+        "bring the image with 'docker load' or 'docker import'",
+    )
+
+
+# ---------------------------------------------------------------- platforms
+
+
+def parse_platform(text: str) -> Platform | None:
+    """``{"os": "linux", "architecture": "amd64"}``."""
+    if not text:
+        return None
+    try:
+        return msgspec.json.decode(text, type=Platform)
+    except msgspec.DecodeError as error:
+        raise InvalidArgument(f"invalid platform: {error}") from None
+
+
+def import_platform(text: str) -> Platform | None:
+    """``linux/arm64/v8``, or only an operating system."""
+    if not text:
+        return None
+    os, architecture, variant, *more = (*text.split("/"), "", "")
+    if not os or any(more) or text.count("/") > 2:
+        raise InvalidArgument(f"{text!r} is not a platform, such as linux/amd64")
+    return Platform(os=os, architecture=architecture, variant=variant)
+
+
+def check_platform(name: str, os: str, architecture: str, asked: str) -> None:
+    wanted = parse_platform(asked)
+    if wanted is not None and (wanted.os, wanted.architecture) != (os, architecture):
+        raise NotFound(
+            f"image with reference {name} was found but its platform ({os}/{architecture}) "
+            f"does not match the specified platform ({wanted})"
+        )

@@ -1,0 +1,54 @@
+"""Routes of networks. Engine API, Network."""
+
+from __future__ import annotations
+
+from wherry.api.errors import HttpError
+from wherry.api.query import NO_FILTERS
+from wherry.api.routing import Routes
+from wherry.engine.containers import ListQuery
+from wherry.engine.engine import Engine
+from wherry.engine.filters import Filters
+from wherry.engine.network import EndpointResource, NetworkResource
+from wherry.errors import Denied
+
+routes = Routes()
+
+
+@routes.get("/networks")
+async def list_networks(engine: Engine, filters: Filters = NO_FILTERS) -> list[NetworkResource]:
+    """The predefined networks: bridge, host, none."""
+    return engine.networks.list(filters)
+
+
+@routes.get("/networks/{ref}")
+async def inspect(engine: Engine, ref: str) -> NetworkResource:
+    """One network, with the containers that run on it."""
+    return engine.networks.inspect(ref, endpoints(engine, engine.networks.find(ref).name))
+
+
+def endpoints(engine: Engine, network: str) -> dict[str, EndpointResource]:
+    """Running containers on a network, by id."""
+    found: dict[str, EndpointResource] = {}
+    for record in engine.containers.list(ListQuery()):
+        endpoint = record.networks.get(network)
+        if endpoint is not None and endpoint.endpoint_id:
+            found[record.id] = EndpointResource(
+                name=record.name,
+                endpoint_id=endpoint.endpoint_id,
+                mac_address=endpoint.mac_address,
+                ipv4_address=f"{endpoint.ip_address}/{endpoint.ip_prefix_len}" if endpoint.ip_address else "",
+            )
+    return found
+
+
+@routes.delete("/networks/{ref}", status=204)
+async def remove(engine: Engine, ref: str) -> None:
+    """403: there are only predefined networks."""
+    name = engine.networks.find(ref).name
+    raise Denied(f"{name} is a pre-defined network and cannot be removed")
+
+
+@routes.post("/networks/create", status=201)
+async def create() -> None:
+    """501: not there yet."""
+    raise HttpError(501, "this version of wherry has only the networks bridge, host and none")

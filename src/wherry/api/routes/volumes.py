@@ -1,0 +1,46 @@
+"""Routes of volumes. Engine API, Volume. There are none yet: a list is empty, and that is the truth."""
+
+from __future__ import annotations
+
+from wherry.api.errors import HttpError
+from wherry.api.query import NO_FILTERS
+from wherry.api.routing import Routes
+from wherry.engine.filters import Filters
+from wherry.engine.model import Model
+from wherry.errors import NotFound
+
+routes = Routes()
+
+VOLUME_FILTERS = frozenset(["dangling", "driver", "label", "name"])
+
+
+class VolumeList(Model, kw_only=True):
+    volumes: list[None]
+    warnings: list[str] | None = None
+
+
+@routes.get("/volumes")
+async def list_volumes(filters: Filters = NO_FILTERS) -> VolumeList:
+    """No volumes."""
+    filters.check(VOLUME_FILTERS)
+    return VolumeList(volumes=[])
+
+
+@routes.get("/volumes/{name}")
+async def inspect(name: str) -> None:
+    """404: there are none."""
+    raise NotFound(f"get {name}: no such volume")
+
+
+@routes.delete("/volumes/{name}", status=204)
+async def remove(name: str) -> None:
+    """404: there are none."""
+    raise NotFound(f"get {name}: no such volume")
+
+
+@routes.post("/volumes/create", status=201)
+async def create() -> None:
+    """501: not there yet."""
+    raise HttpError(
+        501, "this version of wherry has no volumes: bind a directory of the host, or use a tmpfs"
+    )
