@@ -17,6 +17,7 @@ from wherry.engine.image import Images
 from wherry.engine.launching import Launching
 from wherry.engine.model import ContainerCreate, ContainerRecord, Status
 from wherry.engine.names import check_name, new_id, random_name
+from wherry.engine.planning import Planner, layer_names
 from wherry.engine.request import make_record
 from wherry.engine.store import Store
 from wherry.errors import Conflict, InvalidArgument, LaunchFailed, NotFound, NotModified, WherryError
@@ -63,6 +64,7 @@ class Containers:
         store: Store,
         images: Images,
         snapshots: OverlayStore,
+        planner: Planner,
         launching: Launching,
         events: EventBus,
     ) -> None:
@@ -70,6 +72,7 @@ class Containers:
         self._store = store
         self._images = images
         self._snapshots = snapshots
+        self._planner = planner
         self._launching = launching
         self._events = events
         self._by_id: dict[str, Container] = {}
@@ -121,15 +124,15 @@ class Containers:
             raise InvalidArgument("Config cannot be empty in order to create a container")
         image = await self._images.resolve(request.image)
         id = new_id()
-        record, warnings = make_record(id, self._claim_name(name, id), request, image, self._config)
+        record = make_record(id, self._claim_name(name, id), request, image, self._config)
+        warnings = self._planner.check(record)
         record.created = now()
         self._by_id[id] = Container(record)
         self._by_id[id].ended.set()
         self._by_name[record.name] = id
         try:
-            self._launching.check(record, image, self.get)
             self._store.put_container(record)
-            self._snapshots.prepare(id, image.chain_ids)
+            self._snapshots.prepare(id, layer_names(image))
         except BaseException:
             self._forget(record)
             raise
@@ -218,11 +221,8 @@ class Containers:
             await self._start(container)
 
     async def _start(self, container: Container) -> None:
-        image = self._store.image(container.record.image)
-        if image is None:
-            raise NotFound(f"No such image: {container.record.image}")
         try:
-            monitor = await self._launching.launch(container, image, self.get)
+            monitor = await self._launching.launch(container, self.get)
         except WherryError as error:
             await self._start_failed(container, error)
             raise
@@ -254,7 +254,7 @@ class Containers:
 
     async def _exited(self, container: Container, status: ExitStatus) -> None:
         """Record an exit, free what the container held, answer who waits, and remove it if so asked."""
-        await self._launching.release(container)
+        self._launching.release(container)
         container.drop_handles()
         lasted = int(time.monotonic() - container.started_monotonic)
         container.mark_exited(status)
@@ -363,7 +363,7 @@ class Containers:
 
         def write() -> None:
             os.set_blocking(client_fd, True)
-            for batch in read(self._launching.log_path(container.id), query):
+            for batch in read(self._launching.paths(container.id).log, query):
                 view = memoryview(batch)
                 while view:
                     view = view[os.write(client_fd, view) :]
@@ -379,7 +379,7 @@ class Containers:
         container = self.get(ref)
         if not (query.stdout or query.stderr):
             raise InvalidArgument("Bad parameters: you must choose at least one stream")
-        async for batch in follow(self._launching.log_path(container.id), query, container.ended):
+        async for batch in follow(self._launching.paths(container.id).log, query, container.ended):
             yield batch
 
     async def resize(self, ref: str, rows: int, columns: int) -> None:

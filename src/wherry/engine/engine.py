@@ -15,7 +15,9 @@ from wherry.engine.exec import Execs
 from wherry.engine.image import Images
 from wherry.engine.launching import Launching
 from wherry.engine.network import Networks
+from wherry.engine.planning import Planner
 from wherry.engine.recovery import recover
+from wherry.engine.sandbox import Sandboxes
 from wherry.engine.store import Store
 from wherry.engine.system import System
 from wherry.errors import Unavailable
@@ -24,6 +26,7 @@ from wherry.image.layers import LayerStore
 from wherry.runtime import cgroups
 from wherry.runtime.binary import launcher_path
 from wherry.runtime.launcher import Launcher
+from wherry.runtime.seccomp import SeccompCompiler
 from wherry.snapshot.overlay import OverlayStore
 
 SWEEP_SECONDS = 0.5
@@ -47,15 +50,16 @@ class Engine:
         self._snapshots = OverlayStore(config.layers_dir, config.containers_dir)
         blobs, layers = BlobStore(config.blobs_dir), LayerStore(config.layers_dir)
         self._cgroups = cgroups.detect()
+        self._seccomp = SeccompCompiler()
         self.events = EventBus()
         self.networks = Networks(config, self._store)
         self._launcher = Launcher(launcher_path())
-        self._launching = Launching(
-            config, self._store, self._launcher, self._cgroups, self._snapshots, self.networks, self.events
-        )
+        planner = Planner(config, self._cgroups, self._snapshots, self._seccomp)
+        sandboxes = Sandboxes(self._store, self.networks, self.events)
+        self._launching = Launching(config, self._store, self._launcher, self._cgroups, planner, sandboxes)
         self.images = Images(self._store, blobs, layers, self.events, self._image_users)
         self.containers = Containers(
-            config, self._store, self.images, self._snapshots, self._launching, self.events
+            config, self._store, self.images, self._snapshots, planner, self._launching, self.events
         )
         self.execs = Execs(self.containers, self._launching, self.events)
         self.system = System(config, self._store, self.containers, self.images, self._cgroups)
@@ -69,7 +73,7 @@ class Engine:
         self._launching.prepare_host()
         await self.networks.start()
         await self.images.recover()
-        await recover(self._store, self.containers, self._launching, self._snapshots)
+        await recover(self._store, self.containers, self._launching, self.networks, self._snapshots)
         self._sweeper = asyncio.create_task(self._sweep_forever())
 
     async def _sweep_forever(self) -> None:

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 import time
-from pathlib import Path
 
 from wherry.engine.container import Container
 from wherry.engine.containers import Containers
 from wherry.engine.launching import Launching
 from wherry.engine.model import ContainerRecord
+from wherry.engine.network import Networks
 from wherry.engine.store import Store
 from wherry.runtime.launcher import ExitStatus, Monitored, read_exit_file, reconnect
 from wherry.snapshot.overlay import OverlayStore
@@ -27,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 async def recover(
-    store: Store, containers: Containers, launching: Launching, snapshots: OverlayStore
+    store: Store, containers: Containers, launching: Launching, networks: Networks, snapshots: OverlayStore
 ) -> None:
     """Bring the containers of the store back into the world, then sweep what nobody owns."""
     records = store.containers()
@@ -35,9 +34,9 @@ async def recover(
     monitors = await asyncio.gather(*(find_monitor(launching, container.record) for container in known))
     live = [(c, m) for c, m in zip(known, monitors, strict=True) if m is not None]
     for container, monitor in live:
-        await launching.readopt(container, monitor)
+        launching.readopt(container)
         containers.readopt(container, monitor)
-    await launching.reconcile([container for container, _ in live])
+    await networks.reconcile(c.endpoint for c, _ in live if c.endpoint is not None)
     for container, monitor in zip(known, monitors, strict=True):
         if monitor is None:
             await settle_ended(containers, launching, container)
@@ -46,7 +45,7 @@ async def recover(
 
 
 async def find_monitor(launching: Launching, record: ContainerRecord) -> Monitored | None:
-    path = launching.socket_path(record.id)
+    path = launching.paths(record.id).socket
     if not path.exists():
         return None
     try:
@@ -63,7 +62,7 @@ async def settle_ended(containers: Containers, launching: Launching, container: 
     record = container.record
     if record.attachment is None and not container.running:
         return
-    status = read_exit_file(launching.exit_path(container.id))
+    status = read_exit_file(launching.paths(container.id).exit)
     if status is None and not container.running:
         containers.never_started(container)
         return
@@ -75,14 +74,10 @@ async def settle_ended(containers: Containers, launching: Launching, container: 
 
 def sweep(launching: Launching, snapshots: OverlayStore, kept: set[str], live: set[str]) -> None:
     """Delete directories, runtime files and cgroups that no container owns."""
-    snapshots.sweep(keep=kept)
-    for folder in list_folders(launching.runtime_dir):
-        if folder.name not in kept:
-            shutil.rmtree(folder, ignore_errors=True)
-    for id in launching.cgroup_ids():
-        if id not in live:
-            launching.destroy_cgroup(id)
-
-
-def list_folders(root: Path) -> list[Path]:
-    return [path for path in root.iterdir() if path.is_dir()] if root.is_dir() else []
+    for id in set(snapshots.list()) - kept:
+        snapshots.remove(id)
+    snapshots.sweep()
+    for id in set(launching.runtime_ids()) - kept:
+        launching.discard_runtime(id)
+    for id in set(launching.cgroup_ids()) - live:
+        launching.destroy_cgroup(id)

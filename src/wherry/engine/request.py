@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import msgspec
 
 from wherry.engine.config import EngineConfig
@@ -20,8 +22,6 @@ from wherry.errors import InvalidArgument, NotFound
 from wherry.network.ports import parse_host_port
 from wherry.runtime import mounts
 from wherry.runtime.image_config import Merged, merge
-from wherry.runtime.rlimits import check as check_ulimit
-from wherry.runtime.signals import parse_signal
 
 LOG_DRIVERS = ("json-file", "none")
 NETWORKS = ("bridge", "host", "none")
@@ -30,14 +30,14 @@ PUBLISHED_PROTOCOLS = ("tcp", "udp")
 
 def make_record(
     id: str, name: str, request: ContainerCreate, image: ImageRecord, defaults: EngineConfig
-) -> tuple[ContainerRecord, list[str]]:
-    """The record, and warnings for the user. InvalidArgument, in Docker's words, for what cannot be."""
+) -> ContainerRecord:
+    """The record, as yet without its time of creation. InvalidArgument, in Docker's words, for what cannot be."""
     host = host_config(request.host_config or HostConfig(), defaults)
     merged = merge(request, image.config.config)
     argv = merged.argv
     config = container_config(id, request, merged, host)
-    check(config, host)
-    record = ContainerRecord(
+    check(host)
+    return ContainerRecord(
         id=id,
         name=name,
         created="",
@@ -49,7 +49,6 @@ def make_record(
         networks=networks(request, host),
         mounts=mount_points(host),
     )
-    return record, ignored(host, merged)
 
 
 def container_config(id: str, request: ContainerCreate, merged: Merged, host: HostConfig) -> Config:
@@ -61,8 +60,8 @@ def container_config(id: str, request: ContainerCreate, merged: Merged, host: Ho
     config.exposed_ports = {port: {} for port in exposed(merged, host)} or None
     config.volumes = {path: {} for path in merged.volumes} or None
     config.stop_signal = merged.stop_signal
-    if not config.hostname and host.network_mode not in ("host",) and not host.uts_mode:
-        config.hostname = id[:12]
+    if not config.hostname and not host.network_mode.startswith("container:"):
+        config.hostname = socket.gethostname() if host.network_mode == "host" or host.uts_mode else id[:12]
     return config
 
 
@@ -126,16 +125,12 @@ def mount_points(host: HostConfig) -> list[MountPoint]:
     ]
 
 
-def check(config: Config, host: HostConfig) -> None:
-    """What can be refused without a look at the host."""
-    if config.stop_signal:
-        parse_signal(config.stop_signal)
-    for limit in host.ulimits or ():
-        check_ulimit(limit)
+def check(host: HostConfig) -> None:
+    """What this engine cannot do, said at once; ``runtime.checks`` has what nobody can."""
     check_network(host)
     check_ports(host.port_bindings or {})
     check_log(host.log_config)
-    if host.restart_policy.name not in ("no", ""):
+    if host.restart_policy.name != "no":
         raise InvalidArgument(
             f"restart policy {host.restart_policy.name!r} is not supported by this version of wherry: "
             "leave --restart away"
@@ -152,8 +147,6 @@ def check_network(host: HostConfig) -> None:
     mode = host.network_mode
     if mode not in NETWORKS and not mode.startswith("container:"):
         raise NotFound(f"network {mode} not found")
-    if host.port_bindings and mode.startswith("container:"):
-        raise InvalidArgument("conflicting options: port publishing and the container type network mode")
 
 
 def check_ports(bindings: dict[str, list[PortBinding] | None]) -> None:
@@ -199,12 +192,12 @@ def log_files(config: LogConfig) -> int:
     return int(text)
 
 
-def ignored(host: HostConfig, merged: Merged) -> list[str]:
+def ignored(record: ContainerRecord) -> list[str]:
     """What is accepted but not done, said to the user."""
     warnings = []
-    if host.port_bindings and host.network_mode == "host":
+    if record.host_config.port_bindings and record.host_config.network_mode == "host":
         warnings.append("Published ports are discarded when using host network mode")
-    if merged.volumes:
-        warnings.append(f"volumes of the image are not supported yet and stay in the writable layer: "
-                        f"{', '.join(merged.volumes)}")
+    if record.config.volumes:
+        paths = ", ".join(record.config.volumes)
+        warnings.append(f"volumes of the image are not supported yet and stay in the writable layer: {paths}")
     return warnings
