@@ -1,0 +1,1 @@
+"""Wherry beside Debian's engines, in one run, through one client. ``make bench`` runs it."""
