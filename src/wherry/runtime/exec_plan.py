@@ -10,14 +10,8 @@ from wherry.runtime import capabilities
 from wherry.runtime import oci_spec as oci
 from wherry.runtime.cgroups import Cgroups
 from wherry.runtime.checks import check_user
-from wherry.runtime.plan import (
-    Causes,
-    SeccompProgram,
-    capabilities_step,
-    exec_step,
-    rights_steps,
-    rlimit_steps,
-)
+from wherry.runtime.plan import Causes, exec_step, rights_steps, rlimit_steps
+from wherry.runtime.seccomp import SeccompProgram
 from wherry.runtime.steps import (
     Cause,
     Clone,
@@ -32,8 +26,6 @@ from wherry.runtime.steps import (
     Stdio,
     Step,
 )
-
-__all__ = ["ExecContext", "ExecRequest", "capabilities_step", "exec_process", "plan_exec"]
 
 KINDS = {
     "mount": Namespace.MOUNT,

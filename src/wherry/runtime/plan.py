@@ -16,6 +16,7 @@ from wherry.runtime import oci_spec as oci
 from wherry.runtime.cgroups import Cgroups, CgroupSteps
 from wherry.runtime.checks import sysctl_path
 from wherry.runtime.mounts import PROPAGATION, parse_options
+from wherry.runtime.seccomp import SeccompProgram as SeccompProgram
 from wherry.runtime.steps import (
     DEFAULT,
     Bind,
@@ -27,7 +28,6 @@ from wherry.runtime.steps import (
     Domainname,
     Exec,
     Fd,
-    HostFile,
     Hostname,
     JoinNamespace,
     Log,
@@ -74,19 +74,10 @@ PRIVATE = MountFlag.PRIVATE | MountFlag.REC
 
 
 @dataclass(frozen=True, slots=True)
-class SeccompProgram:
-    """A compiled filter; ``label`` says which in words."""
-
-    program: bytes
-    flags: int = 0
-    label: str = "default policy"
-
-
-@dataclass(frozen=True, slots=True)
 class PlanContext:
     """What a plan needs beside the specification: what exists on the host, and how the container is looked after.
 
-    ``root`` is an OverlayRoot (layers) or BindRoot (a directory); ``files`` are written before the clone. A
+    ``root`` is an OverlayRoot (layers) or BindRoot (a directory); ``files`` are steps on the host (HostDirectory, HostFile) that come before it all. A
     namespace with a path in the specification is joined through its descriptor in ``Fd``, which the caller passes.
     """
 
@@ -99,7 +90,7 @@ class PlanContext:
     stdin_once: bool = False
     rows: int = 0
     columns: int = 0
-    files: tuple[HostFile, ...] = ()
+    files: tuple[Step, ...] = ()
     seccomp: SeccompProgram | None = None
     init: bool = False
     listen: bool = True

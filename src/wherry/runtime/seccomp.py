@@ -1,0 +1,269 @@
+"""Seccomp filters: a policy, or a profile in Docker's or the OCI's form, to a BPF program.
+
+Compiled with libseccomp. System calls that are newer than the library are handled by a short program of our own
+in front of the library's. seccomp(2); OCI runtime-spec, config-linux.md "Seccomp".
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import msgspec
+
+from wherry.errors import InvalidArgument
+from wherry.linux import libseccomp
+from wherry.runtime import oci_spec as oci
+from wherry.runtime.seccomp_newer import prefix
+from wherry.runtime.seccomp_policy import ARCHITECTURES, Machine, default_policy, kernel_version, this_machine
+from wherry.runtime.security import UNCONFINED, Security
+
+ACTIONS = {
+    "SCMP_ACT_KILL": 0x00000000,
+    "SCMP_ACT_KILL_THREAD": 0x00000000,
+    "SCMP_ACT_KILL_PROCESS": 0x80000000,
+    "SCMP_ACT_TRAP": 0x00030000,
+    "SCMP_ACT_ERRNO": 0x00050000,
+    "SCMP_ACT_TRACE": 0x7FF00000,
+    "SCMP_ACT_LOG": 0x7FFC0000,
+    "SCMP_ACT_ALLOW": 0x7FFF0000,
+}
+WITH_NUMBER = frozenset({"SCMP_ACT_ERRNO", "SCMP_ACT_TRACE"})
+OPERATORS = {
+    "SCMP_CMP_NE": 1,
+    "SCMP_CMP_LT": 2,
+    "SCMP_CMP_LE": 3,
+    "SCMP_CMP_EQ": 4,
+    "SCMP_CMP_GE": 5,
+    "SCMP_CMP_GT": 6,
+    "SCMP_CMP_MASKED_EQ": 7,
+}
+FLAGS = {
+    "SECCOMP_FILTER_FLAG_TSYNC": 1,
+    "SECCOMP_FILTER_FLAG_LOG": 2,
+    "SECCOMP_FILTER_FLAG_SPEC_ALLOW": 4,
+}
+SPECULATION_ALLOWED = 4
+EPERM = 1
+MACHINE_ALIASES = {"amd64": "x86_64", "arm64": "aarch64"}
+
+
+@dataclass(frozen=True, slots=True)
+class SeccompProgram:
+    """A compiled filter (``struct sock_filter`` array), SECCOMP_FILTER_FLAG_*, and which it is in words."""
+
+    program: bytes
+    flags: int = 0
+    label: str = "default policy"
+
+
+class Conditions(msgspec.Struct, rename="camel"):
+    """``includes`` and ``excludes`` of a rule in Docker's form."""
+
+    arches: list[str] = []
+    caps: list[str] = []
+    min_kernel: str = ""
+
+
+class DockerSyscall(oci.Syscall, kw_only=True):
+    names: list[str] = msgspec.field(default_factory=list)
+    name: str = ""
+    includes: Conditions | None = None
+    excludes: Conditions | None = None
+
+
+class ArchitectureMap(msgspec.Struct, rename="camel"):
+    architecture: str
+    sub_architectures: list[str] | None = None
+
+
+class DockerProfile(msgspec.Struct, rename="camel"):
+    """A profile as ``--security-opt seccomp=FILE`` has it: the OCI's, with conditions and a map of architectures."""
+
+    default_action: str = ""
+    default_errno_ret: int | None = None
+    architectures: list[str] | None = None
+    arch_map: list[ArchitectureMap] | None = None
+    flags: list[str] | None = None
+    syscalls: list[DockerSyscall] | None = None
+
+
+class SeccompCompiler:
+    """Compiles filters, and keeps those that it has compiled. Safe to use from several threads."""
+
+    def __init__(self, machine: Machine | None = None) -> None:
+        self._machine = machine or this_machine()
+        self._done: dict[tuple[str, frozenset[str]], SeccompProgram | None] = {}
+        self._lock = threading.Lock()
+
+    def for_container(
+        self, security: Security, capabilities: Iterable[str], *, privileged: bool
+    ) -> SeccompProgram | None:
+        """The filter that a container gets, or None for no filter. InvalidArgument for a profile that is no good.
+
+        Docker: a privileged container has only a filter that was asked for by name.
+        """
+        text = security.seccomp
+        if text == UNCONFINED or (privileged and not text):
+            return None
+        return self.program(frozenset(capabilities), text)
+
+    def program(self, capabilities: frozenset[str], profile: str = "") -> SeccompProgram | None:
+        """``profile`` is JSON text, or "" for the default policy. None for a profile without any rule."""
+        key = (profile, capabilities)
+        with self._lock:
+            if key not in self._done:
+                self._done[key] = self._compile(profile, capabilities)
+            return self._done[key]
+
+    def warm(self, *capabilities: frozenset[str]) -> threading.Thread:
+        """Compile the default policy for sets of capabilities in the background, before anybody waits for it."""
+
+        def work() -> None:
+            for names in capabilities:
+                self.program(names)
+
+        thread = threading.Thread(target=work, name="seccomp", daemon=True)
+        thread.start()
+        return thread
+
+    def _compile(self, profile: str, capabilities: frozenset[str]) -> SeccompProgram | None:
+        if not profile:
+            return compile_filter(default_policy(capabilities, self._machine), "default policy")
+        policy = load_profile(profile, capabilities, self._machine)
+        return compile_filter(policy, "custom profile") if policy is not None else None
+
+
+# ---------------------------------------------------------------- Docker's form of a profile
+
+
+def load_profile(text: str, capabilities: frozenset[str], machine: Machine) -> oci.Seccomp | None:
+    """Choose the rules that hold for a container. None for an empty profile, which means no filter."""
+    try:
+        profile = msgspec.json.decode(text, type=DockerProfile)
+    except msgspec.MsgspecError as error:
+        raise InvalidArgument(f"Decoding seccomp profile failed: {error}") from error
+    if not profile.default_action and not profile.syscalls:
+        return None
+    if profile.architectures and profile.arch_map:
+        raise InvalidArgument(
+            "both 'architectures' and 'archMap' are specified in the seccomp profile, "
+            "use either 'architectures' or 'archMap'"
+        )
+    return oci.Seccomp(
+        default_action=profile.default_action,
+        default_errno_ret=profile.default_errno_ret,
+        architectures=[*(profile.architectures or ()), *mapped(profile, machine)],
+        flags=list(profile.flags or ()),
+        syscalls=[plain(rule) for rule in profile.syscalls or () if holds(rule, capabilities, machine)],
+    )
+
+
+def mapped(profile: DockerProfile, machine: Machine) -> Iterator[str]:
+    native = ARCHITECTURES.get(machine.name, ("",))[0]
+    for entry in profile.arch_map or ():
+        if entry.architecture == native:
+            yield native
+            yield from entry.sub_architectures or ()
+
+
+def plain(rule: DockerSyscall) -> oci.Syscall:
+    if rule.name and rule.names:
+        raise InvalidArgument(
+            "both 'name' and 'names' are specified in the seccomp profile, use either 'name' or 'names'"
+        )
+    names = [rule.name] if rule.name else rule.names
+    return oci.Syscall(names=names, action=rule.action, errno_ret=rule.errno_ret, args=rule.args)
+
+
+def holds(rule: DockerSyscall, capabilities: frozenset[str], machine: Machine) -> bool:
+    """Every condition of ``includes`` and none of ``excludes``."""
+    wanted, unwanted = rule.includes or Conditions(), rule.excludes or Conditions()
+    included = (
+        (not wanted.arches or on(machine, wanted.arches))
+        and capabilities.issuperset(wanted.caps)
+        and (not wanted.min_kernel or machine.kernel >= kernel_version(wanted.min_kernel))
+    )
+    excluded = (
+        on(machine, unwanted.arches)
+        or not capabilities.isdisjoint(unwanted.caps)
+        or (bool(unwanted.min_kernel) and machine.kernel >= kernel_version(unwanted.min_kernel))
+    )
+    return included and not excluded
+
+
+def on(machine: Machine, names: Iterable[str]) -> bool:
+    return any(MACHINE_ALIASES.get(name, name) == machine.name for name in names)
+
+
+# ---------------------------------------------------------------- compiling
+
+
+def compile_filter(policy: oci.Seccomp, label: str = "profile") -> SeccompProgram:
+    """A policy to a program. InvalidArgument for actions, operators or architectures that do not exist.
+
+    Calls that nobody knows by name are skipped, as every runtime does.
+    """
+    if policy.listener_path:
+        raise InvalidArgument("seccomp listeners are not supported")
+    default = action_number(policy.default_action, policy.default_errno_ret)
+    with libseccomp.Filter(default) as filter:
+        for name in policy.architectures:
+            if not filter.add_architecture(name.removeprefix("SCMP_ARCH_").lower()):
+                raise InvalidArgument(f'unknown seccomp architecture "{name}"')
+        newer = add_rules(filter, policy.syscalls, default)
+        main = filter.export()
+    strict = policy.default_action not in ("SCMP_ACT_ALLOW", "SCMP_ACT_LOG", "SCMP_ACT_TRACE")
+    return SeccompProgram(
+        prefix(newer, libseccomp.newest(), strict=strict) + main, flag_bits(policy.flags), label
+    )
+
+
+def flag_bits(names: list[str]) -> int:
+    """Without flags: speculation stays allowed, as runc has it (turning it off costs, and protects no one here)."""
+    if not names:
+        return SPECULATION_ALLOWED
+    unknown = [name for name in names if name not in FLAGS]
+    if unknown:
+        raise InvalidArgument(f'unknown seccomp flag "{unknown[0]}"')
+    return sum(FLAGS[name] for name in set(names))
+
+
+def action_number(action: str, errno: int | None) -> int:
+    if action not in ACTIONS:
+        raise InvalidArgument(f'unknown or unsupported seccomp action "{action}"')
+    return ACTIONS[action] | ((EPERM if errno is None else errno & 0xFFFF) if action in WITH_NUMBER else 0)
+
+
+def add_rules(filter: libseccomp.Filter, rules: Iterable[oci.Syscall], default: int) -> dict[str, int]:
+    """Give all rules to the library; the answer are calls that it does not know, and their actions."""
+    unknown: dict[str, int] = {}
+    for rule in rules:
+        action = action_number(rule.action, rule.errno_ret)
+        if action == default:
+            continue
+        comparisons = [comparison(arg) for arg in rule.args]
+        for name in rule.names:
+            number = filter.resolve(name)
+            if number is None:
+                unknown |= {} if comparisons else {name: action}
+                continue
+            for group in alternatives(comparisons):
+                filter.add_rule(action, number, group)
+    return unknown
+
+
+def comparison(arg: oci.SyscallArg) -> libseccomp.Comparison:
+    if arg.op not in OPERATORS or not 0 <= arg.index <= 5:
+        raise InvalidArgument(f'invalid seccomp argument rule "{arg.op}" on argument {arg.index}')
+    return libseccomp.Comparison(arg.index, OPERATORS[arg.op], arg.value, arg.value_two)
+
+
+def alternatives(comparisons: list[libseccomp.Comparison]) -> list[list[libseccomp.Comparison]]:
+    """Conditions on different arguments must all hold; several on one argument are alternatives, as in runc."""
+    counts = Counter(entry.index for entry in comparisons)
+    if any(count > 1 for count in counts.values()):
+        return [[entry] for entry in comparisons]
+    return [comparisons]
