@@ -16,7 +16,7 @@ from wherry.runtime import oci_spec as oci
 from wherry.runtime.cgroups import Cgroups, CgroupSteps
 from wherry.runtime.checks import sysctl_path
 from wherry.runtime.mounts import PROPAGATION, parse_options
-from wherry.runtime.seccomp import SeccompProgram as SeccompProgram
+from wherry.runtime.seccomp import SeccompProgram as SeccompProgram  # noqa: PLC0414 - part of this face
 from wherry.runtime.steps import (
     DEFAULT,
     Bind,
@@ -77,8 +77,9 @@ PRIVATE = MountFlag.PRIVATE | MountFlag.REC
 class PlanContext:
     """What a plan needs beside the specification: what exists on the host, and how the container is looked after.
 
-    ``root`` is an OverlayRoot (layers) or BindRoot (a directory); ``files`` are steps on the host (HostDirectory, HostFile) that come before it all. A
-    namespace with a path in the specification is joined through its descriptor in ``Fd``, which the caller passes.
+    ``root`` is an OverlayRoot (layers) or BindRoot (a directory); ``files`` are steps on the host (HostDirectory,
+    HostFile) that come before all else. A namespace with a path in the specification is joined through its
+    descriptor in ``Fd``, which the caller passes.
     """
 
     root: OverlayRoot | BindRoot
