@@ -1,0 +1,263 @@
+"""Reading a container's json-file log: the last lines, a span of time, or on and on as it grows.
+
+The monitor writes ``path`` and, when that is full, renames it to ``path.1`` and so on. A reader holds at most one
+block of a file in memory, and reads the next only when the last has been taken: a slow client slows its own reading.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Protocol
+
+from wherry.linux import inotify
+from wherry.runtime.log_format import SECOND, LogsQuery, Rendered, Renderer, renderer
+
+__all__ = ["LogsQuery", "follow", "read"]
+
+BLOCK = 256 * 1024
+TAIL_BLOCK = 64 * 1024
+IN_THREAD = 1024 * 1024  # what is longer is read by a thread
+Path = str | os.PathLike[str]
+
+
+class Ended(Protocol):
+    """An ``asyncio.Event``: set once the container runs no more, and all that it wrote is in the log."""
+
+    def is_set(self) -> bool: ...
+
+    async def wait(self) -> object: ...
+
+
+@dataclass(slots=True)
+class LogFile:
+    """An open file of a log, and how far it has been read. It stays the same file when it is renamed."""
+
+    descriptor: int
+    identity: tuple[int, int]
+    position: int = 0
+
+    def size(self) -> int:
+        return os.fstat(self.descriptor).st_size
+
+    def close(self) -> None:
+        os.close(self.descriptor)
+
+
+def open_file(path: str) -> LogFile | None:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return None
+    status = os.fstat(descriptor)
+    return LogFile(descriptor, (status.st_dev, status.st_ino))
+
+
+def open_all(path: Path) -> list[LogFile]:
+    """All files of a log, oldest first.
+
+    They are opened newest first: a rotation in between then shows one file twice, and never hides one.
+    """
+    files: dict[tuple[int, int], LogFile] = {}
+    base, number = os.fspath(path), 0
+    while (file := open_file(base if number == 0 else f"{base}.{number}")) is not None or number == 0:
+        if file is not None and files.setdefault(file.identity, file) is not file:
+            file.close()
+        number += 1
+    return list(files.values())[::-1]
+
+
+# ---------------------------------------------------------------- what is there now
+
+
+def read(path: Path, query: LogsQuery) -> Iterator[bytes]:
+    """The log as it stands, in batches as the client is to get them. None where there is no log. Blocks on disk."""
+    with ExitStack() as stack:
+        files = open_all(path)
+        for file in files:
+            stack.callback(file.close)
+        yield from read_files(files, query, renderer(query))
+
+
+def read_files(files: list[LogFile], query: LogsQuery, render: Renderer) -> Iterator[bytes]:
+    if query.tail is not None:
+        seek_tail(files, query.tail)
+    for file in files:
+        for rendered in blocks(file, render):
+            if rendered.data:
+                yield rendered.data
+            if rendered.last:
+                return
+
+
+def blocks(file: LogFile, render: Renderer) -> Iterator[Rendered]:
+    """Whole lines from where the file was read to, rendered. What comes behind the last newline stays unread."""
+    while lines := next_lines(file):
+        yield render(lines)
+
+
+def next_lines(file: LogFile) -> bytes:
+    """About a block of whole lines, or nothing. A single line may be longer than a block."""
+    size = BLOCK
+    while True:
+        block = os.pread(file.descriptor, size, file.position)
+        end = block.rfind(b"\n") + 1
+        if end or len(block) < size:
+            file.position += end
+            return block[:end]
+        size *= 2
+
+
+def seek_tail(files: list[LogFile], lines: int) -> None:
+    """Set the positions so that only the last lines of all files together are left to read."""
+    for file in reversed(files):
+        file.position, lines = tail_position(file, lines)
+
+
+def tail_position(file: LogFile, lines: int) -> tuple[int, int]:
+    """Where the last ``lines`` of a file begin, and how many lines are still wanted from older files."""
+    end = file.size()
+    position = end
+    while position > 0 and lines > 0:
+        start = max(0, position - TAIL_BLOCK)
+        block = os.pread(file.descriptor, position - start, start)
+        at = len(block)
+        while lines > 0 and (newline := block.rfind(b"\n", 0, at)) >= 0:
+            at = newline
+            if start + newline + 1 < end:  # the newline at the very end belongs to the last line
+                lines -= 1
+                if lines == 0:
+                    return start + newline + 1, 0
+        position = start
+    return (0, lines - 1 if end else lines) if lines > 0 else (end, 0)
+
+
+# ---------------------------------------------------------------- what is still to come
+
+
+async def follow(path: Path, query: LogsQuery, ended: Ended) -> AsyncIterator[bytes]:
+    """The log as it stands; with ``query.follow`` then what is added, through rotations, until ``ended`` is set
+    and everything has been read, or until the time ``query.until``."""
+    follower = Follower(path, query)
+    try:
+        async for batch in follower.present():
+            yield batch
+        while query.follow and not follower.finished:
+            was_ended = ended.is_set()  # looked at before reading, so that nothing comes in between
+            async for batch in follower.news():
+                yield batch
+            if was_ended or follower.out_of_time():
+                return
+            if not follower.finished:
+                await follower.wait(ended)
+    finally:
+        follower.close()
+
+
+class Follower:
+    """A reader of a growing log. Owns its descriptors; not safe for several tasks."""
+
+    def __init__(self, path: Path, query: LogsQuery) -> None:
+        self._path = os.fspath(path)
+        self._query = query
+        self._render = renderer(query)
+        self._changed = asyncio.Event()
+        self._watch = self._start_watch() if query.follow else -1
+        self._files: list[LogFile] = []
+        self.finished = False  # an entry beyond ``until`` was met
+
+    def _start_watch(self) -> int:
+        descriptor = inotify.watch_directory(os.path.dirname(self._path))
+        asyncio.get_running_loop().add_reader(descriptor, self._on_change)
+        return descriptor
+
+    def _on_change(self) -> None:
+        inotify.drain(self._watch)
+        self._changed.set()
+
+    def close(self) -> None:
+        if self._watch >= 0:
+            asyncio.get_running_loop().remove_reader(self._watch)
+            os.close(self._watch)
+            self._watch = -1
+        for file in self._files:
+            file.close()
+        self._files = []
+
+    async def present(self) -> AsyncIterator[bytes]:
+        """All that the log has when this begins."""
+        self._files = open_all(self._path)
+        if self._query.tail is not None:
+            seek_tail(self._files, self._query.tail)
+        async for batch in self._read():
+            yield batch
+
+    async def news(self) -> AsyncIterator[bytes]:
+        """What has been added: to the file that was read last, and to those that came after it."""
+        self._changed.clear()
+        self._look_for_new_files()
+        async for batch in self._read():
+            yield batch
+
+    async def _read(self) -> AsyncIterator[bytes]:
+        """Everything unread, oldest first; afterwards only the newest file is kept open."""
+        in_thread = sum(file.size() - file.position for file in self._files) > IN_THREAD
+        while self._files and not self.finished:
+            file = self._files[0]
+            rendered = await asyncio.to_thread(self._next, file) if in_thread else self._next(file)
+            if rendered is None:
+                if len(self._files) == 1:
+                    return
+                self._files.pop(0).close()
+                continue
+            self.finished = rendered.last
+            if rendered.data:
+                yield rendered.data
+
+    def _next(self, file: LogFile) -> Rendered | None:
+        lines = next_lines(file)
+        return self._render(lines) if lines else None
+
+    def _look_for_new_files(self) -> None:
+        """After a rotation: the files newer than ours; all of them, if ours is gone already."""
+        current = self._files[-1] if self._files else None
+        if current is not None and self._is_newest(current):
+            if current.size() < current.position:
+                current.position = 0  # a log of one file begins anew in the same file
+            return
+        found = open_all(self._path)
+        identities = [file.identity for file in found]
+        known = current.identity if current is not None else None
+        first = identities.index(known) + 1 if known in identities else 0
+        for file in found[:first]:
+            file.close()
+        self._files += found[first:]
+
+    def _is_newest(self, file: LogFile) -> bool:
+        try:
+            status = os.stat(self._path, follow_symlinks=False)
+        except FileNotFoundError:
+            return True  # between two renames; the next event tells
+        return (status.st_dev, status.st_ino) == file.identity
+
+    def out_of_time(self) -> bool:
+        left = self._time_left()
+        return left is not None and left <= 0
+
+    def _time_left(self) -> float | None:
+        """Seconds until ``query.until``, or None for no end."""
+        until = self._query.until
+        return None if until is None else (until - time.time_ns()) / SECOND
+
+    async def wait(self, ended: Ended) -> None:
+        """Sleep until something changes, the container ends, or the time is up."""
+        tasks = [asyncio.ensure_future(self._changed.wait()), asyncio.ensure_future(ended.wait())]
+        try:
+            await asyncio.wait(tasks, timeout=self._time_left(), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
