@@ -110,7 +110,7 @@ class Launching:
         self._sandboxes.readopt(container)
 
     def cgroup_ids(self) -> list[str]:
-        return list(self._cgroups.list(self._config.cgroup_parent))
+        return list(self._cgroups.names(self._config.cgroup_parent))
 
     def destroy_cgroup(self, id: str) -> None:
         self._cgroups.destroy(f"/{self._config.cgroup_parent}/{id}")
