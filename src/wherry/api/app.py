@@ -68,7 +68,7 @@ class App:
             except HTTPException as error:
                 response = error_response(HttpError(error.status, error.text or error.reason))
             except ConnectionError:
-                raise
+                return Finished()  # the client has gone: there is nobody to tell
             except Exception as error:
                 log.exception("%s %s", request.method, request.path_qs)
                 response = error_response(HttpError(500, f"{type(error).__name__}: {error}"))

@@ -2,8 +2,8 @@
 
 What is added to aiohttp:
 
-* A request for a raw stream that does not ask for an upgrade (old clients, curl) is made into one, so that
-  bytes behind its head are not taken for the next request.
+* The parser stops behind a request that may become a stream, so that what follows is neither lost nor taken
+  for the next request; also where an old client does not ask for the upgrade.
 * ``take_over`` gives the socket itself away, with the bytes that the parser had read already.
 * A client that closes its sending side only has its request answered; one that is gone is reported to
   who registered with ``on_lost``.
@@ -12,12 +12,14 @@ What is added to aiohttp:
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_request import BaseRequest
 from aiohttp.web_response import Response, StreamResponse
@@ -27,11 +29,12 @@ from wherry.api.errors import error_body
 
 HEAD_LIMIT = 64 << 10
 BODY_LIMIT = 16 << 20
-RAW_TARGET = re.compile(rb"POST /\S*?(?:/attach|/start)(?:\?\S*)? HTTP/1\.\d\r\n")
-UPGRADE_HEADER = re.compile(rb"\r\nupgrade[ \t]*:", re.IGNORECASE)
-EXEC_START = re.compile(rb"POST (?:/v[\d.]+)?/exec/")
-NOT_ASKED = "X-Wherry-Upgrade-Not-Asked"
-AS_UPGRADE = f"Connection: Upgrade\r\nUpgrade: tcp\r\n{NOT_ASKED}: 1\r\n".encode()
+RECEIVE_LIMIT = 64 << 10  # bounds what is read behind a head, which goes on to a monitor in one packet
+
+RAW_TARGET = re.compile(rb"POST (?:/v[\d.]+)?(?:/containers/\S+?/attach|/exec/[^/\s]+/start)(?:\?\S*)? HTTP/")
+UPGRADE_FIELD = re.compile(rb"\r\nupgrade[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE)
+ASKED_UPGRADE = "X-Wherry-Upgrade"
+"""The header under which a route finds what the client wants to upgrade to; empty where it did not ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +76,13 @@ class Connection(RequestHandler):
         self.common_headers = manager.common_headers
         self._held = b""
         self._in_head = False
+        self._last_body: StreamReader | None = None
         self._lost: set[Callable[[], object]] = set()
         self.half_closed = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        setattr(transport, "max_size", RECEIVE_LIMIT)  # noqa: B010  (of asyncio's own transport, not declared)
 
     # ------------------------------------------------------------ reading
 
@@ -88,23 +96,20 @@ class Connection(RequestHandler):
                 return
             data = as_upgrade(data)
         super().data_received(data)
+        if self._messages:
+            self._last_body = self._messages[-1][1]
         if idle and data:
             self._in_head = not self._messages
 
     def eof_received(self) -> bool | None:  # type: ignore[override]
         """The client will send no more. Let a request that is whole be answered; True keeps the transport."""
         self.half_closed = True
-        waiting = not self._messages and self._current_request is None
-        if waiting or not self._body_complete():
+        idle = self._waiter is not None and not self._messages
+        if idle or (self._last_body is not None and not self._last_body.is_eof()):
             return None
         if not self._upgraded:
             self._report_lost()
         return True
-
-    def _body_complete(self) -> bool:
-        if self._messages:
-            return bool(self._messages[-1][1].is_eof())
-        return self._current_request is None or self._current_request.content.is_eof()
 
     # ------------------------------------------------------------ the client goes
 
@@ -168,13 +173,19 @@ class Connection(RequestHandler):
 
 
 def as_upgrade(data: bytes) -> bytes:
-    """A request for a raw stream that does not ask for an upgrade, as if it did; all else as it is."""
-    match = RAW_TARGET.match(data)
-    if match is None:
+    """A request that may become a stream, such that the parser stops behind it; any other as it is.
+
+    aiohttp's parser leaves alone what follows an upgrade to ``websocket``, and to nothing else. The protocol
+    that the client named goes under another header.
+    """
+    end = data.find(b"\r\n\r\n")
+    if end < 0 or not data.startswith(b"POST "):
         return data
-    if match[0].find(b"/attach") < 0 and EXEC_START.match(data) is None:
+    line, _, _ = data.partition(b"\r\n")
+    fields = data[len(line) : end]
+    asked = UPGRADE_FIELD.search(fields)
+    if asked is None and RAW_TARGET.match(data) is None:
         return data
-    head = data[: data.find(b"\r\n\r\n") + 2]
-    if UPGRADE_HEADER.search(head):
-        return data
-    return match[0] + AS_UPGRADE + data[match.end() :]
+    marker = ASKED_UPGRADE.encode() + b": " + (asked[1] if asked else b"")
+    upgrade = b"\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" + marker
+    return line + upgrade + UPGRADE_FIELD.sub(b"", fields) + data[end:]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wherry.api.call import Call
-from wherry.api.connection import NOT_ASKED, Taken
+from wherry.api.connection import ASKED_UPGRADE, Taken
 from wherry.api.errors import HttpError
 
 
@@ -13,14 +13,14 @@ async def take_connection(call: Call, *, framed: bool) -> Taken:
     Whatever can be refused must have been refused before. The caller owns the descriptor. A client that has
     gone raises ConnectionResetError.
     """
-    if call.request.headers.get("Upgrade", "").lower() not in ("tcp", ""):
+    if call.request.headers.get(ASKED_UPGRADE, "").lower() not in ("tcp", ""):
         raise HttpError(400, "a container's stream is an upgrade to tcp, and to nothing else")
     return await call.connection.take_over(stream_head(call, framed))
 
 
 def stream_head(call: Call, framed: bool) -> bytes:
     """The head of the answer. Go clients take nothing but 101 for an upgrade."""
-    asked = NOT_ASKED not in call.request.headers
+    asked = call.request.headers.get(ASKED_UPGRADE)
     status = "101 UPGRADED" if asked else "200 OK"
     lines = [f"HTTP/1.1 {status}", f"Content-Type: {call.stream_type(framed)}"]
     if asked:
