@@ -12,12 +12,13 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from wherry import __version__
-from wherry.api.app import create_app, serve
 from wherry.api.activity import Activity
+from wherry.api.app import create_app, serve
 from wherry.engine.config import EngineConfig
 from wherry.engine.engine import Engine
 from wherry.errors import InvalidArgument, WherryError
@@ -136,7 +137,7 @@ async def run(config: EngineConfig, hosts: Sequence[str], idle_exit: float | Non
         app = create_app(engine)
         server = await serve(app, hosts)
         log.info("wherryd %s listens on %s", __version__, ", ".join(hosts))
-        waits = [asyncio.create_task(stopped.wait())]
+        waits: list[asyncio.Task[Any]] = [asyncio.create_task(stopped.wait())]
         if idle_exit is not None:
             waits.append(asyncio.create_task(idle(engine, server.activity, idle_exit)))
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from wherry.engine.clock import now
 from wherry.engine.config import EngineConfig
@@ -101,12 +102,12 @@ class Containers:
     def everyone(self) -> Iterable[Container]:
         return self._by_id.values()
 
-    def list(self, query: ListQuery) -> list[ContainerRecord]:
+    def list(self, query: ListQuery) -> Sequence[ContainerRecord]:
         """Newest first; only running ones unless all, a limit or a status filter asks for more."""
         records = sorted((c.record for c in self._by_id.values()), key=lambda r: r.created, reverse=True)
         return match_containers(records, query.filters, all=query.all, limit=query.limit)
 
-    def users_of_image(self, image_id: str) -> list[tuple[str, bool]]:
+    def users_of_image(self, image_id: str) -> Sequence[tuple[str, bool]]:
         """(container id, does it run) of all containers made from an image."""
         return [(c.id, c.running) for c in self._by_id.values() if c.record.image == image_id]
 
@@ -174,7 +175,9 @@ class Containers:
         self._by_name[new] = container.id
         self._publish(container.record, "rename", oldName=f"/{old}")
 
-    async def remove(self, ref: str, *, force: bool = False, volumes: bool = False, link: bool = False) -> None:
+    async def remove(
+        self, ref: str, *, force: bool = False, volumes: bool = False, link: bool = False
+    ) -> None:
         """Remove a container; with ``force`` a running one is killed first."""
         container = self.get(ref)
         if container.removing:
@@ -421,8 +424,8 @@ class Containers:
     def _publish(self, record: ContainerRecord, action: str, **attributes: str) -> None:
         self._events.container(action, record, attributes)
 
-    def _spawn(self, work: object) -> None:
-        task: asyncio.Task[None] = asyncio.ensure_future(work)  # type: ignore[arg-type]
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 import logging
 import os
+from collections.abc import Sequence
 from typing import TextIO
 
 from wherry.engine.config import EngineConfig
@@ -65,7 +66,7 @@ class Engine:
         self.system = System(config, self._store, self.containers, self.images, self._cgroups)
         self._sweeper: asyncio.Task[None] | None = None
 
-    def _image_users(self, image_id: str) -> list[tuple[str, bool]]:
+    def _image_users(self, image_id: str) -> Sequence[tuple[str, bool]]:
         return self.containers.users_of_image(image_id)
 
     async def start(self) -> None:

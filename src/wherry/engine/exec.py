@@ -120,7 +120,9 @@ class Execs:
     async def _launch(self, instance: Exec, options: ExecStart, attaches: list[Attach]) -> None:
         self._publish(instance, "exec_start: " + " ".join(instance.request.cmd or []))
         try:
-            monitor = await self._launching.launch_exec(instance.container, instance.request, options, attaches)
+            monitor = await self._launching.launch_exec(
+                instance.container, instance.request, options, attaches
+            )
         except LaunchFailed as error:
             instance.exit_code = error.exit_code
             self._forget_later(instance)

@@ -20,10 +20,10 @@ from wherry.runtime.checks import check
 from wherry.runtime.exec_plan import ExecContext, ExecRequest, plan_exec
 from wherry.runtime.mounts import MountPoint
 from wherry.runtime.oci_spec import Spec
-from wherry.runtime.plan import PlanContext, SeccompProgram, plan_container
+from wherry.runtime.plan import PlanContext, plan_container
 from wherry.runtime.resources import Causes, host_facts
-from wherry.runtime.seccomp import SeccompCompiler
-from wherry.runtime.security import UNCONFINED, parse_security
+from wherry.runtime.seccomp import SeccompCompiler, SeccompProgram
+from wherry.runtime.security import parse_security
 from wherry.runtime.spec import SpecInput, build_spec
 from wherry.runtime.steps import Cause, HostDirectory, HostFile, Log, Origin, OverlayRoot, Plan, Step
 from wherry.snapshot.overlay import OverlayStore
@@ -75,7 +75,7 @@ class Planner:
                 argv=(record.path, *record.args),
                 config=record.config,
                 host=host,
-                image=image.config.config,
+                image=image.config.run,
                 mounts=mounts.requested(host),
                 files=self._own_files(sandbox.files_of or record.id),
                 joined=sandbox.joined,
@@ -122,13 +122,11 @@ class Planner:
         )
 
     def _filter(self, record: ContainerRecord, spec: Spec) -> SeccompProgram | None:
-        """The system call filter: Docker's by default, none for --privileged unless one is given."""
-        profile = parse_security(record.host_config.security_opt).seccomp
-        if profile == UNCONFINED or (record.host_config.privileged and not profile):
-            return None
-        process = spec.process
+        host, process = record.host_config, spec.process
         granted = process.capabilities.bounding if process and process.capabilities else []
-        return self._seccomp.program(frozenset(granted), profile)
+        return self._seccomp.for_container(
+            parse_security(host.security_opt), granted, privileged=host.privileged
+        )
 
     def _devices(self, record: ContainerRecord) -> tuple[devices.HostDevice, ...]:
         host = record.host_config

@@ -37,8 +37,8 @@ async def recover(
         launching.readopt(container)
         containers.readopt(container, monitor)
     await networks.reconcile(c.endpoint for c, _ in live if c.endpoint is not None)
-    for container, monitor in zip(known, monitors, strict=True):
-        if monitor is None:
+    for container, found in zip(known, monitors, strict=True):
+        if found is None:
             await settle_ended(containers, launching, container)
     kept = {container.id for container in containers.everyone()}
     await asyncio.to_thread(sweep, launching, snapshots, kept, {container.id for container, _ in live})

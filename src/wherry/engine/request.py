@@ -33,7 +33,7 @@ def make_record(
 ) -> ContainerRecord:
     """The record, as yet without its time of creation. InvalidArgument, in Docker's words, for what cannot be."""
     host = host_config(request.host_config or HostConfig(), defaults)
-    merged = merge(request, image.config.config)
+    merged = merge(request, image.config.run)
     argv = merged.argv
     config = container_config(id, request, merged, host)
     check(host)
@@ -56,7 +56,11 @@ def container_config(id: str, request: ContainerCreate, merged: Merged, host: Ho
     fields = {name: getattr(request, name) for name in Config.__struct_fields__}
     config = Config(**fields)
     config.user, config.env, config.cmd = merged.user, merged.env, merged.cmd
-    config.entrypoint, config.working_dir, config.labels = merged.entrypoint, merged.working_dir, merged.labels
+    config.entrypoint, config.working_dir, config.labels = (
+        merged.entrypoint,
+        merged.working_dir,
+        merged.labels,
+    )
     config.exposed_ports = {port: {} for port in exposed(merged, host)} or None
     config.volumes = {path: {} for path in merged.volumes} or None
     config.stop_signal = merged.stop_signal
@@ -163,7 +167,9 @@ def check_log(config: LogConfig) -> None:
         raise InvalidArgument(
             f"logger: no log driver named {config.type!r} is registered; there are {', '.join(LOG_DRIVERS)}"
         )
-    known = {"max-size", "max-file", "labels", "env", "compress", "tag"} if config.type == "json-file" else set()
+    known = (
+        {"max-size", "max-file", "labels", "env", "compress", "tag"} if config.type == "json-file" else set()
+    )
     for key in config.config or {}:
         if key not in known:
             raise InvalidArgument(f"unknown log opt '{key}' for {config.type} log driver")

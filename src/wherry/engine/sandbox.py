@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Interface
 
+from wherry.engine import model
 from wherry.engine.container import Container
 from wherry.engine.events import EventBus
 from wherry.engine.model import Attachment, ContainerRecord, EndpointSettings
@@ -14,7 +15,7 @@ from wherry.engine.network import Networks
 from wherry.engine.store import Store
 from wherry.errors import Conflict
 from wherry.network.pool import Endpoint
-from wherry.network.ports import PortBinding, parse_host_port
+from wherry.network.ports import ANY, PortBinding, parse_host_port
 from wherry.runtime.spec import JoinedNamespaces
 from wherry.runtime.steps import Fd
 
@@ -166,8 +167,7 @@ def port_bindings(record: ContainerRecord) -> list[PortBinding]:
     bindings = []
     for port, hosts in wanted.items():
         number, _, proto = port.partition("/")
-        for binding in hosts or [None]:
-            first, last = parse_host_port(binding.host_port if binding else "")
-            ip = (binding.host_ip if binding else "") or "0.0.0.0"
-            bindings.append(PortBinding(proto or "tcp", ip, first, int(number), last))
+        for binding in hosts or [model.PortBinding()]:
+            first, last = parse_host_port(binding.host_port)
+            bindings.append(PortBinding(proto or "tcp", binding.host_ip or ANY, first, int(number), last))
     return bindings
