@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +29,9 @@ from wherry.snapshot.overlay import OverlayStore
 
 SIGKILL = 9
 MIN_PREFIX = 1
+Records = list[ContainerRecord]
+ImageUsers = list[tuple[str, bool]]
+
 DEFAULT_DETACH_KEYS = "ctrl-p,ctrl-q"
 
 
@@ -102,12 +105,12 @@ class Containers:
     def everyone(self) -> Iterable[Container]:
         return self._by_id.values()
 
-    def list(self, query: ListQuery) -> Sequence[ContainerRecord]:
+    def list(self, query: ListQuery) -> Records:
         """Newest first; only running ones unless all, a limit or a status filter asks for more."""
         records = sorted((c.record for c in self._by_id.values()), key=lambda r: r.created, reverse=True)
         return match_containers(records, query.filters, all=query.all, limit=query.limit)
 
-    def users_of_image(self, image_id: str) -> Sequence[tuple[str, bool]]:
+    def users_of_image(self, image_id: str) -> ImageUsers:
         """(container id, does it run) of all containers made from an image."""
         return [(c.id, c.running) for c in self._by_id.values() if c.record.image == image_id]
 

@@ -6,11 +6,10 @@ import asyncio
 import fcntl
 import logging
 import os
-from collections.abc import Sequence
 from typing import TextIO
 
 from wherry.engine.config import EngineConfig
-from wherry.engine.containers import Containers
+from wherry.engine.containers import Containers, ImageUsers
 from wherry.engine.events import EventBus
 from wherry.engine.exec import Execs
 from wherry.engine.image import Images
@@ -66,7 +65,7 @@ class Engine:
         self.system = System(config, self._store, self.containers, self.images, self._cgroups)
         self._sweeper: asyncio.Task[None] | None = None
 
-    def _image_users(self, image_id: str) -> Sequence[tuple[str, bool]]:
+    def _image_users(self, image_id: str) -> ImageUsers:
         return self.containers.users_of_image(image_id)
 
     async def start(self) -> None:
