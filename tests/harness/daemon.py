@@ -211,9 +211,10 @@ class Daemon:
     # what it leaves
 
     def directories(self) -> list[str]:
-        """Per-container folders that are still in the data and exec roots."""
-        folders = [self.data_root / "containers", self.exec_root / "containers"]
-        return [str(f) for folder in folders for f in sorted(self.sandbox.outside(folder).glob("*"))]
+        """Per-container folders that are still in the data and exec roots (the bin for those that go is one)."""
+        containers = self.data_root / "containers"
+        folders = [containers, containers / ".trash", self.exec_root / "containers"]
+        return [str(f) for folder in folders for f in sorted(self.sandbox.outside(folder).glob("[!.]*"))]
 
     def leaks(self, seconds: float = 5) -> list[str]:
         """What is left once all containers are removed and the daemon is stopped.

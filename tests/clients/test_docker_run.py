@@ -1,0 +1,299 @@
+"""``docker run`` and ``create`` of the unmodified docker command line: options, streams, exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.harness.daemon import Daemon
+
+pytestmark = pytest.mark.usefixtures("docker_cli")
+
+
+def out(daemon: Daemon, *arguments: str | Path, **options: object) -> str:
+    return daemon.docker(*arguments, **options).stdout.strip()  # type: ignore[arg-type]
+
+
+def test_version_names_a_server_that_speaks_the_newest_api(daemon: Daemon) -> None:
+    server = json.loads(out(daemon, "version", "--format", "{{json .Server}}"))
+    assert server["ApiVersion"] == "1.51"
+    assert server["MinAPIVersion"] == "1.24"
+    assert server["Os"] == "linux"
+
+
+def test_info_counts(daemon: Daemon) -> None:
+    daemon.docker("run", "-d", "busybox", "sleep", "1000")
+    info = json.loads(out(daemon, "info", "--format", "{{json .}}"))
+    assert (info["Containers"], info["ContainersRunning"], info["Images"]) == (1, 1, 1)
+    assert info["Driver"] == "overlay2"
+
+
+def test_output_goes_to_the_stream_that_it_was_written_to(daemon: Daemon) -> None:
+    done = daemon.docker("run", "--rm", "busybox", "sh", "-c", "echo out; echo err >&2")
+    assert (done.stdout, done.stderr) == ("out\n", "err\n")
+
+
+def test_input_reaches_the_container_and_its_end_too(daemon: Daemon) -> None:
+    text = "".join(f"line {n}\n" for n in range(20_000))
+    assert daemon.docker("run", "--rm", "-i", "busybox", "cat", input=text).stdout == text
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (["true"], 0),
+        (["sh", "-c", "exit 42"], 42),
+        (["no-such-program"], 127),
+        (["/bin/no-such-program"], 127),
+        (["/etc/passwd"], 126),
+        (["/etc"], 126),
+    ],
+)
+def test_exit_code(daemon: Daemon, command: list[str], code: int) -> None:
+    assert daemon.docker("run", "--rm", "busybox", *command, check=False).returncode == code
+
+
+def test_exit_code_125_where_docker_itself_fails(daemon: Daemon) -> None:
+    assert daemon.docker("run", "--rm", "--memory", "1k", "busybox", "true", check=False).returncode == 125
+    daemon.docker("create", "--name", "taken", "busybox")
+    done = daemon.docker("run", "--name", "taken", "busybox", "true", check=False)
+    assert done.returncode == 125
+    assert 'The container name "/taken" is already in use' in done.stderr
+
+
+def test_a_missing_command_is_named(daemon: Daemon) -> None:
+    done = daemon.docker("run", "--rm", "busybox", "no-such-program", check=False)
+    assert 'exec: "no-such-program": executable file not found in $PATH' in done.stderr
+    assert out(daemon, "ps", "-aq") == ""
+
+
+def test_options_that_describe_the_process(daemon: Daemon) -> None:
+    script = "echo $GREETING $HOME; pwd; id -u; id -g; id -G; hostname"
+    text = out(
+        daemon, "run", "--rm", "-e", "GREETING=hello", "-w", "/var/tmp", "-u", "user", "-h", "box",
+        "busybox", "sh", "-c", script,
+    )  # fmt: skip
+    assert text.splitlines() == ["hello /home/user", "/var/tmp", "1000", "1000", "1000 50", "box"]
+
+
+def test_user_by_number_with_extra_group(daemon: Daemon) -> None:
+    text = out(
+        daemon, "run", "--rm", "-u", "7:8", "--group-add", "9", "busybox", "sh", "-c", "id -u; id -g; id -G"
+    )
+    assert text.splitlines() == ["7", "8", "8 9"]
+
+
+def test_entrypoint_takes_the_command_as_arguments(daemon: Daemon) -> None:
+    assert out(daemon, "run", "--rm", "--entrypoint", "echo", "busybox", "a", "b c") == "a b c"
+
+
+def test_environment_file_and_labels(daemon: Daemon, tmp_path: Path) -> None:
+    (tmp_path / "env").write_text("ONE=1\nTWO=two words\n")
+    daemon.docker(
+        "run",
+        "--name",
+        "c1",
+        "--env-file",
+        tmp_path / "env",
+        "-l",
+        "team=red",
+        "busybox",
+        "sh",
+        "-c",
+        "echo $TWO",
+    )
+    assert out(daemon, "logs", "c1") == "two words"
+    assert out(daemon, "ps", "-a", "--filter", "label=team=red", "--format", "{{.Names}}") == "c1"
+
+
+def test_working_directory_is_made(daemon: Daemon) -> None:
+    assert out(daemon, "run", "--rm", "-w", "/new/place", "busybox", "pwd") == "/new/place"
+
+
+def test_bind_mounts(daemon: Daemon, tmp_path: Path) -> None:
+    (tmp_path / "in").write_text("from the host")
+    script = "cat /a/in; echo from the container > /a/out; echo x > /b/in"
+    done = daemon.docker(
+        "run",
+        "--rm",
+        "-v",
+        f"{tmp_path}:/a",
+        "-v",
+        f"{tmp_path}:/b:ro",
+        "busybox",
+        "sh",
+        "-c",
+        script,
+        check=False,
+    )
+    assert done.stdout == "from the host"
+    assert "Read-only file system" in done.stderr
+    assert (tmp_path / "out").read_text() == "from the container\n"
+
+
+def test_mount_option_and_tmpfs(daemon: Daemon, tmp_path: Path) -> None:
+    text = out(
+        daemon, "run", "--rm", "--mount", f"type=bind,source={tmp_path},target=/m,readonly",
+        "--tmpfs", "/scratch:size=1m,mode=1770", "busybox", "sh", "-c", "grep -E ' /(m|scratch) ' /proc/mounts",
+    )  # fmt: skip
+    bind, scratch = text.splitlines()
+    assert " /m " in bind and bind.split()[3].startswith("ro")
+    assert scratch.startswith("tmpfs /scratch tmpfs ") and "size=1024k" in scratch and "mode=1770" in scratch
+
+
+def test_missing_bind_source(daemon: Daemon, tmp_path: Path) -> None:
+    missing = tmp_path / "missing"
+    done = daemon.docker("run", "--rm", "--mount", f"type=bind,src={missing},dst=/m", "busybox", check=False)
+    assert done.returncode == 125 and "bind source path does not exist" in done.stderr
+    daemon.docker("run", "--rm", "-v", f"{missing}:/m", "busybox", "true")
+    assert missing.is_dir()
+
+
+def test_read_only_root(daemon: Daemon) -> None:
+    done = daemon.docker("run", "--rm", "--read-only", "busybox", "touch", "/x", check=False)
+    assert done.returncode == 1 and "Read-only file system" in done.stderr
+
+
+def test_limits_arrive_in_the_cgroup(daemon: Daemon) -> None:
+    daemon.docker(
+        "run",
+        "-d",
+        "--name",
+        "c1",
+        "-m",
+        "64m",
+        "--cpus",
+        "0.5",
+        "--pids-limit",
+        "33",
+        "busybox",
+        "sleep",
+        "99",
+    )
+    own = {name: value for folder in daemon.sandbox.cgroups() for name, value in limits(folder)}
+    assert own["memory"] == str(64 << 20)
+    assert own["cpu"] in ("50000", "50000 100000")
+    assert own["pids"] == "33"
+
+
+def limits(folder: Path) -> list[tuple[str, str]]:
+    files = {
+        "memory": ["memory.limit_in_bytes", "memory.max"],
+        "cpu": ["cpu.cfs_quota_us", "cpu.max"],
+        "pids": ["pids.max"],
+    }
+    found = [
+        (kind, folder / name) for kind, names in files.items() for name in names if (folder / name).exists()
+    ]
+    values = [(kind, path.read_text().strip()) for kind, path in found]
+    return [
+        (kind, value)
+        for kind, value in values
+        if value not in ("max", "-1", "9223372036854771712", "max 100000")
+    ]
+
+
+def test_memory_limit_kills_and_says_so(daemon: Daemon) -> None:
+    script = "x=$(dd if=/dev/zero bs=1M count=200 2>/dev/null | tr '\\0' x); echo survived"
+    done = daemon.docker("run", "--name", "c1", "-m", "16m", "busybox", "sh", "-c", script, check=False)
+    assert done.returncode == 137 and "survived" not in done.stdout
+    assert daemon.inspect("c1")["State"]["OOMKilled"] is True
+
+
+def test_pids_limit_holds(daemon: Daemon) -> None:
+    script = "for n in 1 2 3 4 5 6 7 8; do sleep 5 & done; echo reached"
+    done = daemon.docker("run", "--rm", "--pids-limit", "4", "busybox", "sh", "-c", script, check=False)
+    assert done.returncode != 0 and "reached" not in done.stdout
+
+
+def test_default_privileges(daemon: Daemon) -> None:
+    status = out(
+        daemon, "run", "--rm", "busybox", "grep", "-E", "^(CapEff|Seccomp|NoNewPrivs):", "/proc/self/status"
+    )
+    fields = dict(line.split(":\t") for line in status.splitlines())
+    assert fields == {"CapEff": "00000000a80425fb", "Seccomp": "2", "NoNewPrivs": "0"}
+
+
+def test_no_new_privileges_and_dropped_capabilities(daemon: Daemon) -> None:
+    status = out(
+        daemon, "run", "--rm", "--security-opt", "no-new-privileges", "--cap-drop", "ALL", "--cap-add", "CHOWN",
+        "busybox", "grep", "-E", "^(CapEff|NoNewPrivs):", "/proc/self/status",
+    )  # fmt: skip
+    assert dict(line.split(":\t") for line in status.splitlines()) == {
+        "CapEff": "0000000000000001",
+        "NoNewPrivs": "1",
+    }
+
+
+def test_what_a_container_must_not_see_or_do(daemon: Daemon) -> None:
+    script = (
+        "mount -t tmpfs tmpfs /mnt 2>&1; cat /proc/kcore 2>/dev/null | wc -c; ls /proc/scsi 2>/dev/null | wc -l;"
+        " echo 1 > /proc/sys/kernel/panic; unshare -m true 2>&1; mknod /dev/sda b 8 0 && head -c 1 /dev/sda 2>&1"
+    )
+    done = daemon.docker("run", "--rm", "busybox", "sh", "-c", f"mkdir -p /mnt; {script}", check=False)
+    text = done.stdout + done.stderr
+    assert "permission denied (are you root?)" in text or "Operation not permitted" in text
+    assert "\n0\n0\n" in done.stdout
+    assert "Read-only file system" in text
+    assert "/dev/sda: Operation not permitted" in text
+
+
+def test_pid_1_sees_only_its_own(daemon: Daemon) -> None:
+    text = out(daemon, "run", "--rm", "busybox", "sh", "-c", "echo $$; ls -d /proc/[0-9]* | wc -l")
+    pid, count = text.splitlines()
+    assert pid == "1" and int(count) <= 3
+
+
+def test_generated_files(daemon: Daemon) -> None:
+    daemon.docker(
+        "run", "-d", "--name", "c1", "-h", "box", "--add-host", "db:10.9.8.7", "busybox", "sleep", "99"
+    )
+    hosts = out(daemon, "exec", "c1", "cat", "/etc/hosts")
+    address = daemon.inspect("c1")["NetworkSettings"]["IPAddress"]
+    assert f"{address}\tbox" in hosts and "10.9.8.7\tdb" in hosts and "127.0.0.1\tlocalhost" in hosts
+    assert out(daemon, "exec", "c1", "cat", "/etc/hostname") == "box"
+
+
+def test_detached_prints_its_id_and_leaves_it_running(daemon: Daemon, tmp_path: Path) -> None:
+    made = out(daemon, "run", "-d", "--cidfile", tmp_path / "cid", "--name", "c1", "busybox", "sleep", "99")
+    assert len(made) == 64 and (tmp_path / "cid").read_text() == made
+    assert out(daemon, "ps", "--no-trunc", "--format", "{{.ID}} {{.State}}") == f"{made} running"
+
+
+def test_signals_are_passed_on(daemon: Daemon) -> None:
+    script = "trap 'echo got it; exit 3' TERM; echo ready; while :; do sleep 0.05; done"
+    process = subprocess.Popen(
+        daemon.docker_argv("run", "--rm", "busybox", "sh", "-c", script),
+        env=daemon.client_environment(), stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    process.terminate()
+    assert process.communicate(timeout=15)[0] == "got it\n"
+    assert process.returncode == 3
+
+
+def test_init_reaps_and_passes_signals_on(daemon: Daemon) -> None:
+    text = out(daemon, "run", "--rm", "--init", "busybox", "sh", "-c", "echo $$; cat /proc/1/comm")
+    pid, name = text.splitlines()
+    assert pid != "1" and name != "sh"
+
+
+def test_auto_removed(daemon: Daemon) -> None:
+    daemon.docker("run", "--rm", "--name", "c1", "busybox", "true")
+    assert out(daemon, "ps", "-aq") == ""
+    deadline = time.monotonic() + 5
+    while daemon.directories() and time.monotonic() < deadline:  # the bin is emptied off everybody's way
+        time.sleep(0.1)
+    assert daemon.directories() == []
+
+
+def test_large_output_arrives_whole(daemon: Daemon) -> None:
+    done = subprocess.run(
+        daemon.docker_argv("run", "--rm", "busybox", "dd", "if=/dev/zero", "bs=1M", "count=64"),
+        env=daemon.client_environment(), capture_output=True, timeout=120, check=True,
+    )  # fmt: skip
+    assert len(done.stdout) == 64 << 20
