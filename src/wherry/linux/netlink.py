@@ -8,6 +8,7 @@ returns. Only the last one asks to be acknowledged; a failing one always answers
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import socket
 import struct
@@ -141,19 +142,23 @@ class Netlink:
         return self._socket.fileno()
 
     def join(self, group: int) -> None:
-        """Receive the notifications of a multicast group."""
+        """Receive the notifications of a multicast group. Only a bound socket gets any."""
+        self._socket.bind((0, 0))
         self._socket.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
 
     def ignore(self, *types: int) -> None:
         """Let the kernel drop datagrams whose first message is of one of these types."""
         attach_filter(self._socket, ignoring(types))
 
-    def drain(self) -> int:
-        """Throw away what is waiting; the number of datagrams."""
-        count = 0
-        while self._receive_now() is not None:
-            count += 1
-        return count
+    def drain(self) -> None:
+        """Throw away what is waiting, and the news that more than fits was sent."""
+        while True:
+            try:
+                if self._receive_now() is None:
+                    return
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
 
     def request(self, *messages: Message) -> list[Reply]:
         """Have all messages executed; the answers to those that give one. The first failure is raised."""

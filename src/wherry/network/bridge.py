@@ -26,6 +26,7 @@ from wherry.network.ports import PortBinding, Ports, Reservation
 from wherry.network.wiring import Wiring, disable_ipv6
 
 GONE_SECONDS = 2.0
+OPERATIONAL_SECONDS = 0.2
 POLL_SECONDS = 0.004
 
 log = logging.getLogger(__name__)
@@ -66,19 +67,17 @@ class Bridge:
         plan = self._plan(bip)
         self.created = plan.link is None
         self.address = plan.address
-        index = self._apply(plan)
+        self._index = self._apply(plan)
         self._leases = Leases(plan.address)
-        rules = firewall.Bridge(name, plan.address.network)
-        self._firewall = Firewall(firewall.table_name(name), [rules])
-        self._wiring = Wiring(self._links, index, self._leases)
-        self._pool = Pool(
-            self._wiring.make, self._wiring.discard, size=min(pool_size, self._leases.free // 2)
-        )
+        self._firewall = Firewall(firewall.table_name(name), [firewall.Bridge(name, plan.address.network)])
+        self.wiring = Wiring(self._links, self._index, self._leases)
+        size = min(pool_size, self._leases.free // 2)
+        self.pool = Pool(self.wiring.make, self.wiring.discard, size=size)
         self._ports = Ports()
-        self._index = index
         self._endpoints: dict[str, Endpoint] = {}
         self._published: dict[IPv4Address, list[Reservation]] = {}
         self._lock = threading.RLock()
+        self._raise(prime=size > 0)
 
     def _plan(self, bip: IPv4Interface | None) -> BridgePlan:
         found = self._links.find(self.name)
@@ -97,24 +96,42 @@ class Bridge:
         changes = [link.delete_address(there.index, address) for address in plan.remove]
         if plan.add:
             changes.append(link.add_address(there.index, plan.address))
-        self._links.send(*changes, link.set_up(there.index))
+        if changes:
+            self._links.send(*changes)
         sysctl.ensure("net/ipv4/ip_forward", "1")
         sysctl.ensure(f"net/ipv4/conf/{self.name}/route_localnet", "1")
         return there.index
+
+    def _raise(self, *, prime: bool) -> None:
+        """Set the bridge up; with a first endpoint on it, where it has no port, so that it has a carrier at once.
+
+        A bridge that gets its first port later drops what the host sends for up to a second: the kernel
+        handles the news of a carrier that late (net/core/link_watch.c).
+        """
+        if prime and not any(port.master == self._index for port in self._links.all()):
+            self._links.send(link.set_down(self._index))
+            endpoint = self.wiring.make()
+            self.pool.put(endpoint)
+            self._wait_until_operational(endpoint.host_interface)
+        self._links.send(link.set_up(self._index), link.settle(self._index))
+
+    def _wait_until_operational(self, name: str) -> None:
+        deadline = time.monotonic() + OPERATIONAL_SECONDS
+        while time.monotonic() < deadline:
+            port = self._links.find(name)
+            if port is None or port.operational:
+                return
+            time.sleep(POLL_SECONDS / 4)
 
     # ------------------------------------------------------------ endpoints
 
     def start_pool(self) -> None:
         """Begin to make endpoints in advance, in the background."""
-        self._pool.start()
-
-    @property
-    def pool(self) -> Pool:
-        return self._pool
+        self.pool.start()
 
     def make(self, mac: bytes) -> Endpoint:
         """An endpoint with a MAC of the caller's choice, made while it waits."""
-        return self._wiring.make(mac)
+        return self.wiring.make(mac)
 
     def own(self, endpoint: Endpoint) -> Endpoint:
         """Note that an endpoint is in use, so that it can be released."""
@@ -161,7 +178,7 @@ class Bridge:
             if self._endpoints.pop(endpoint.endpoint_id, None) is None:
                 return
             self.unpublish(endpoint.address.ip)
-            self._wiring.discard(endpoint)
+            self.wiring.discard(endpoint)
 
     # ------------------------------------------------------------ ports
 
@@ -195,7 +212,7 @@ class Bridge:
 
     def close(self, *, remove: bool) -> None:
         """Let go. What running containers use stays; otherwise table and, with ``remove``, bridge are taken away."""
-        self._pool.close()
+        self.pool.close()
         with self._lock:
             used = {endpoint.host_interface for endpoint in self._endpoints.values()}
             held = [r for reservations in self._published.values() for r in reservations]
@@ -205,7 +222,7 @@ class Bridge:
             self._firewall.remove()
             if remove:
                 self._links.send(link.delete_link(self._index))
-        for part in (self._firewall, self._wiring, self._links, self._guard):
+        for part in (self._firewall, self.wiring, self._links, self._guard):
             part.close()
 
     def _wait_until_gone(self, used: set[str]) -> None:

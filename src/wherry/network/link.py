@@ -45,12 +45,16 @@ class LinkFlag(IntFlag):
 
 
 class LinkAttr(IntEnum):
-    ADDRESS, NAME, MTU, MASTER, INFO = 1, 3, 4, 10, 18
-    NET_NS_FD, TX_QUEUES, RX_QUEUES = 28, 31, 32
+    ADDRESS, NAME, MTU, MASTER, OPERATIONAL_STATE, INFO = 1, 3, 4, 10, 16, 18
+    NET_NS_FD, EXTENDED_MASK, TX_QUEUES, RX_QUEUES = 28, 29, 31, 32
 
 
 class LinkInfo(IntEnum):
-    KIND, DATA, PEER = 1, 2, 1
+    KIND, DATA, PORT_KIND, PORT_DATA = 1, 2, 4, 5
+
+
+VETH_PEER = 1  # VETH_INFO_PEER
+BRIDGE_PORT_MODE = 4  # IFLA_BRPORT_MODE
 
 
 class AddressAttr(IntEnum):
@@ -61,6 +65,8 @@ class RouteAttr(IntEnum):
     DESTINATION, OUT_INTERFACE, GATEWAY, TABLE = 1, 4, 5, 15
 
 
+SKIP_STATISTICS = u32(LinkAttr.EXTENDED_MASK, 8)  # RTEXT_FILTER_SKIP_STATS
+OPERATIONAL_UP = b"\x06"
 MAIN_TABLE, LOCAL_TABLE = 254, 255
 PROTOCOL_BOOT, SCOPE_UNIVERSE, UNICAST = 3, 0, 1
 NEW = Flag.CREATE | Flag.EXCL
@@ -72,6 +78,7 @@ class Link:
     index: int
     name: str
     up: bool
+    operational: bool  # RFC 2863: up, and with a carrier that the kernel has taken note of
     mac: bytes
     master: int
     kind: str
@@ -109,7 +116,7 @@ def create_veth(veth: Veth) -> Message:
         + u32(LinkAttr.MTU, veth.mtu)
         + ONE_QUEUE
     )
-    data = nested(LinkInfo.DATA, attribute(LinkInfo.PEER, peer))
+    data = nested(LinkInfo.DATA, attribute(VETH_PEER, peer))
     attributes = (
         text(LinkAttr.NAME, veth.host_name)
         + u32(LinkAttr.MASTER, veth.bridge_index)
@@ -124,8 +131,23 @@ def set_up(index: int) -> Message:
     return Message(Kind.NEW_LINK, ifinfo(index, up=True), about=f"interface {index}")
 
 
-def set_up_by_name(name: str) -> Message:
-    return Message(Kind.NEW_LINK, ifinfo(up=True) + text(LinkAttr.NAME, name), about=name)
+def set_down(index: int) -> Message:
+    return Message(Kind.NEW_LINK, IFINFO.pack(0, 0, 0, index, 0, LinkFlag.UP), about=f"interface {index}")
+
+
+def set_port_up(name: str) -> Message:
+    """Up, and in hairpin mode: where the kernel translates addresses within a bridge (br_netfilter), a container
+    that asks for its own published port is answered through the port that it came by."""
+    port = nested(LinkInfo.PORT_DATA, attribute(BRIDGE_PORT_MODE, b"\x01"))
+    info = nested(LinkAttr.INFO, text(LinkInfo.PORT_KIND, "bridge"), port)
+    return Message(Kind.NEW_LINK, ifinfo(up=True) + text(LinkAttr.NAME, name) + info, about=name)
+
+
+def settle(index: int) -> Message:
+    """Ask for a link. The kernel (6.8 and later) first finishes what a new carrier brings; until then it may be up
+    and yet drop what it is given to send, for a second at worst. net/core/rtnetlink.c, rtnl_getlink.
+    """
+    return Message(Kind.GET_LINK, ifinfo(index) + SKIP_STATISTICS, about=f"interface {index}")
 
 
 def delete_link(index: int) -> Message:
@@ -175,6 +197,7 @@ def read_link(reply: Reply) -> Link:
         index=index,
         name=read_text(attributes.get(LinkAttr.NAME, b"")),
         up=bool(flags & LinkFlag.UP),
+        operational=attributes.get(LinkAttr.OPERATIONAL_STATE) == OPERATIONAL_UP,
         mac=attributes.get(LinkAttr.ADDRESS, b""),
         master=read_number(attributes.get(LinkAttr.MASTER)),
         kind=read_text(info.get(LinkInfo.KIND, b"")),

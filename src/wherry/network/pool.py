@@ -1,7 +1,8 @@
 """Ready-made endpoints, so that a container's start takes one instead of building one.
 
-One thread makes them. It keeps ``target`` in stock; the target doubles when a taker finds the pool empty and
-returns to its base when nobody has come for a while. A taker that finds none waits for the next one made.
+One thread makes them, up to ``target``: when half are gone, or when nobody has taken one for a moment, so that
+the work does not run beside every single start. The target doubles when a taker finds the pool empty and returns
+to its base when nobody has come for a while. A taker that finds none waits for the next one made.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from ipaddress import IPv4Address, IPv4Interface
 from wherry.errors import Unavailable
 
 IDLE_SECONDS = 10.0
+QUIET_SECONDS = 0.05
 RETRY_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
@@ -59,7 +61,8 @@ class Pool:
         self._ready: deque[Endpoint] = deque()
         self._waiting: deque[Future[Endpoint]] = deque()
         self._wake = threading.Condition()
-        self._last_taken = time.monotonic()
+        self._last_taken = 0.0
+        self._filling = True
         self._closed = False
         self._thread: threading.Thread | None = None
 
@@ -76,6 +79,11 @@ class Pool:
     def target(self) -> int:
         return self._target
 
+    def put(self, endpoint: Endpoint) -> None:
+        """Add one that was made elsewhere to the stock."""
+        with self._wake:
+            self._ready.append(endpoint)
+
     def take(self) -> Endpoint | None:
         """A ready endpoint, at once; None where there is none."""
         with self._wake:
@@ -83,7 +91,8 @@ class Pool:
             endpoint = self._ready.popleft() if self._ready else None
             if endpoint is None:
                 self._target = min(max(1, self._target) * 2, self._largest)
-            self._wake.notify()
+            if not self._filling:
+                self._wake.notify()
         return endpoint
 
     def order(self) -> Future[Endpoint]:
@@ -118,18 +127,30 @@ class Pool:
                 self._make_one()
 
     def _wait_for_work(self) -> bool:
-        """Return when there is something to make or discard; False at the end. Sleeps without a clock when idle."""
+        """Return when there is something to make or discard; False at the end. Sleeps without a clock when full."""
         with self._wake:
             while not self._closed:
-                self._shrink_if_idle()
-                if self._waiting or len(self._ready) != self._target:
+                quiet = time.monotonic() - self._last_taken
+                if quiet >= self._idle_seconds:
+                    self._target = self._base
+                if self._has_work(quiet):
                     return True
-                self._wake.wait(self._idle_seconds if self._target > self._base else None)
+                self._wake.wait(self._patience(quiet))
             return False
 
-    def _shrink_if_idle(self) -> None:
-        if self._target > self._base and time.monotonic() - self._last_taken >= self._idle_seconds:
-            self._target = self._base
+    def _has_work(self, quiet: float) -> bool:
+        stock = len(self._ready)
+        if stock >= self._target:
+            self._filling = False
+        elif stock <= self._target // 2 or quiet >= QUIET_SECONDS:
+            self._filling = True
+        return bool(self._waiting) or self._filling or stock > self._target
+
+    def _patience(self, quiet: float) -> float | None:
+        """How long until the clock alone makes work."""
+        if len(self._ready) < self._target:
+            return QUIET_SECONDS - quiet
+        return self._idle_seconds - quiet if self._target > self._base else None
 
     def _discard_one(self) -> None:
         with self._wake:

@@ -9,7 +9,7 @@ from ipaddress import IPv4Interface
 from wherry.linux import netns, sysctl
 from wherry.linux.netlink import Netlink
 from wherry.network.ipam import Leases, format_mac, mac_of
-from wherry.network.link import Links, Veth, create_veth, inside, set_up_by_name
+from wherry.network.link import INSIDE_INDEX, Links, Veth, create_veth, inside, set_port_up, settle
 from wherry.network.pool import Endpoint
 
 PREFIX = "wh"  # of the host's end of every veth pair
@@ -39,10 +39,12 @@ class Wiring:
 
     def _wire(self, address: IPv4Interface, mac: bytes) -> Endpoint:
         name = PREFIX + secrets.token_hex(5)
-        fd, _ = netns.create(lambda: self._wire_inside(name, address, mac), self._home)
+        fd, inner = netns.create(lambda: self._wire_inside(name, address, mac), self._home)
         try:
-            disable_ipv6(name)
-            self._links.send(set_up_by_name(name))
+            with inner:
+                disable_ipv6(name)
+                self._links.send(set_port_up(name))
+                inner.request(settle(INSIDE_INDEX))
         except BaseException:
             os.close(fd)
             raise
@@ -56,7 +58,7 @@ class Wiring:
             sandbox_id=secrets.token_hex(32),
         )
 
-    def _wire_inside(self, name: str, address: IPv4Interface, mac: bytes) -> None:
+    def _wire_inside(self, name: str, address: IPv4Interface, mac: bytes) -> Netlink:
         """In the new namespace: have eth0 born here, by the home socket, and make it usable."""
         here = netns.current()
         try:
@@ -64,8 +66,13 @@ class Wiring:
         finally:
             os.close(here)
         disable_ipv6("eth0")
-        with Netlink() as inner:
+        inner = Netlink()
+        try:
             inner.request(*inside(address, self._leases.gateway.ip))
+        except BaseException:
+            inner.close()
+            raise
+        return inner
 
     def discard(self, endpoint: Endpoint) -> None:
         """Let go of an endpoint. The kernel takes it down in the background."""

@@ -1,0 +1,171 @@
+"""A small network to test in: a host (a namespace of its own), its neighbour outside, and containers' namespaces.
+
+A socket belongs to the namespace that it was made in, so one process can speak from all of them.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from wherry.linux import netns, sysctl
+from wherry.network.link import Links, set_up
+
+HOST = "192.0.2.1"
+NEIGHBOUR = "192.0.2.2"
+PATIENCE = 0.4  # seconds until a silent connection counts as dropped
+
+
+def run(command: str) -> str:
+    """Run a command in the namespace of this thread."""
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
+    assert done.returncode == 0, f"{command}: {done.stderr}"
+    return done.stdout
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 3.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def interfaces() -> set[str]:
+    links = Links()
+    try:
+        return {link.name for link in links.all()}
+    finally:
+        links.close()
+
+
+def network_descriptors() -> int:
+    """How many descriptors of network namespaces this process holds."""
+    names = []
+    for fd in os.listdir("/proc/self/fd"):
+        try:
+            names.append(os.readlink(f"/proc/self/fd/{fd}"))
+        except OSError:
+            continue
+    return sum(name.startswith("net:") for name in names)
+
+
+def write_inside(fd: int, key: str, value: str) -> None:
+    with netns.inside(fd):
+        sysctl.write(key, value)
+
+
+@dataclass
+class Lab:
+    """The namespace of the test's thread is the host's."""
+
+    host: int
+    outside: int
+    _open: list[socket.socket] = field(default_factory=list)
+
+    def socket(self, place: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> socket.socket:
+        with netns.inside(place):
+            made = socket.socket(socket.AF_INET, kind)
+        made.settimeout(PATIENCE)
+        self._open.append(made)
+        return made
+
+    def serve(self, place: int, address: str, port: int) -> socket.socket:
+        server = self.socket(place)
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.bind((address, port))
+        server.listen()
+        return server
+
+    def connect(self, place: int, address: str, port: int, server: socket.socket) -> str | None:
+        """Have a client connect and speak; the client's address as the server saw it, or None."""
+        client = self.socket(place)
+        try:
+            client.connect((address, port))
+            connection, (seen, _) = server.accept()
+        except OSError:
+            return None
+        finally:
+            self._open.remove(client)
+        with client, connection:
+            connection.settimeout(PATIENCE)
+            client.sendall(b"ping")
+            assert connection.recv(16) == b"ping"
+            connection.sendall(b"pong")
+            assert client.recv(16) == b"pong"
+        return str(seen)
+
+    def ask(self, place: int, address: str, port: int, server: socket.socket) -> str | None:
+        """The same with one datagram each way."""
+        client = self.socket(place, socket.SOCK_DGRAM)
+        try:
+            client.connect((address, port))
+            client.send(b"ping")
+            data, seen = server.recvfrom(16)
+            server.sendto(data, seen)
+            assert client.recv(16) == b"ping"
+            return str(seen[0])
+        except OSError:
+            return None
+
+    def close(self) -> None:
+        while self._open:
+            self._open.pop().close()
+
+
+def raise_loopback() -> None:
+    links = Links()
+    links.send(set_up(1))
+    links.close()
+
+
+@contextmanager
+def private_host() -> Iterator[int]:
+    """Put the calling thread into a new network namespace; nothing may be left in it at the end."""
+    home, threads, held = netns.current(), threading.active_count(), network_descriptors() + 1
+    netns.leave_for_new()
+    host = netns.current()
+    try:
+        raise_loopback()
+        yield host
+        assert eventually(lambda: interfaces() == {"lo"}), interfaces()
+        assert run("nft list ruleset") == ""
+        assert network_descriptors() == held
+        assert threading.active_count() == threads
+    finally:
+        netns.enter(home)
+        os.close(host)
+        os.close(home)
+
+
+@contextmanager
+def neighbourhood() -> Iterator[Lab]:
+    """A host with a neighbour that knows the way to containers, as one on the same cable could."""
+    with private_host() as host:
+        outside, _ = netns.create(raise_loopback, host)
+        run(f"ip link add cable type veth peer name far netns /proc/{os.getpid()}/fd/{outside}")
+        run(f"ip address add {HOST}/24 dev cable && ip link set cable up")
+        with netns.inside(outside):
+            run(
+                f"ip address add {NEIGHBOUR}/24 dev far && ip link set far up && ip route add default via {HOST}"
+            )
+        assert eventually(lambda: "state UP" in run("ip link show dev cable"))
+        lab = Lab(host, outside)
+        try:
+            yield lab
+        finally:
+            lab.close()
+            run("ip link delete cable")
+            os.close(outside)
+
+
+def repository() -> Path:
+    return Path(__file__).parents[2]

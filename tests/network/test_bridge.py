@@ -1,0 +1,336 @@
+"""Real packets between containers, their host, and a neighbour outside."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from ipaddress import IPv4Interface, IPv4Network
+
+import pytest
+
+from tests.network.lab import HOST, NEIGHBOUR, Lab, interfaces, run, write_inside
+from wherry.errors import Internal, InvalidArgument, Unavailable
+from wherry.linux import netns, sysctl
+from wherry.network.bridge import Bridge, plan_bridge
+from wherry.network.link import Link
+from wherry.network.pool import Endpoint
+from wherry.network.ports import PortBinding
+
+
+@pytest.fixture
+def web(bridge: Bridge) -> Iterator[Endpoint]:
+    """A container that serves."""
+    yield from attached(bridge)
+
+
+@pytest.fixture
+def peer(bridge: Bridge) -> Iterator[Endpoint]:
+    """Another container."""
+    yield from attached(bridge)
+
+
+def attached(bridge: Bridge) -> Iterator[Endpoint]:
+    endpoint = bridge.own(bridge.wiring.make())
+    yield endpoint
+    bridge.release(endpoint)
+
+
+def tcp(host_port: int, host_ip: str = "", container_port: int = 80) -> PortBinding:
+    return PortBinding("tcp", host_ip, host_port, container_port)
+
+
+def listen(lab: Lab, web: Endpoint, port: int = 80) -> socket.socket:
+    return lab.serve(web.netns_fd, "0.0.0.0", port)
+
+
+def ip(endpoint: Endpoint) -> str:
+    return str(endpoint.address.ip)
+
+
+def test_containers_reach_each_other(lab: Lab, web: Endpoint, peer: Endpoint) -> None:
+    assert lab.connect(peer.netns_fd, ip(web), 80, listen(lab, web)) == ip(peer)
+
+
+def test_the_host_reaches_a_container_and_back(lab: Lab, bridge: Bridge, web: Endpoint) -> None:
+    assert lab.connect(lab.host, ip(web), 80, listen(lab, web)) == str(bridge.address.ip)
+    server = lab.serve(lab.host, str(bridge.address.ip), 5000)
+    assert lab.connect(web.netns_fd, str(bridge.address.ip), 5000, server) == ip(web)
+
+
+def test_a_container_reaches_outside_as_the_host(lab: Lab, web: Endpoint) -> None:
+    server = lab.serve(lab.outside, NEIGHBOUR, 443)
+    assert lab.connect(web.netns_fd, NEIGHBOUR, 443, server) == HOST
+
+
+def test_a_published_port_is_reached_from_everywhere(
+    lab: Lab, bridge: Bridge, web: Endpoint, peer: Endpoint
+) -> None:
+    bridge.publish(web.address.ip, [tcp(8080)])
+    server = listen(lab, web)
+    gateway = str(bridge.address.ip)
+    assert lab.connect(lab.outside, HOST, 8080, server) == NEIGHBOUR
+    assert lab.connect(lab.host, HOST, 8080, server) is not None
+    assert lab.connect(lab.host, "127.0.0.1", 8080, server) == gateway
+    assert lab.connect(peer.netns_fd, HOST, 8080, server) == gateway
+    assert lab.connect(peer.netns_fd, gateway, 8080, server) == gateway
+
+
+def test_a_container_reaches_its_own_published_port(lab: Lab, bridge: Bridge, web: Endpoint) -> None:
+    bridge.publish(web.address.ip, [tcp(8080)])
+    assert lab.connect(web.netns_fd, HOST, 8080, listen(lab, web)) == str(bridge.address.ip)
+
+
+def test_a_port_published_on_loopback_is_the_hosts_alone(
+    lab: Lab, bridge: Bridge, web: Endpoint, peer: Endpoint
+) -> None:
+    bridge.publish(web.address.ip, [tcp(8080, "127.0.0.1")])
+    server = listen(lab, web)
+    assert lab.connect(lab.host, "127.0.0.1", 8080, server) == str(bridge.address.ip)
+    assert lab.connect(lab.outside, HOST, 8080, server) is None
+    assert lab.connect(peer.netns_fd, HOST, 8080, server) is None
+
+
+def test_a_port_published_on_one_address(lab: Lab, bridge: Bridge, web: Endpoint) -> None:
+    bridge.publish(web.address.ip, [tcp(8080, HOST)])
+    server = listen(lab, web)
+    assert lab.connect(lab.outside, HOST, 8080, server) == NEIGHBOUR
+    assert lab.connect(lab.host, "127.0.0.1", 8080, server) is None
+
+
+def test_udp_is_published(lab: Lab, bridge: Bridge, web: Endpoint) -> None:
+    bridge.publish(web.address.ip, [PortBinding("udp", "", 5353, 53)])
+    server = lab.socket(web.netns_fd, socket.SOCK_DGRAM)
+    server.bind(("0.0.0.0", 53))
+    assert lab.ask(lab.outside, HOST, 5353, server) == NEIGHBOUR
+    assert lab.ask(lab.host, "127.0.0.1", 5353, server) == str(bridge.address.ip)
+
+
+def test_outside_does_not_reach_what_is_not_published(lab: Lab, bridge: Bridge, web: Endpoint) -> None:
+    """Nor a published port by the container's own address. Without our rules both are open: the test can fail."""
+    bridge.publish(web.address.ip, [tcp(8080)])
+    published, private = listen(lab, web), listen(lab, web, 81)
+    assert lab.connect(lab.outside, ip(web), 81, private) is None
+    assert lab.connect(lab.outside, ip(web), 80, published) is None
+    run("nft flush chain ip wherry forwarded")
+    assert lab.connect(lab.outside, ip(web), 81, private) == NEIGHBOUR
+    assert bridge.ensure()
+    assert lab.connect(lab.outside, ip(web), 81, private) is None
+
+
+def send_loopback_out(place: int, gateway: str, device: str) -> None:
+    """Make a namespace send packets for 127.0.0.1 over the cable, as an attacker would."""
+    write_inside(place, f"net/ipv4/conf/{device}/route_localnet", "1")
+    with netns.inside(place):
+        run("ip address delete 127.0.0.1/8 dev lo")
+        run(f"ip route add 127.0.0.0/8 via {gateway}")
+
+
+def test_a_neighbour_does_not_reach_the_hosts_loopback(lab: Lab, bridge: Bridge, web: Endpoint) -> None:
+    """moby 45610: a port published on 127.0.0.1, asked for by a host on the same link."""
+    bridge.publish(web.address.ip, [tcp(8080, "127.0.0.1")])
+    server = listen(lab, web)
+    send_loopback_out(lab.outside, HOST, "far")
+    assert lab.connect(lab.outside, "127.0.0.1", 8080, server) is None
+    run("nft flush chain ip wherry loopback_guard")
+    assert lab.connect(lab.outside, "127.0.0.1", 8080, server) == NEIGHBOUR
+
+
+def test_a_container_does_not_reach_the_hosts_loopback(lab: Lab, bridge: Bridge, web: Endpoint) -> None:
+    """CVE-2020-8558: a service on the host's 127.0.0.1, and a container that may change its routes."""
+    server = lab.serve(lab.host, "127.0.0.1", 6379)
+    send_loopback_out(web.netns_fd, str(bridge.address.ip), "eth0")
+    assert lab.connect(web.netns_fd, "127.0.0.1", 6379, server) is None
+    run("nft flush chain ip wherry loopback_guard")
+    assert lab.connect(web.netns_fd, "127.0.0.1", 6379, server) == ip(web)
+
+
+def test_an_unpublished_port_is_closed_again(lab: Lab, bridge: Bridge, web: Endpoint) -> None:
+    bridge.publish(web.address.ip, [tcp(8080)])
+    server = listen(lab, web)
+    bridge.unpublish(web.address.ip)
+    bridge.unpublish(web.address.ip)
+    assert lab.connect(lab.host, "127.0.0.1", 8080, server) is None
+    own = lab.serve(lab.host, "0.0.0.0", 8080)
+    assert lab.connect(lab.outside, HOST, 8080, own) == NEIGHBOUR
+
+
+def test_neither_end_speaks_ipv6(lab: Lab, web: Endpoint) -> None:
+    assert sysctl.read(f"net/ipv6/conf/{web.host_interface}/disable_ipv6") == "1"
+    with netns.inside(web.netns_fd):
+        assert "inet6" not in run("ip address show dev eth0")
+        assert "inet6 ::1" in run("ip address show dev lo")
+        assert sysctl.read("net/ipv6/conf/default/disable_ipv6") == "0"
+
+
+def test_the_bridge_keeps_its_mac(lab: Lab, bridge: Bridge, web: Endpoint, peer: Endpoint) -> None:
+    assert "02:42:ac:11:00:01" in run("ip link show dev wherry0")
+    assert web.mac == "02:42:ac:11:00:03"
+    with netns.inside(web.netns_fd):
+        assert web.mac in run("ip link show dev eth0")
+
+
+def test_a_mac_of_choice(lab: Lab, bridge: Bridge) -> None:
+    endpoint = bridge.own(bridge.make(bytes.fromhex("0a0000000001")))
+    with netns.inside(endpoint.netns_fd):
+        assert "0a:00:00:00:00:01" in run("ip link show dev eth0")
+    bridge.release(endpoint)
+
+
+class TestClashes:
+    def test_with_another_container(self, bridge: Bridge, web: Endpoint, peer: Endpoint) -> None:
+        bridge.publish(web.address.ip, [tcp(8080)])
+        with pytest.raises(Internal, match=r"^Bind for 0\.0\.0\.0:8080 failed: port is already allocated$"):
+            bridge.publish(peer.address.ip, [tcp(8080)])
+        with pytest.raises(Internal, match=r"^Bind for 127\.0\.0\.1:8080 failed: port is already allocated$"):
+            bridge.publish(peer.address.ip, [tcp(8080, "127.0.0.1")])
+        assert bridge.publish(peer.address.ip, [PortBinding("udp", "", 8080, 80)])
+
+    def test_with_a_process(self, lab: Lab, bridge: Bridge, web: Endpoint) -> None:
+        lab.serve(lab.host, "127.0.0.1", 8080)
+        text = r"^failed to bind host port 0\.0\.0\.0:8080/tcp: address already in use$"
+        with pytest.raises(Internal, match=text):
+            bridge.publish(web.address.ip, [tcp(8080)])
+
+    def test_with_an_address_of_nobody(self, bridge: Bridge, web: Endpoint) -> None:
+        text = r"^failed to bind host port 203\.0\.113\.9:8080/tcp: cannot assign requested address$"
+        with pytest.raises(Internal, match=text):
+            bridge.publish(web.address.ip, [tcp(8080, "203.0.113.9")])
+
+    def test_all_or_nothing(self, lab: Lab, bridge: Bridge, web: Endpoint, peer: Endpoint) -> None:
+        bridge.publish(web.address.ip, [tcp(8081)])
+        with pytest.raises(Internal):
+            bridge.publish(peer.address.ip, [tcp(8080), tcp(8081)])
+        assert bridge.publish(web.address.ip, [tcp(8080)])[0].host_port == 8080
+
+    def test_a_process_cannot_take_a_published_port(self, lab: Lab, bridge: Bridge, web: Endpoint) -> None:
+        bridge.publish(web.address.ip, [tcp(8080), PortBinding("udp", "", 8080, 80)])
+        with pytest.raises(OSError, match="in use"):
+            lab.serve(lab.host, "0.0.0.0", 8080)
+        with pytest.raises(OSError, match="in use"):
+            lab.socket(lab.host, socket.SOCK_DGRAM).bind(("127.0.0.1", 8080))
+
+    def test_sctp_and_ipv6_are_refused(self, bridge: Bridge, web: Endpoint) -> None:
+        with pytest.raises(InvalidArgument, match="only tcp and udp"):
+            bridge.publish(web.address.ip, [PortBinding("sctp", "", 1, 1)])
+        with pytest.raises(InvalidArgument, match="not an IPv4 address"):
+            bridge.publish(web.address.ip, [tcp(8080, "::1")])
+
+
+class TestFreePorts:
+    def test_come_from_the_kernels_range(self, bridge: Bridge, web: Endpoint) -> None:
+        sysctl.write("net/ipv4/ip_local_port_range", "40000 40002")
+        ports = [bridge.publish(web.address.ip, [tcp(0)])[0].host_port for _ in range(3)]
+        assert sorted(ports) == [40000, 40001, 40002]
+        with pytest.raises(Internal, match="all ports are allocated"):
+            bridge.publish(web.address.ip, [tcp(0)])
+
+    def test_skip_what_processes_hold(self, lab: Lab, bridge: Bridge, web: Endpoint) -> None:
+        sysctl.write("net/ipv4/ip_local_port_range", "40000 40001")
+        lab.serve(lab.host, "0.0.0.0", 40000)
+        assert bridge.publish(web.address.ip, [tcp(0)]) == [tcp(40001, "0.0.0.0")]
+
+    def test_of_a_range(self, bridge: Bridge, web: Endpoint) -> None:
+        wanted = PortBinding("tcp", "", 7000, 80, host_port_end=7001)
+        assert [bridge.publish(web.address.ip, [wanted])[0].host_port for _ in range(2)] == [7000, 7001]
+        with pytest.raises(Internal, match="all ports are allocated"):
+            bridge.publish(web.address.ip, [wanted])
+
+
+class TestDaemonRestart:
+    """A second Bridge takes over what a first one, which died, left: here it is closed with its endpoint in use."""
+
+    def test_ports_stay_and_are_held_again(self, lab: Lab) -> None:
+        first = Bridge("wherry0", pool_size=1)
+        first.reconcile([])
+        web = first.own(first.wiring.make())
+        [real] = first.publish(web.address.ip, [tcp(8080)])
+        held = os.dup(web.netns_fd)  # as the container's processes do
+        first.close(remove=True)
+        server = lab.serve(held, "0.0.0.0", 80)
+        assert lab.connect(lab.outside, HOST, 8080, server) == NEIGHBOUR
+
+        second = Bridge("wherry0", pool_size=1)
+        assert not second.created
+        second.adopt(web, [real])
+        second.reconcile([web])
+        assert lab.connect(lab.outside, HOST, 8080, server) == NEIGHBOUR
+        with pytest.raises(OSError, match="in use"):
+            lab.serve(lab.host, "0.0.0.0", 8080)
+        other = second.own(second.wiring.make())
+        assert other.address != web.address
+        with pytest.raises(Internal, match="already allocated"):
+            second.publish(other.address.ip, [tcp(8080)])
+        second.release(other)
+        second.release(web)
+        second.release(web)
+        assert lab.connect(lab.host, "127.0.0.1", 8080, server) is None
+        server.close()
+        os.close(held)
+        second.close(remove=True)
+
+    def test_what_nobody_owns_is_withdrawn(self, lab: Lab) -> None:
+        first = Bridge("wherry0", pool_size=1)
+        first.reconcile([])
+        web = first.own(first.wiring.make())
+        first.publish(web.address.ip, [tcp(8080)])
+        os.close(os.dup(web.netns_fd))
+        first.close(remove=True)
+        assert "8080" in run("nft list table ip wherry")
+        second = Bridge("wherry0", pool_size=1)
+        second.reconcile([])
+        assert "8080" not in run("nft list table ip wherry")
+        os.close(web.netns_fd)
+        second.close(remove=True)
+
+
+def test_two_engines_side_by_side(lab: Lab, bridge: Bridge, web: Endpoint) -> None:
+    with pytest.raises(Unavailable, match="another engine uses it"):
+        Bridge("wherry0")
+    second = Bridge("other", pool_size=1)
+    second.reconcile([])
+    assert second.address.network != bridge.address.network
+    neighbour = second.own(second.wiring.make())
+    server = listen(lab, web)
+    assert lab.connect(neighbour.netns_fd, ip(web), 80, server) is None
+    bridge.publish(web.address.ip, [tcp(8080)])
+    assert lab.connect(neighbour.netns_fd, HOST, 8080, server) is not None
+    second.release(neighbour)
+    second.close(remove=True)
+    assert lab.connect(lab.outside, HOST, 8080, server) == NEIGHBOUR
+
+
+def test_an_existing_bridge_is_used_and_left(host: int) -> None:
+    run("ip link add mine type bridge && ip address add 10.99.0.1/24 dev mine")
+    made = Bridge("mine", pool_size=1)
+    assert (made.created, str(made.address)) == (False, "10.99.0.1/24")
+    made.close(remove=False)
+    assert "mine" in interfaces()
+    run("ip link delete mine")
+
+
+def test_an_interface_of_another_kind_is_refused(host: int) -> None:
+    run("ip link add odd type veth peer name even")
+    with pytest.raises(Unavailable, match="not a bridge"):
+        Bridge("odd")
+    run("ip link delete odd")
+
+
+BIP = IPv4Interface("10.1.0.1/24")
+LINK = Link(3, "wherry0", True, True, b"", 0, "bridge")
+
+
+def test_the_plan_avoids_the_hosts_networks() -> None:
+    assert str(plan_bridge(None, [], [], None).address) == "172.17.0.1/16"
+    taken = [IPv4Network("172.16.0.0/12"), IPv4Network("192.168.3.0/24"), IPv4Network("0.0.0.0/0")]
+    assert str(plan_bridge(None, [], taken, None).address) == "192.168.16.1/20"
+
+
+def test_the_plan_keeps_or_replaces_an_address() -> None:
+    there = IPv4Interface("172.18.0.1/16")
+    kept = plan_bridge(LINK, [there], [], None)
+    assert (kept.address, kept.add, kept.remove) == (there, False, ())
+    changed = plan_bridge(LINK, [there], [], BIP)
+    assert (changed.address, changed.add, changed.remove) == (BIP, True, (there,))
+    same = plan_bridge(LINK, [BIP], [], BIP)
+    assert (same.add, same.remove) == (False, ())
