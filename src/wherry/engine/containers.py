@@ -320,6 +320,8 @@ class Containers:
         if number == SIGKILL:
             container.record.has_been_manually_stopped = True
         await self._kill(container, number)
+        if number == SIGKILL:
+            await container.ended.wait()  # as Docker: killed means gone when the answer comes
 
     async def _kill(self, container: Container, number: int) -> None:
         if container.monitor is not None:
