@@ -105,7 +105,9 @@ class Api:
     def wire(self) -> Wire:
         return Wire(self.path)
 
-    def call(self, method: str, path: str, body: object = None, *, raw: bytes | None = None, **query: Any) -> Reply:
+    def call(
+        self, method: str, path: str, body: object = None, *, raw: bytes | None = None, **query: Any
+    ) -> Reply:
         """``body`` goes as JSON; query values that are no text go as JSON too."""
         values = {k: v if isinstance(v, str) else json.dumps(v) for k, v in query.items()}
         target = quote(path, safe="/?=&:%") + ("?" + urlencode(values) if values else "")
@@ -126,6 +128,8 @@ class Api:
 
     def create(self, *command: str, name: str = "", **config: Any) -> str:
         """A container of ``busybox``; its id."""
-        reply = self.post("/containers/create", {"Image": "busybox", "Cmd": list(command), **config}, name=name)
+        reply = self.post(
+            "/containers/create", {"Image": "busybox", "Cmd": list(command), **config}, name=name
+        )
         assert reply.status == 201, reply.body
         return str(reply.json["Id"])

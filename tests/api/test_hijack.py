@@ -60,7 +60,12 @@ def test_the_answer_to_an_upgrade_byte_for_byte(api: Api) -> None:
 
 @pytest.mark.parametrize(
     ("version", "tty", "kind"),
-    [("1.51", False, "multiplexed"), ("1.51", True, "raw"), ("1.41", False, "raw"), ("1.42", False, "multiplexed")],
+    [
+        ("1.51", False, "multiplexed"),
+        ("1.51", True, "raw"),
+        ("1.41", False, "raw"),
+        ("1.42", False, "multiplexed"),
+    ],
 )
 def test_the_content_type_tells_framed_from_raw(api: Api, version: str, tty: bool, kind: str) -> None:
     id = running_cat(api, Tty=tty)
@@ -208,12 +213,19 @@ def test_exec_detached_answers_as_usual(api: Api) -> None:
     id = exec_instance(api, "sleep")
     with api.wire() as wire:
         for _ in range(2):
-            wire.request("POST", f"/exec/{id}/start", b'{"Detach": true}', "Content-Type: application/json\r\n")
+            wire.request(
+                "POST", f"/exec/{id}/start", b'{"Detach": true}', "Content-Type: application/json\r\n"
+            )
             reply = wire.reply("POST")
         assert reply.status == 409  # the second time
     shown = api.get(f"/exec/{id}/json").json
     assert (shown["Running"], shown["ExitCode"]) == (True, None)
-    assert shown["ProcessConfig"] == {"tty": False, "entrypoint": "sleep", "arguments": [], "privileged": False}
+    assert shown["ProcessConfig"] == {
+        "tty": False,
+        "entrypoint": "sleep",
+        "arguments": [],
+        "privileged": False,
+    }
 
 
 def test_exec_of_what_cannot_be_run(api: Api) -> None:

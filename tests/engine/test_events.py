@@ -74,7 +74,9 @@ def test_the_past_comes_only_to_those_who_ask_for_it() -> None:
         second = bus.publish("network", "create", "b", {})
         assert first.time_nano < second.time_nano
         soon = time.time_ns() + 50_000_000
-        assert [e.actor.id for e in await collect(bus, EventQuery(since=second.time_nano, until=soon))] == ["b"]
+        assert [e.actor.id for e in await collect(bus, EventQuery(since=second.time_nano, until=soon))] == [
+            "b"
+        ]
         assert [e.actor.id for e in await collect(bus, EventQuery(until=second.time_nano))] == ["a", "b"]
         live = bus.subscribe()
         bus.publish("network", "create", "c", {})

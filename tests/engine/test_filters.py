@@ -41,7 +41,9 @@ def world() -> list[ContainerRecord]:
     """Newest first: a running web server, a failed job, one never started."""
     running = State(status="running", running=True, started_at=STARTED)
     failed = State(status="exited", exit_code=3, started_at=STARTED)
-    web = container("web", "aa11", running, labels={"app": "x", "tier": "front"}, exposed_ports={"80/tcp": {}})
+    web = container(
+        "web", "aa11", running, labels={"app": "x", "tier": "front"}, exposed_ports={"80/tcp": {}}
+    )
     web.state = running
     web.networks = {"front": EndpointSettings(network_id="f00d")}
     web.mounts = [MountPoint(type="volume", name="data", destination="/srv")]
@@ -95,7 +97,9 @@ def test_matching(text: str, all: bool, names: list[str]) -> None:
 
 def test_a_limit_implies_the_stopped_ones() -> None:
     assert [r.name for r in match_containers(world(), parse_filters(""), limit=2)] == ["web", "job"]
-    assert [r.name for r in match_containers(world(), parse_filters('{"label": ["app"]}'), limit=1)] == ["web"]
+    assert [r.name for r in match_containers(world(), parse_filters('{"label": ["app"]}'), limit=1)] == [
+        "web"
+    ]
 
 
 REFUSED = [

@@ -1,0 +1,151 @@
+"""Bodies, query parameters and durations: the rules themselves."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wherry.api.app import split_version
+from wherry.api.body import decode_body
+from wherry.api.connection import as_upgrade
+from wherry.api.errors import HttpError
+from wherry.api.query import parse_bool, parse_nanoseconds, parse_query, wire_name
+from wherry.api.render.containers import command_line, status_text
+from wherry.api.render.durations import human_duration
+from wherry.api.render.progress import bar, human_size
+from wherry.engine.model import ContainerCreate, State
+from wherry.errors import InvalidArgument, WherryError
+
+HOUR, DAY = 3600, 86400
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-5, "Less than a second"), (0.9, "Less than a second"), (1.5, "1 second"), (59.9, "59 seconds"),
+        (60, "About a minute"), (119, "About a minute"), (120, "2 minutes"), (59.9 * 60, "59 minutes"),
+        (HOUR, "About an hour"), (1.4 * HOUR, "About an hour"), (1.5 * HOUR, "2 hours"), (47.4 * HOUR, "47 hours"),
+        (47.5 * HOUR, "2 days"), (13 * DAY, "13 days"), (14 * DAY, "2 weeks"), (59 * DAY, "8 weeks"),
+        (60 * DAY, "2 months"), (729 * DAY, "24 months"), (730 * DAY, "2 years"), (5 * 365 * DAY, "5 years"),
+    ],
+)  # fmt: skip
+def test_human_durations(seconds: float, text: str) -> None:
+    assert human_duration(seconds) == text
+
+
+def test_status_texts() -> None:
+    then, now = "2026-11-24T14:58:50.695158424Z", 1795532333.7  # three seconds later
+    up = State(status="running", running=True, started_at=then)
+    assert status_text(up, now) == "Up 3 seconds"
+    assert status_text(State(running=True, paused=True, started_at=then), now) == "Up 3 seconds (Paused)"
+    again = State(running=True, restarting=True, exit_code=1, started_at=then, finished_at=then)
+    assert status_text(again, now) == "Restarting (1) 3 seconds ago"
+    over = State(status="exited", exit_code=137, started_at=then, finished_at=then)
+    assert status_text(over, now) == "Exited (137) 3 seconds ago"
+    assert status_text(State(), now) == "Created"
+    assert status_text(State(status="removing"), now) == "Removal In Progress"
+    assert status_text(State(status="dead", dead=True), now) == "Dead"
+
+
+def test_command_lines() -> None:
+    assert command_line("sh", ["-c", "echo hi; exit 3"]) == "sh -c 'echo hi; exit 3'"
+    assert command_line("true", []) == "true"
+
+
+def test_progress_bars() -> None:
+    assert bar(50, 100) == "[" + "=" * 25 + ">" + " " * 25 + "]      50B/100B"
+    assert bar(300, 100).startswith("[" + "=" * 50 + ">]")
+    assert (bar(0, 0), bar(1500, 0)) == ("", "   1.5kB")
+    assert [human_size(n) for n in (0, 999, 1000, 1_234_567, 10**18)] == [
+        "0B",
+        "999B",
+        "1kB",
+        "1.235MB",
+        "1000PB",
+    ]
+
+
+def test_times_keep_their_last_digit() -> None:
+    assert parse_nanoseconds("1795532333.000000001") == 1795532333000000001
+    assert parse_nanoseconds("1795532333") == 1795532333 * 10**9
+    assert parse_nanoseconds("1.5") == 1_500_000_000
+    assert parse_nanoseconds("") == 0
+    for wrong in ("x", "1.", "1.0000000001", "1e3", "-"):
+        with pytest.raises(InvalidArgument):
+            parse_nanoseconds(wrong)
+
+
+def test_names_on_the_wire() -> None:
+    assert [wire_name(n) for n in ("detach_keys", "from_src", "all")] == ["detachKeys", "fromSrc", "all"]
+
+
+@given(st.text())
+def test_any_query_and_any_boolean(text: str) -> None:
+    parse_query(text)
+    assert parse_bool(text) in (True, False)
+
+
+@given(st.text())
+def test_any_path_is_split_or_refused(text: str) -> None:
+    try:
+        _, path = split_version("/" + text)
+    except HttpError:
+        return
+    assert path.startswith("/")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["Image", "Cmd", "HostConfig", "Memory", "labels", "PortBindings", "x", "NetworkingConfig"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(JSON)
+def test_any_document_is_a_request_or_refused(document: Any) -> None:
+    try:
+        request = decode_body(json.dumps(document).encode(), ContainerCreate)
+    except WherryError as error:
+        assert error.message.startswith("invalid JSON: ")
+        return
+    assert isinstance(request.image, str)
+    assert isinstance(request.tty, bool)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_body_or_refused(data: bytes) -> None:
+    try:
+        decode_body(data, ContainerCreate)
+    except InvalidArgument:
+        pass
+
+
+@given(st.binary(max_size=100))
+def test_what_follows_a_head_is_never_touched(rest: bytes) -> None:
+    for head in (
+        b"POST /containers/x/attach?stdin=1 HTTP/1.1\r\nHost:\r\n\r\n",
+        b"POST /v1.51/exec/x/start HTTP/1.1\r\nHost:\r\nupgrade: tcp\r\nConnection: Upgrade\r\n\r\n",
+    ):
+        changed = as_upgrade(head + rest)
+        assert changed.partition(b"\r\n\r\n")[2] == rest
+        assert changed.count(b"Upgrade: websocket\r\n") - rest.count(b"Upgrade: websocket\r\n") == 1
+    for head in (b"POST /containers/x/start HTTP/1.1\r\n\r\n", b"GET /containers/x/attach HTTP/1.1\r\n\r\n"):
+        assert as_upgrade(head + rest) == head + rest
+
+
+def test_nesting_without_end_is_refused() -> None:
+    with pytest.raises(InvalidArgument):
+        decode_body(b'{"Image":' + b"[" * 100_000, ContainerCreate)

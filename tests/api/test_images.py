@@ -1,0 +1,130 @@
+"""Images over the wire."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.api.client import Api
+
+
+def test_load_tells_what_it_loaded(api: Api, busybox_archive: bytes) -> None:
+    reply = api.call("POST", "/images/load?quiet=1", raw=busybox_archive)
+    assert (reply.status, reply.headers["content-type"]) == (200, "application/json")
+    assert reply.body == b'{"stream":"Loaded image: busybox:latest\\n"}\r\n'
+
+
+def test_load_of_what_is_no_archive(api: Api) -> None:
+    reply = api.call("POST", "/images/load?quiet=1", raw=b"no archive at all" * 100)
+    assert (reply.status, reply.headers["content-type"]) == (400, "application/json")
+    assert reply.message
+
+
+def test_the_list_and_its_versions(api: Api) -> None:
+    (image,) = api.get("/images/json").json
+    assert set(image) == set(
+        ["Containers", "Created", "Id", "Labels", "ParentId", "RepoDigests", "RepoTags", "SharedSize", "Size"]
+    )
+    assert (image["RepoTags"], image["SharedSize"], image["ParentId"]) == (["busybox:latest"], -1, "")
+    (older,) = api.get("/v1.43/images/json").json
+    assert (older["VirtualSize"], older["Containers"]) == (image["Size"], -1)
+    assert api.get("/images/json", filters={"reference": ["none*"]}).json == []
+    assert api.get("/images/json", filters={"colour": ["red"]}).message == "invalid filter 'colour'"
+
+
+def test_inspect_and_its_versions(api: Api) -> None:
+    image = api.get("/images/busybox/json").json
+    assert list(image) == [
+        "Id",
+        "RepoTags",
+        "RepoDigests",
+        "Parent",
+        "Comment",
+        "Created",
+        "DockerVersion",
+        "Author",
+        "Config",
+        "Architecture",
+        "Os",
+        "Size",
+        "GraphDriver",
+        "RootFS",
+        "Metadata",
+    ]
+    assert image["RootFS"]["Type"] == "layers" and len(image["RootFS"]["Layers"]) == 1
+    assert not {"Hostname", "Tty", "ExposedPorts"} & image["Config"].keys()
+    assert {"Cmd", "Entrypoint", "Env", "Labels", "OnBuild", "User", "Volumes", "WorkingDir"} <= image[
+        "Config"
+    ].keys()
+    before_1_50 = api.get("/v1.49/images/busybox/json").json
+    assert before_1_50["Config"].items() >= {"Hostname": "", "Tty": False, "Image": ""}.items()
+    before_1_44 = api.get("/v1.43/images/busybox/json").json
+    assert before_1_44["VirtualSize"] == image["Size"] and "ContainerConfig" in before_1_44
+    for ref in (image["Id"], image["Id"][7:19], "docker.io/library/busybox:latest"):
+        assert api.get(f"/images/{ref}/json").json["Id"] == image["Id"]
+
+
+def test_inspect_for_a_platform(api: Api) -> None:
+    right = {"os": "linux", "architecture": "amd64"}
+    assert api.get("/images/busybox/json", platform=right).status == 200
+    wrong = api.get("/images/busybox/json", platform={**right, "architecture": "s390x"})
+    assert (wrong.status, "linux/s390x" in wrong.message) == (404, True)
+    assert api.get("/images/busybox/json", platform="{").status == 400
+
+
+def test_history(api: Api) -> None:
+    items = api.get("/images/busybox/history").json
+    assert [set(item) for item in items] == [
+        set(["Comment", "Created", "CreatedBy", "Id", "Size", "Tags"])
+    ] * len(items)
+    assert items[0]["Tags"] == ["busybox:latest"]
+
+
+def test_import_tag_remove(api: Api, busybox_tar: bytes) -> None:
+    path = '/images/create?fromSrc=-&repo=imp:1&changes=ENV A=b&changes=CMD ["sh"]&message=by hand'
+    reply = api.call("POST", path, raw=busybox_tar)
+    assert reply.status == 200, reply.body
+    id = json.loads(reply.body)["status"]
+    image = api.get("/images/imp:1/json").json
+    assert (image["Id"], image["Comment"]) == (id, "by hand")
+    assert (image["Config"]["Env"], image["Config"]["Cmd"]) == (["A=b"], ["sh"])
+    # The docker command line sends names in full.
+    assert api.post("/images/imp:1/tag?repo=docker.io/library/second&tag=2").status == 201
+    assert api.get(f"/images/{id}/json").json["RepoTags"] == ["imp:1", "second:2"]
+    assert api.delete("/images/second:2").json == [{"Untagged": "second:2"}]
+    removed = api.delete("/images/imp:1").json
+    assert removed[:2] == [{"Untagged": "imp:1"}, {"Deleted": id}]
+    assert api.get("/images/imp:1/json").status == 404
+
+
+def test_import_without_a_message_says_where_it_came_from(api: Api, busybox_tar: bytes) -> None:
+    id = json.loads(api.call("POST", "/images/create?fromSrc=-", raw=busybox_tar).body)["status"]
+    assert api.get(f"/images/{id}/json").json["Comment"] == "Imported from -"
+    api.delete(f"/images/{id}")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "text"),
+    [
+        ("GET", "/images/gone/json", 404, "No such image: gone:latest"),
+        ("GET", "/images/gone/history", 404, "No such image: gone:latest"),
+        ("DELETE", "/images/gone", 404, "No such image: gone:latest"),
+        ("POST", "/images/gone/tag?repo=x", 404, "No such image: gone:latest"),
+        ("POST", "/images/busybox/tag?repo=Upper", 400, "lowercase"),
+        ("POST", "/images/create?fromImage=Upper", 400, "lowercase"),
+        ("POST", "/images/create", 400, "fromSrc must be '-'"),
+        ("POST", "/images/create?fromImage=alpine&tag=3", 501, "cannot pull alpine:3"),
+        ("POST", "/images/create?fromSrc=-&platform=a/b/c/d", 400, "a/b/c/d"),
+    ],
+)
+def test_errors(api: Api, method: str, path: str, status: int, text: str) -> None:
+    reply = api.call(method, path)
+    assert (reply.status, text in reply.message) == (status, True), reply.body
+
+
+def test_an_image_in_use_stays(api: Api) -> None:
+    id = api.create("sleep", name="user")
+    reply = api.delete("/images/busybox")
+    assert reply.status == 409
+    assert id[:12] in reply.message

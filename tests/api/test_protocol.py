@@ -1,0 +1,228 @@
+"""HTTP as Docker's clients speak it: negotiation, headers, errors, paths, and connections that misbehave."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.api.client import Api, Reply
+from tests.api.conftest import Served
+
+EVERYWHERE = {"api-version": "1.51", "docker-experimental": "false", "ostype": "linux"}
+
+
+def check_error(reply: Reply, status: int, message: str) -> None:
+    assert (reply.status, reply.message) == (status, message)
+    assert reply.headers["content-type"] == "application/json"  # with a charset Go clients print the raw body
+    assert reply.body.endswith(b"}\n")
+    assert reply.headers.items() >= EVERYWHERE.items()
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("path", ["/_ping", "/v1.24/_ping", "/v1.51/_ping"])
+def test_ping(api: Api, method: str, path: str) -> None:
+    reply = api.call(method, path)
+    assert (reply.status, reply.body) == (200, b"OK" if method == "GET" else b"")
+    expected = {"builder-version": "2", "swarm": "inactive", "pragma": "no-cache", **EVERYWHERE}
+    assert reply.headers.items() >= expected.items()
+    assert reply.headers["cache-control"] == "no-cache, no-store, must-revalidate"
+    assert reply.headers["content-type"] == "text/plain; charset=utf-8"
+
+
+def test_versions(api: Api) -> None:
+    assert api.get("/v1.24/version").status == api.get("/v1.51/version").status == 200
+    too_new = "client version 1.99 is too new. Maximum supported API version is 1.51"
+    check_error(api.get("/v1.99/version"), 400, too_new)
+    old = api.get("/v1.23/version")
+    assert (old.status, old.headers["content-type"]) == (400, "text/plain; charset=utf-8")
+    assert old.body == (
+        b"client version 1.23 is too old. Minimum supported API version is 1.24, "
+        b"please upgrade your client to a newer version\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/"),
+        ("GET", "/nothing"),
+        ("GET", "/v1.51"),
+        ("GET", "/v1.51/"),
+        ("GET", "/v1.x/info"),
+        ("POST", "/v1.51/containers/json"),
+        ("DELETE", "/version"),
+        ("GET", "/containers//json"),
+        ("GET", "/containers/json/"),
+        ("PATCH", "/containers/x"),
+        ("POST", "/v1.51/auth"),
+    ],
+)
+def test_what_is_not_served(api: Api, method: str, path: str) -> None:
+    check_error(api.call(method, path), 404, "page not found")
+
+
+def test_swarm_says_that_it_is_none(api: Api) -> None:
+    for path in ("/swarm", "/nodes", "/services", "/services/x", "/tasks"):
+        reply = api.get(path)
+        assert (reply.status, "not a swarm manager" in reply.message) == (503, True)
+    assert api.get("/plugins").json == []
+
+
+@pytest.mark.parametrize("name", ["a", "a/b", "host.example/a/b:1", "localhost:5000/a/b", "json", "a/json"])
+def test_names_with_slashes_and_colons(api: Api, name: str) -> None:
+    """What the route takes as the name is seen in the error."""
+    assert name.split(":", maxsplit=1)[0].split("@", maxsplit=1)[0] in api.get(f"/images/{name}/json").message
+    check_error(api.get(f"/containers/{name}/json"), 404, f"No such container: {name}")
+    escaped = name.replace("/", "%2F").replace(":", "%3A").replace("@", "%40")
+    check_error(api.get(f"/containers/{escaped}/json"), 404, f"No such container: {name}")
+
+
+@pytest.mark.parametrize("text", ["", "0", "no", "NO", "false", "False", " none "])
+def test_what_is_false(api: Api, text: str) -> None:
+    api.create("sleep")
+    assert api.get("/containers/json", all=text).json == []
+
+
+@pytest.mark.parametrize("text", ["1", "true", "True", "yes", "2", "anything"])
+def test_everything_else_is_true(api: Api, text: str) -> None:
+    api.create("sleep")
+    assert len(api.get("/containers/json", all=text).json) == 1
+
+
+def test_numbers_and_times_that_are_none(api: Api) -> None:
+    """Docker answers 500 here; a wrong request is the client's fault, so 400."""
+    check_error(
+        api.get("/containers/json", limit="abc"), 400, "invalid parameter limit: 'abc' is not a whole number"
+    )
+    assert api.get("/events", since="yesterday").status == 400
+    assert api.get("/containers/json", limit="").status == 200
+    check_error(
+        api.get("/events?since=2000000000&until=1"),
+        400,
+        "`since` time (2000000000) cannot be after `until` time (1)",
+    )
+
+
+def test_bodies(api: Api) -> None:
+    create = "/containers/create"
+    plain = api.call("POST", create, raw=b"{}")
+    check_error(plain, 400, "unsupported Content-Type header (): must be 'application/json'")
+    check_error(api.post(create), 400, "invalid JSON: got EOF while reading request body")
+    for body, complaint in (
+        ({"Image": 3}, "$.Image"),
+        ({"Image": "busybox", "HostConfig": {"Memory": "much"}}, "$.HostConfig.Memory"),
+        (
+            {"Image": "busybox", "HostConfig": {"Ulimits": [{"Name": "nofile", "Soft": "x"}]}},
+            "$.HostConfig.Ulimits",
+        ),
+        ([], "object"),
+    ):
+        reply = api.post(create, body)
+        assert reply.status == 400
+        assert reply.message.startswith("invalid JSON: ")
+        assert complaint in reply.message
+
+
+def test_json_that_breaks_off(api: Api) -> None:
+    with api.wire() as wire:
+        wire.request(
+            "POST", "/containers/create", b'{"Image": ', "Content-Type: application/json; charset=utf-8\r\n"
+        )
+        reply = wire.reply("POST")
+    assert (reply.status, reply.message.startswith("invalid JSON: ")) == (400, True)
+
+
+def test_a_body_in_chunks(api: Api) -> None:
+    body = json.dumps({"Image": "busybox", "Cmd": ["sleep"]}).encode()
+    with api.wire() as wire:
+        head = "POST /containers/create HTTP/1.1\r\nHost:\r\nContent-Type: application/json\r\n"
+        wire.send((head + "Transfer-Encoding: chunked\r\n\r\n").encode())
+        for part in (body[:10], body[10:], b""):
+            wire.send(b"%x\r\n%b\r\n" % (len(part), part))
+        assert wire.reply("POST").status == 201
+
+
+def test_a_connection_serves_many_requests(api: Api) -> None:
+    with api.wire() as wire:
+        for _ in range(50):
+            wire.request("GET", "/_ping")
+            assert wire.reply().body == b"OK"
+
+
+def test_requests_sent_ahead_are_answered_in_order(api: Api) -> None:
+    with api.wire() as wire:
+        wire.send(b"GET /_ping HTTP/1.1\r\nHost: x\r\n\r\nGET /volumes HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert wire.reply().body == b"OK"
+        assert wire.reply().json == {"Volumes": [], "Warnings": None}
+
+
+def test_a_request_behind_which_the_client_closes_its_side(api: Api) -> None:
+    with api.wire() as wire:
+        wire.request("GET", "/info")
+        wire.half_close()
+        assert wire.reply().status == 200
+        assert wire.read_all() == b""
+
+
+def test_http_1_0(api: Api) -> None:
+    with api.wire() as wire:
+        wire.send(b"GET /_ping HTTP/1.0\r\n\r\n")
+        assert wire.reply().body == b"OK"
+        assert wire.read_all() == b""
+
+
+def test_an_upgrade_that_is_not_for_us_changes_nothing(api: Api) -> None:
+    with api.wire() as wire:
+        wire.request("GET", "/_ping", headers="Connection: Upgrade\r\nUpgrade: h2c\r\n")
+        assert wire.reply().body == b"OK"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"nonsense\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET /_ping HTTP/1.1\r\nno colon\r\n\r\n",
+        b"\x16\x03\x01\x02\x00",
+    ],
+)
+def test_what_is_not_http(api: Api, data: bytes) -> None:
+    with api.wire() as wire:
+        wire.send(data)
+        status, headers = wire.read_head()
+        assert (status, headers["content-type"]) == (400, "application/json")
+        assert "message" in json.loads(wire.read_body(headers))
+    assert api.get("/_ping").status == 200
+
+
+def test_a_head_without_end_is_refused(api: Api) -> None:
+    with api.wire() as wire:
+        wire.send(b"POST /containers/create HTTP/1.1\r\nX: ")
+        try:
+            for _ in range(64):
+                wire.send(b"x" * 4096)
+            assert wire.read_head()[0] == 400
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # it hung up at once
+    assert api.get("/_ping").status == 200
+
+
+def test_an_unexpected_failure_is_told_and_logged(
+    api: Api, served: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(served.engine.system, "host", lambda: 1 / 0)
+    reply = api.get("/v1.51/version?x=1")
+    check_error(reply, 500, "ZeroDivisionError: division by zero")
+    assert "GET /v1.51/version?x=1" in caplog.text and "Traceback" in caplog.text
+
+
+def test_activity_is_counted(api: Api, served: Served) -> None:
+    activity = served.runner.activity
+    assert activity.open == 0
+    before = activity.last
+    with api.wire() as wire:
+        wire.request("GET", "/events")
+        wire.read_head()
+        assert activity.open == 1
+        assert activity.last > before
