@@ -156,7 +156,7 @@ def make_double(base: Path) -> Double:
         BlobStore(config.blobs_dir),
         LayerStore(config.layers_dir),
         events,
-        lambda id: containers.users_of_image(id),
+        lambda id: containers.users_of_image(id),  # noqa: PLW0108  (made below)
     )
     containers = Containers(config, store, images, snapshots, planner, launching, events)
     return Double(

@@ -23,9 +23,17 @@ def test_load_of_what_is_no_archive(api: Api) -> None:
 
 def test_the_list_and_its_versions(api: Api) -> None:
     (image,) = api.get("/images/json").json
-    assert set(image) == set(
-        ["Containers", "Created", "Id", "Labels", "ParentId", "RepoDigests", "RepoTags", "SharedSize", "Size"]
-    )
+    assert set(image) == {
+        "Containers",
+        "Created",
+        "Id",
+        "Labels",
+        "ParentId",
+        "RepoDigests",
+        "RepoTags",
+        "SharedSize",
+        "Size",
+    }
     assert (image["RepoTags"], image["SharedSize"], image["ParentId"]) == (["busybox:latest"], -1, "")
     (older,) = api.get("/v1.43/images/json").json
     assert (older["VirtualSize"], older["Containers"]) == (image["Size"], -1)
@@ -75,9 +83,9 @@ def test_inspect_for_a_platform(api: Api) -> None:
 
 def test_history(api: Api) -> None:
     items = api.get("/images/busybox/history").json
-    assert [set(item) for item in items] == [
-        set(["Comment", "Created", "CreatedBy", "Id", "Size", "Tags"])
-    ] * len(items)
+    assert [set(item) for item in items] == [{"Comment", "Created", "CreatedBy", "Id", "Size", "Tags"}] * len(
+        items
+    )
     assert items[0]["Tags"] == ["busybox:latest"]
 
 

@@ -71,7 +71,7 @@ def test_a_waiter_that_goes_is_forgotten(api: Api, served: Served) -> None:
         begin(wire, "POST", f"/containers/{id}/wait?condition=next-exit")
         waiters = served.engine.containers.get(id).waiters
         assert [future.done() for _, future in waiters] == [False]
-    assert eventually(lambda: waiters[0][1].cancelled())
+    assert eventually(waiters[0][1].cancelled)
     assert eventually(lambda: served.runner.activity.open == 0)
 
 
@@ -178,8 +178,8 @@ def test_an_upload_that_breaks_off_is_no_image(api: Api, served: Served, busybox
 
 def test_other_requests_go_on_during_an_upload(api: Api, busybox_tar: bytes) -> None:
     with api.wire() as wire:
-        head = f"POST /images/create?fromSrc=-&repo=slow HTTP/1.1\r\nHost:\r\nContent-Length: {len(busybox_tar)}\r\n\r\n"
-        wire.send(head.encode() + busybox_tar[:1000])
+        line = "POST /images/create?fromSrc=-&repo=slow HTTP/1.1\r\nHost:\r\n"
+        wire.send(f"{line}Content-Length: {len(busybox_tar)}\r\n\r\n".encode() + busybox_tar[:1000])
         assert api.get("/_ping").status == 200
         wire.send(busybox_tar[1000:])
         status, headers = wire.read_head()
