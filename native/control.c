@@ -1,0 +1,186 @@
+/* Packets between the daemon and the monitor, and between the child and the monitor; docs/launcher.md lists them. */
+#define _GNU_SOURCE
+#include "monitor.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+enum { PACKET_MAX = 200 << 10 };
+
+static unsigned char packet[PACKET_MAX] __attribute__((aligned(4096)));
+
+static int send_packet(int socket, const void *data, size_t size, int flags)
+{
+    return send(socket, data, size, flags | MSG_NOSIGNAL) < 0 ? -1 : 0;
+}
+
+static size_t put_text(unsigned char *at, const char *text)
+{
+    size_t length = strnlen(text, DETAIL_MAX - 1);
+    memcpy(at, text, length);
+    return length;
+}
+
+int send_failure(int socket, uint32_t step, int error, const char *text)
+{
+    unsigned char message[9 + DETAIL_MAX] = {'F'};
+    int32_t number = error;
+    memcpy(message + 1, &step, 4);
+    memcpy(message + 5, &number, 4);
+    return send_packet(socket, message, 9 + put_text(message + 9, text), 0);
+}
+
+int send_warning(int socket, uint32_t step, const char *text)
+{
+    unsigned char message[5 + DETAIL_MAX] = {'W'};
+    memcpy(message + 1, &step, 4);
+    return send_packet(socket, message, 5 + put_text(message + 5, text), 0);
+}
+
+union descriptor_message {
+    struct cmsghdr header;
+    char bytes[CMSG_SPACE(sizeof(int))];
+};
+
+int send_descriptor(int socket, int descriptor)
+{
+    char byte = 'C';
+    struct iovec data = {&byte, 1};
+    union descriptor_message control;
+    memset(&control, 0, sizeof control);
+    struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = &control,
+                             .msg_controllen = sizeof control.bytes};
+    control.header.cmsg_level = SOL_SOCKET;
+    control.header.cmsg_type = SCM_RIGHTS;
+    control.header.cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(&control.header), &descriptor, sizeof descriptor);
+    return sendmsg(socket, &message, MSG_NOSIGNAL) < 0 ? -1 : 0;
+}
+
+/* Receives one packet and the descriptor that rides with it, or -1. Returns the size, 0 at the end. */
+ssize_t receive_packet(int socket, void *data, size_t size, int *descriptor, int flags)
+{
+    struct iovec place = {data, size};
+    union descriptor_message control;
+    struct msghdr message = {.msg_iov = &place, .msg_iovlen = 1, .msg_control = &control,
+                             .msg_controllen = sizeof control.bytes};
+    ssize_t length;
+    *descriptor = -1;
+    do
+        length = recvmsg(socket, &message, flags | MSG_CMSG_CLOEXEC);
+    while (length < 0 && errno == EINTR);
+    struct cmsghdr *header = length < 0 ? NULL : CMSG_FIRSTHDR(&message);
+    if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
+        header->cmsg_len == CMSG_LEN(sizeof(int)))
+        memcpy(descriptor, CMSG_DATA(header), sizeof(int));
+    return length;
+}
+
+static void tell(struct monitor *monitor, const void *message, size_t size)
+{
+    if (monitor->control >= 0)
+        send_packet(monitor->control, message, size, MSG_DONTWAIT);
+}
+
+void control_started(struct monitor *monitor)
+{
+    unsigned char message[5] = {'S'};
+    uint32_t pid = (uint32_t)monitor->child;
+    memcpy(message + 1, &pid, 4);
+    tell(monitor, message, sizeof message);
+}
+
+void control_exited(struct monitor *monitor)
+{
+    unsigned char message[14] = {'X'};
+    int32_t code = monitor->code;
+    memcpy(message + 1, &code, 4);
+    message[5] = monitor->oom;
+    memcpy(message + 6, &monitor->finished, 8);
+    tell(monitor, message, sizeof message);
+}
+
+void control_cleaned(struct monitor *monitor)
+{
+    tell(monitor, "C", 1);
+}
+
+void control_detached(struct monitor *monitor, uint32_t id, uint8_t reason)
+{
+    unsigned char message[6] = {'D'};
+    memcpy(message + 1, &id, 4);
+    message[5] = reason;
+    tell(monitor, message, sizeof message);
+}
+
+static void resize(struct monitor *monitor, const unsigned char *data, size_t size)
+{
+    struct winsize window = {0};
+    if (size < 4 || !monitor->settings->tty || monitor->streams[0].fd < 0)
+        return;
+    memcpy(&window.ws_row, data, 2);
+    memcpy(&window.ws_col, data + 2, 2);
+    ioctl(monitor->streams[0].fd, TIOCSWINSZ, &window);
+}
+
+static void handle(struct monitor *monitor, size_t size, int descriptor)
+{
+    if (packet[0] == 'A') {
+        client_attach(monitor, packet + 1, size - 1, descriptor);
+        return;
+    }
+    if (descriptor >= 0)
+        close(descriptor);
+    if (packet[0] == 'R')
+        resize(monitor, packet + 1, size - 1);
+    else if (packet[0] == 'K' && size == 2 && monitor->code < 0)
+        kill(monitor->child, packet[1]); /* not reaped yet, so the pid is still its own */
+}
+
+static void control_close(struct monitor *monitor)
+{
+    close(monitor->control);
+    monitor->control = -1;
+}
+
+/* Everything that the daemon has sent by now. Its end means that the daemon is gone; the container goes on. */
+void control_receive(struct monitor *monitor)
+{
+    int descriptor;
+    while (monitor->control >= 0) {
+        ssize_t size = receive_packet(monitor->control, packet, sizeof packet, &descriptor, MSG_DONTWAIT);
+        if (size < 0 && errno == EAGAIN)
+            break;
+        if (size > 0)
+            handle(monitor, (size_t)size, descriptor);
+        else
+            control_close(monitor);
+    }
+    if (monitor->dirty)
+        return;
+    madvise(packet, sizeof packet, MADV_DONTNEED);
+}
+
+/* A restarted daemon takes the place of the former one, and learns at once how things stand. */
+void control_accept(struct monitor *monitor)
+{
+    int connection = accept4(FD_LISTEN, NULL, NULL, SOCK_CLOEXEC);
+    if (connection < 0)
+        return;
+    if (monitor->control >= 0)
+        control_close(monitor);
+    monitor->control = connection;
+    watch_add(monitor, connection, EPOLLIN, WATCH_CONTROL, 0);
+    if (monitor->code < 0)
+        control_started(monitor);
+    else
+        control_exited(monitor);
+    if (monitor->cleaned)
+        control_cleaned(monitor);
+}

@@ -1,0 +1,120 @@
+/* The last step: the command itself, found as Docker finds it. */
+#define _GNU_SOURCE
+#include "launch.h"
+#include "kernel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+enum { COMMAND_MAX = 4096, AT_EFFECTIVE = 0x200 };
+
+static const char *variable(const struct step *step, uint32_t first, const char *name)
+{
+    size_t length = strlen(name);
+    for (uint32_t i = first; i < step->argc; i++)
+        if (strncmp(step_text(step, i), name, length) == 0)
+            return step_text(step, i) + length;
+    return NULL;
+}
+
+/* 0 where the file is one that can be executed, else the reason why not. */
+static int executable(const char *path)
+{
+    struct stat status;
+    if (stat(path, &status) != 0)
+        return errno;
+    if (S_ISDIR(status.st_mode))
+        return EISDIR;
+    if (!(status.st_mode & 0111))
+        return EACCES;
+    if (syscall(NR_faccessat2, AT_FDCWD, path, X_OK, AT_EFFECTIVE) != 0 && errno != ENOSYS)
+        return errno;
+    return 0;
+}
+
+/* Names with a slash stand for themselves; others are looked for in the command's own PATH, absolute entries only. */
+static const char *find_command(const char *name, const char *search, char found[COMMAND_MAX])
+{
+    if (strchr(name, '/')) {
+        errno = executable(name);
+        return errno ? NULL : name;
+    }
+    for (const char *at = search; at && *name; at = *at ? at + 1 : NULL) {
+        size_t length = strcspn(at, ":");
+        int size = snprintf(found, COMMAND_MAX, "%.*s/%s", (int)length, at, name);
+        if (*at == '/' && size < COMMAND_MAX && executable(found) == 0)
+            return found;
+        at += length;
+    }
+    errno = ENOENT;
+    return NULL;
+}
+
+/* An empty stdin is the container's own /dev/null where it has one, not the host's. */
+static void use_own_null(const struct launch *launch)
+{
+    struct stat status;
+    if (launch->root < 0)
+        return;
+    int null = root_open(launch, "/dev/null", O_PATH, RESOLVE_NO_SYMLINKS);
+    if (null < 0)
+        return;
+    bool real = fstat(null, &status) == 0 && S_ISCHR(status.st_mode) && status.st_rdev == makedev(1, 3);
+    close(null);
+    if (!real)
+        return;
+    null = root_open(launch, "/dev/null", O_RDWR | O_NOCTTY, RESOLVE_NO_SYMLINKS);
+    for (int fd = 0; fd <= 2 && null >= 0; fd++)
+        if (fstat(fd, &status) == 0 && S_ISCHR(status.st_mode) && status.st_rdev == makedev(1, 3))
+            dup2(null, fd);
+    if (null >= 0)
+        close(null);
+}
+
+/* argv and envp, each ended by a null pointer, in memory of their own. */
+static char **make_vectors(struct launch *launch, const struct step *step, uint32_t words, char ***environment)
+{
+    size_t size = ((size_t)step->argc + 4) * sizeof(char *);
+    char **vector = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), **next = vector;
+    if (vector == MAP_FAILED)
+        return NULL;
+    for (uint32_t i = 1; i < step->argc; i++) {
+        if (i == words + 1)
+            next++;
+        *next++ = (char *)step_text(step, i);
+    }
+    *environment = vector + words + 1;
+    if (step->argc == words + 1)
+        next = *environment;
+    if (launch->home[0] && !variable(step, words + 1, "HOME="))
+        *next = launch->home;
+    return vector;
+}
+
+int step_exec(struct launch *launch, const struct step *step)
+{
+    uint32_t words = (uint32_t)step_integer(step, 0);
+    const char *name = step_text(step, 1), *search = variable(step, words + 1, "PATH=");
+    char found[COMMAND_MAX], **environment;
+    if (launch->retry_directory && enter_directory(launch) != 0)
+        return -1;
+    const char *path = find_command(name, search, found);
+    if (!path)
+        return fail_on(launch, name);
+    char **arguments = make_vectors(launch, step, words, &environment);
+    if (!arguments)
+        return fail_on(launch, name);
+    use_own_null(launch);
+    if (launch->init && init_start(launch) != 0)
+        return fail_on(launch, "init");
+    umask(022);
+    if (sys_close_range(3, ~0U, CLOSE_RANGE_CLOEXEC_FLAG) != 0 || (!launch->init && die_with_monitor(launch) != 0))
+        return fail_on(launch, name);
+    execve(path, arguments, environment);
+    return fail_on(launch, path);
+}

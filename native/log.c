@@ -1,0 +1,220 @@
+/*
+ * Docker's json-file log: {"log":"text\n","stream":"stdout","time":"..."} per line. Lines beyond 16 KiB are split into
+ * entries whose text has no newline until the last. No failure here ever reaches the container.
+ */
+#define _GNU_SOURCE
+#include "monitor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+enum {
+    ATTRIBUTES_MAX = 16 << 10,
+    ENTRY_MAX = 6 * LINE_BYTES + ATTRIBUTES_MAX + 256, /* the longest entry: each byte may become six */
+    OUT_BYTES = 256 << 10,
+};
+
+/* The beginning of a line whose end has not come yet. */
+struct partial {
+    char text[LINE_BYTES];
+    size_t length;
+    bool split;           /* parts of this line have been written already */
+    char time[40];
+    size_t time_length;   /* of its first part, which all parts carry */
+};
+
+static struct {
+    const char *path, *attributes;
+    int64_t max_size, max_file, size;
+    int file;
+    size_t used;
+} log_state = {.file = -1};
+
+static char out[OUT_BYTES] __attribute__((aligned(4096)));
+static struct partial partials[2] __attribute__((aligned(4096)));
+
+void log_open(const struct settings *settings)
+{
+    log_state.path = settings->log_path;
+    log_state.attributes = settings->log_attributes;
+    log_state.max_size = settings->log_max_size;
+    log_state.max_file = settings->log_max_file;
+    if (log_state.attributes && strlen(log_state.attributes) > ATTRIBUTES_MAX)
+        log_state.attributes = "";
+}
+
+/* The file is made with the first entry. "fresh" begins it anew. */
+static void open_file(bool fresh)
+{
+    struct stat status;
+    int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | (fresh ? O_TRUNC : 0);
+    log_state.file = open(log_state.path, flags, 0640);
+    log_state.size = log_state.file >= 0 && fstat(log_state.file, &status) == 0 ? status.st_size : 0;
+}
+
+/* What cannot be written (a full disk) is lost, as the container must go on. */
+static void flush(void)
+{
+    size_t at = 0;
+    if (log_state.file < 0)
+        open_file(false);
+    while (log_state.file >= 0 && at < log_state.used) {
+        ssize_t written = write(log_state.file, out + at, log_state.used - at);
+        if (written < 0 && errno != EINTR)
+            break;
+        at += written > 0 ? (size_t)written : 0;
+    }
+    log_state.used = 0;
+}
+
+/* path.N-2 becomes path.N-1 and so on, path becomes path.1. */
+static void shift_files(void)
+{
+    char from[4096], to[4096];
+    for (int64_t number = log_state.max_file - 1; number > 0; number--) {
+        snprintf(to, sizeof to, "%s.%lld", log_state.path, (long long)number);
+        if (number > 1)
+            snprintf(from, sizeof from, "%s.%lld", log_state.path, (long long)number - 1);
+        else
+            snprintf(from, sizeof from, "%s", log_state.path);
+        rename(from, to);
+    }
+}
+
+static void rotate(void)
+{
+    flush();
+    if (log_state.file >= 0)
+        close(log_state.file);
+    if (log_state.max_file > 1)
+        shift_files();
+    open_file(true);
+}
+
+/* Docker looks at the size before an entry, so that a file may end one entry beyond its limit. */
+static char *entry_place(void)
+{
+    if (log_state.file < 0)
+        open_file(false);
+    if (log_state.max_size > 0 && log_state.size >= log_state.max_size)
+        rotate();
+    if (sizeof out - log_state.used < ENTRY_MAX)
+        flush();
+    return out + log_state.used;
+}
+
+static char *put(char *at, const char *text, size_t length)
+{
+    memcpy(at, text, length);
+    return at + length;
+}
+
+#define PUT(at, literal) put(at, literal, sizeof(literal) - 1)
+
+static void entry(uint8_t stream, const char *text, size_t length, bool newline, const char *time, size_t time_length)
+{
+    char *start = entry_place(), *at = start;
+    *at++ = '{';
+    if (length > 0 || newline) {
+        at = PUT(at, "\"log\":\"");
+        at = json_escape(at, text, length);
+        at = newline ? PUT(at, "\\n\",") : PUT(at, "\",");
+    }
+    at = stream == 2 ? PUT(at, "\"stream\":\"stderr\",") : PUT(at, "\"stream\":\"stdout\",");
+    if (log_state.attributes && *log_state.attributes) {
+        at = PUT(at, "\"attrs\":");
+        at = put(at, log_state.attributes, strlen(log_state.attributes));
+        *at++ = ',';
+    }
+    at = PUT(at, "\"time\":\"");
+    at = put(at, time, time_length);
+    at = PUT(at, "\"}\n");
+    log_state.used += (size_t)(at - start);
+    log_state.size += at - start;
+}
+
+/* The end of a line, or of the stream: what was kept of it, and its last part. */
+static void finish_line(uint8_t stream, const char *text, size_t length, bool newline, const char *time, size_t time_length)
+{
+    struct partial *partial = &partials[stream - 1];
+    if (partial->split) {
+        time = partial->time;
+        time_length = partial->time_length;
+    }
+    if (partial->length > 0) {
+        memcpy(partial->text + partial->length, text, length);
+        text = partial->text;
+        length += partial->length;
+    }
+    entry(stream, text, length, newline, time, time_length);
+    partial->length = 0;
+    partial->split = false;
+}
+
+/* A line that is longer than an entry may be: write the part. */
+static void split_line(uint8_t stream, const char *text, size_t length, const char *time, size_t time_length)
+{
+    struct partial *partial = &partials[stream - 1];
+    if (!partial->split) {
+        memcpy(partial->time, time, time_length);
+        partial->time_length = time_length;
+    }
+    finish_line(stream, text, length, false, time, time_length);
+    partial->split = true;
+}
+
+void log_output(uint8_t stream, const char *data, size_t length)
+{
+    struct partial *partial = &partials[stream - 1];
+    struct timespec now;
+    char time[40];
+    if (!log_state.path)
+        return;
+    clock_gettime(CLOCK_REALTIME, &now);
+    size_t time_length = log_time(time, &now);
+    while (length > 0) {
+        size_t room = LINE_BYTES - partial->length, part = length < room ? length : room;
+        const char *newline = memchr(data, '\n', part);
+        size_t used = newline ? (size_t)(newline - data) : part;
+        if (newline)
+            finish_line(stream, data, used++, true, time, time_length);
+        else if (part == room)
+            split_line(stream, data, part, time, time_length);
+        else {
+            memcpy(partial->text + partial->length, data, part);
+            partial->length += part;
+        }
+        data += used;
+        length -= used;
+    }
+    if (log_state.used > 0)
+        flush();
+}
+
+/* At the end of output: a last line without a newline. */
+void log_finish(void)
+{
+    struct timespec now;
+    char time[40];
+    clock_gettime(CLOCK_REALTIME, &now);
+    size_t time_length = log_time(time, &now);
+    for (uint8_t stream = 1; stream <= 2 && log_state.path; stream++)
+        if (partials[stream - 1].length > 0)
+            finish_line(stream, "", 0, false, time, time_length);
+    if (log_state.used > 0)
+        flush();
+    if (log_state.file >= 0)
+        close(log_state.file);
+    log_state.file = -1;
+}
+
+void log_release_memory(void)
+{
+    madvise(out, sizeof out, MADV_DONTNEED);
+    if (partials[0].length == 0 && !partials[0].split && partials[1].length == 0 && !partials[1].split)
+        madvise(partials, sizeof partials & ~(size_t)4095, MADV_DONTNEED);
+}

@@ -1,0 +1,157 @@
+/*
+ * Wherry's launcher: carries out a plan and stays as the container's monitor. docs/launcher.md is its contract,
+ * table.c the list of what it can do.
+ */
+#define _GNU_SOURCE
+#include "launch.h"
+#include "kernel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+static struct launch launch = {.status = -1, .root = -1, .procfs = -1, .empty_dir = -1,
+                               .input = {-1, -1}, .output = {-1, -1}, .errors = {-1, -1}};
+
+static _Noreturn void refuse(uint32_t step, int error, const char *text)
+{
+    send_failure(FD_CONTROL, step, error, text);
+    _exit(1);
+}
+
+static _Noreturn void give_up(void)
+{
+    int error = errno;
+    cgroups_remove(&launch.settings, false);
+    refuse(launch.index, error, launch.detail);
+}
+
+/* Numbers of the contract that are free must not go to descriptors of our own: those of the contract are closed by number. */
+static void reserve_numbers(int null)
+{
+    for (int fd = FD_PLAN; fd < FD_FREE; fd++)
+        if (fd != null && fcntl(fd, F_GETFD) < 0)
+            dup3(null, fd, O_CLOEXEC);
+    if (null >= FD_FREE)
+        close(null);
+}
+
+/* A process of its own: no terminal, no signals meant for the daemon, no descriptors but those of the contract. */
+static void stand_alone(void)
+{
+    sigset_t child;
+    static const int ignored[] = {SIGPIPE, SIGHUP, SIGINT, SIGTERM, SIGQUIT};
+    setsid();
+    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
+        signal(ignored[i], SIG_IGN);
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    sigprocmask(SIG_SETMASK, &child, NULL);
+    sys_close_range(FD_FREE, ~0U, 0);
+    sys_close_range(FD_PLAN, ~0U, CLOSE_RANGE_CLOEXEC_FLAG);
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (int fd = 0; fd <= 2; fd++)
+        if (null != fd)
+            dup2(null, fd);
+    reserve_numbers(null);
+    umask(022);
+    if (chdir("/") != 0)
+        refuse(0, errno, "/");
+}
+
+/* The plan stays mapped until the child has begun; strings that the monitor keeps are copied by the steps. */
+static const char *map_plan(size_t *size)
+{
+    struct stat status;
+    if (fstat(FD_PLAN, &status) != 0 || status.st_size < PLAN_HEADER || status.st_size > PLAN_MAX_BYTES)
+        refuse(~0U, EINVAL, "the plan is missing, or has a wrong size");
+    *size = (size_t)status.st_size;
+    const char *bytes = mmap(NULL, *size, PROT_READ, MAP_PRIVATE, FD_PLAN, 0);
+    if (bytes == MAP_FAILED)
+        refuse(~0U, errno, "the plan cannot be mapped");
+    close(FD_PLAN);
+    return bytes;
+}
+
+static pid_t make_child(void)
+{
+    uint64_t flags = (uint64_t)step_integer(&launch.plan.steps[launch.plan.clone], 0);
+    launch.cgroup_namespace = flags & CLONE_NEWCGROUP;
+    flags &= ~(uint64_t)CLONE_NEWCGROUP; /* made by the child when it is in its cgroups */
+    struct clone_arguments arguments = {.flags = flags, .exit_signal = SIGCHLD};
+    pid_t pid = (pid_t)syscall(NR_clone3, &arguments, sizeof arguments);
+    if (pid < 0 && errno == ENOSYS)
+        pid = (pid_t)syscall(SYS_clone, (unsigned long)flags | SIGCHLD, 0, 0, 0, 0);
+    return pid;
+}
+
+static void close_child_ends(void)
+{
+    int ends[] = {launch.input[0], launch.output[1], launch.errors[1]};
+    for (int i = 0; i < 3; i++)
+        if (ends[i] >= 0)
+            close(ends[i]);
+    for (int fd = FD_NET; fd < FD_FREE; fd++)
+        close(fd);
+}
+
+/* Listens to the child until it has become the command, or failed. Returns the terminal's master, or -1. */
+static int await_exec(int status)
+{
+    unsigned char packet[9 + DETAIL_MAX];
+    int descriptor, console = -1;
+    for (ssize_t size; (size = receive_packet(status, packet, sizeof packet, &descriptor, 0)) > 0;) {
+        if (packet[0] == 'C')
+            console = descriptor;
+        else if (packet[0] == 'W')
+            send(FD_CONTROL, packet, (size_t)size, MSG_NOSIGNAL);
+        else if (packet[0] == 'F') {
+            cgroups_remove(&launch.settings, true);
+            send(FD_CONTROL, packet, (size_t)size, MSG_NOSIGNAL);
+            _exit(1);
+        }
+    }
+    close(status);
+    return console;
+}
+
+int main(void)
+{
+    int ends[2];
+    size_t size;
+    stand_alone();
+    const char *bytes = map_plan(&size);
+    const char *wrong = plan_read(bytes, size, &launch.plan);
+    if (wrong)
+        refuse(~0U, EINVAL, wrong);
+    if (run_steps(&launch, 0, launch.plan.clone) != 0)
+        give_up();
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
+        fail_on(&launch, "status socket");
+        give_up();
+    }
+    pid_t child = make_child();
+    if (child == 0) {
+        close(ends[0]);
+        launch.status = ends[1];
+        child_main(&launch);
+    }
+    if (child < 0) {
+        fail_on(&launch, "clone");
+        give_up();
+    }
+    close(ends[1]);
+    close_child_ends();
+    int console = await_exec(ends[0]);
+    plan_release(&launch.plan);
+    munmap((void *)(uintptr_t)bytes, size);
+    monitor_run(&launch, child, console);
+}

@@ -1,0 +1,231 @@
+/* Making the container's file tree. Mounts are made detached and put in place by descriptor. */
+#define _GNU_SOURCE
+#include "launch.h"
+#include "kernel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+enum { PROC_MAGIC = 0x9fa0, MOUNT_DATA_BYTES = 4096 };
+
+int step_propagation(struct launch *launch, const struct step *step)
+{
+    unsigned long flags = (unsigned long)step_integer(step, 0) | MS_REC;
+    return mount(NULL, "/", NULL, flags, NULL) == 0 ? 0 : fail_on(launch, "/");
+}
+
+static unsigned attributes_of(uint64_t flags)
+{
+    return (flags & MS_RDONLY ? ATTR_RDONLY : 0) | (flags & MS_NOSUID ? ATTR_NOSUID : 0) |
+           (flags & MS_NODEV ? ATTR_NODEV : 0) | (flags & MS_NOEXEC ? ATTR_NOEXEC : 0) |
+           (flags & MS_NOATIME ? ATTR_NOATIME : 0) | (flags & MS_STRICTATIME ? ATTR_STRICTATIME : 0);
+}
+
+static int close_keeping_errno(int file)
+{
+    int error = errno;
+    close(file);
+    errno = error;
+    return -1;
+}
+
+/* Pass "a=b,c" to a filesystem context, one option at a time. */
+static int configure(int context, const char *data)
+{
+    char options[MOUNT_DATA_BYTES], *rest = options, *option;
+    if (strlen(data) >= sizeof options) {
+        errno = E2BIG;
+        return -1;
+    }
+    strcpy(options, data);
+    while ((option = strsep(&rest, ",")) != NULL) {
+        char *value = strchr(option, '=');
+        if (value)
+            *value++ = 0;
+        if (*option && sys_fsconfig(context, value ? FSCONFIG_SET_STRING_ : FSCONFIG_SET_FLAG_, option, value) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* A new mount that is nowhere yet. Returns its descriptor. */
+int mount_new(const char *type, const char *source, uint64_t flags, const char *data)
+{
+    int context = sys_fsopen(type);
+    if (context < 0)
+        return -1;
+    int mounted = -1;
+    if ((*source == 0 || sys_fsconfig(context, FSCONFIG_SET_STRING_, "source", source) == 0) &&
+        configure(context, data) == 0 && sys_fsconfig(context, FSCONFIG_CMD_CREATE_, NULL, NULL) == 0)
+        mounted = sys_fsmount(context, attributes_of(flags));
+    close_keeping_errno(context);
+    return mounted;
+}
+
+/* procfs and sysfs never go where a link of the image leads (CVE-2019-16884). */
+static int mount_target(struct launch *launch, const char *type, const char *path)
+{
+    bool kernels = strcmp(type, "proc") == 0 || strcmp(type, "sysfs") == 0;
+    int target = root_directory(launch, path, 0755);
+    if (target < 0 || !kernels)
+        return target;
+    close(target);
+    return root_open(launch, path, O_PATH | O_DIRECTORY, RESOLVE_NO_SYMLINKS);
+}
+
+int step_mount(struct launch *launch, const struct step *step)
+{
+    const char *type = step_text(step, 0), *path = step_text(step, 2);
+    int target = mount_target(launch, type, path);
+    if (target < 0)
+        return fail_on(launch, path);
+    int mounted = mount_new(type, step_text(step, 1), (uint64_t)step_integer(step, 3), step_text(step, 4));
+    int result = mounted < 0 ? -1 : sys_move_mount(mounted, target);
+    if (result != 0)
+        fail_on(launch, path);
+    if (mounted >= 0)
+        close_keeping_errno(mounted);
+    close_keeping_errno(target);
+    return result;
+}
+
+static bool plain_names(const struct step *step, size_t *size)
+{
+    for (uint32_t i = 5; i < step->argc; i++) {
+        if (strpbrk(step_text(step, i), ",:\\"))
+            return false;
+        *size += step->args[i].length + 1;
+    }
+    *size += step->args[1].length + step->args[2].length + step->args[4].length + 64;
+    return !strpbrk(step_text(step, 1), ",\\") && !strpbrk(step_text(step, 2), ",\\") && *size < MOUNT_DATA_BYTES;
+}
+
+/* The classic call: one string, with names relative to the layers' directory so that many fit. */
+static int overlay_by_string(const struct step *step)
+{
+    char data[MOUNT_DATA_BYTES];
+    size_t at = (size_t)snprintf(data, sizeof data, "lowerdir=");
+    for (uint32_t i = 5; i < step->argc; i++)
+        at += (size_t)snprintf(data + at, sizeof data - at, "%s%s", i > 5 ? ":" : "", step_text(step, i));
+    snprintf(data + at, sizeof data - at, ",upperdir=%s,workdir=%s%s%s", step_text(step, 1), step_text(step, 2),
+             *step_text(step, 4) ? "," : "", step_text(step, 4));
+    if (mount("overlay", step_text(step, 3), "overlay", 0, data) != 0)
+        return -1;
+    return open(step_text(step, 3), O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+static int overlay_context(int context, const struct step *step)
+{
+    for (uint32_t i = 5; i < step->argc; i++)
+        if (sys_fsconfig(context, FSCONFIG_SET_STRING_, "lowerdir+", step_text(step, i)) != 0)
+            return -1;
+    if (sys_fsconfig(context, FSCONFIG_SET_STRING_, "upperdir", step_text(step, 1)) != 0 ||
+        sys_fsconfig(context, FSCONFIG_SET_STRING_, "workdir", step_text(step, 2)) != 0 ||
+        configure(context, step_text(step, 4)) != 0)
+        return -1;
+    return sys_fsconfig(context, FSCONFIG_CMD_CREATE_, NULL, NULL);
+}
+
+/* For more layers than a page of options holds, or odd names: one call for each layer. Returns the root. */
+static int overlay_by_context(const struct step *step)
+{
+    int context = sys_fsopen("overlay"), mounted = -1;
+    if (context < 0)
+        return -1;
+    if (overlay_context(context, step) == 0)
+        mounted = sys_fsmount(context, 0);
+    close_keeping_errno(context);
+    int target = mounted < 0 ? -1 : open(step_text(step, 3), O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (target < 0)
+        return mounted < 0 ? -1 : close_keeping_errno(mounted);
+    int result = sys_move_mount(mounted, target);
+    close_keeping_errno(target);
+    return result == 0 ? mounted : close_keeping_errno(mounted);
+}
+
+int step_overlay_root(struct launch *launch, const struct step *step)
+{
+    size_t size = 0;
+    if (step->argc < 6)
+        return fail_text(launch, "an overlay needs at least one layer");
+    if (chdir(step_text(step, 0)) != 0)
+        return fail_on(launch, step_text(step, 0));
+    launch->root = plain_names(step, &size) ? overlay_by_string(step) : overlay_by_context(step);
+    return launch->root >= 0 ? 0 : fail_on(launch, step_text(step, 3));
+}
+
+int step_bind_root(struct launch *launch, const struct step *step)
+{
+    const struct mount_attributes private = {0, 0, MS_PRIVATE, 0};
+    const char *source = step_text(step, 0);
+    int target = open(source, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int tree = target < 0 ? -1 : sys_open_tree(target, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY | AT_RECURSIVE_TREE);
+    if (tree < 0 || sys_mount_setattr(tree, AT_RECURSIVE_TREE, &private) != 0 || sys_move_mount(tree, target) != 0)
+        return fail_on(launch, source);
+    close(target);
+    launch->root = tree;
+    return 0;
+}
+
+/* Where a bind goes: made as a directory or file, as its source is. Never over a directory of procfs. */
+static int bind_target(struct launch *launch, int tree, const char *path)
+{
+    struct stat status;
+    struct statfs filesystem;
+    if (fstat(tree, &status) != 0)
+        return -1;
+    bool directory = S_ISDIR(status.st_mode);
+    int target = directory ? root_directory(launch, path, 0755) : root_file(launch, path);
+    if (target >= 0 && directory && fstatfs(target, &filesystem) == 0 && filesystem.f_type == PROC_MAGIC) {
+        errno = EPERM;
+        return close_keeping_errno(target);
+    }
+    return target;
+}
+
+static int set_bind_attributes(int tree, uint64_t flags, uint64_t propagation)
+{
+    unsigned recursive = flags & MS_REC ? AT_RECURSIVE_TREE : 0;
+    struct mount_attributes attributes = {attributes_of(flags & ~(uint64_t)(MS_NOATIME | MS_STRICTATIME)), 0, 0, 0};
+    struct mount_attributes sharing = {0, 0, propagation & ~(uint64_t)MS_REC, 0};
+    if (attributes.set != 0 && sys_mount_setattr(tree, recursive, &attributes) != 0)
+        return -1;
+    if (sharing.propagation == 0)
+        return 0;
+    return sys_mount_setattr(tree, propagation & MS_REC ? AT_RECURSIVE_TREE : 0, &sharing);
+}
+
+int step_bind(struct launch *launch, const struct step *step)
+{
+    const char *source = step_text(step, 0), *path = step_text(step, 1);
+    uint64_t flags = (uint64_t)step_integer(step, 2);
+    unsigned recursive = flags & MS_REC ? AT_RECURSIVE_TREE : 0;
+    int tree = sys_open_tree(AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive);
+    if (tree < 0)
+        return fail_on(launch, source);
+    int target = bind_target(launch, tree, path), result = -1;
+    if (target >= 0 && set_bind_attributes(tree, flags, (uint64_t)step_integer(step, 3)) == 0)
+        result = sys_move_mount(tree, target);
+    if (result != 0)
+        fail_on(launch, path);
+    if (target >= 0)
+        close_keeping_errno(target);
+    close_keeping_errno(tree);
+    return result;
+}
+
+/* Both roots are "." for a moment; what lies below, the host's, is then let go of. */
+int step_pivot_root(struct launch *launch, const struct step *step)
+{
+    (void)step;
+    if (fchdir(launch->root) != 0 || syscall(SYS_pivot_root, ".", ".") != 0)
+        return fail_on(launch, "/");
+    if (umount2(".", MNT_DETACH) != 0 || chdir("/") != 0)
+        return fail_on(launch, "/");
+    return 0;
+}

@@ -1,0 +1,100 @@
+/* The container's output: read once, written to the log and to every client. */
+#define _GNU_SOURCE
+#include "monitor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/mman.h>
+
+enum { ROUNDS = 16, PIPE_BYTES = 256 << 10, DRAIN_BYTES = 4 << 20, TTY_SETTLE_MS = 20 };
+
+/* One frame: its header, and what was read, behind each other so that one send takes both. */
+static char frame[FRAME_HEADER + READ_BYTES] __attribute__((aligned(4096)));
+
+static void stream_end(struct monitor *monitor, struct stream *stream)
+{
+    close(stream->fd);
+    stream->fd = -1;
+    stream->ready = false;
+    if (monitor->streams[0].fd < 0 && monitor->streams[1].fd < 0) {
+        log_finish();
+        if (monitor->code >= 0) /* else the clients end behind the exit status, which they may ask for at once */
+            clients_end(monitor, true);
+    }
+}
+
+/* A busy pipe is made larger, so that both sides are woken less often. */
+static void widen(struct stream *stream)
+{
+    stream->widened = true;
+    fcntl(stream->fd, F_SETPIPE_SZ, PIPE_BYTES);
+}
+
+/* Returns how much was read; 0 where there is nothing for now or for ever. */
+static size_t stream_read(struct monitor *monitor, struct stream *stream)
+{
+    ssize_t length = read(stream->fd, frame + FRAME_HEADER, READ_BYTES);
+    if (length < 0 && errno == EINTR)
+        return 0;
+    if (length < 0 && errno == EAGAIN) {
+        stream->ready = false;
+        return 0;
+    }
+    if (length <= 0) { /* a terminal ends with EIO */
+        stream_end(monitor, stream);
+        return 0;
+    }
+    monitor->dirty = true;
+    if (length == READ_BYTES && !stream->widened)
+        widen(stream);
+    log_output(stream->number, frame + FRAME_HEADER, (size_t)length);
+    clients_write(monitor, stream->number, frame, (size_t)length);
+    return (size_t)length;
+}
+
+static bool may_read(const struct monitor *monitor, const struct stream *stream)
+{
+    return stream->fd >= 0 && stream->ready && !monitor->paused && monitor->held < 0;
+}
+
+bool streams_ready(const struct monitor *monitor)
+{
+    return may_read(monitor, &monitor->streams[0]) || may_read(monitor, &monitor->streams[1]);
+}
+
+/* A few reads of each stream in turn; then others are heard. */
+void streams_work(struct monitor *monitor)
+{
+    for (int round = 0; round < ROUNDS && streams_ready(monitor); round++)
+        for (int i = 0; i < 2; i++)
+            if (may_read(monitor, &monitor->streams[i]))
+                stream_read(monitor, &monitor->streams[i]);
+}
+
+/*
+ * After the main process has gone: take what is there, but do not wait for others that hold the stream open. A
+ * terminal passes output on with a short delay.
+ */
+void streams_drain(struct monitor *monitor)
+{
+    int settle = monitor->settings->tty ? TTY_SETTLE_MS : 0;
+    hold_release(monitor);
+    for (int i = 0; i < 2; i++) {
+        struct stream *stream = &monitor->streams[i];
+        for (size_t taken = 0; stream->fd >= 0 && taken < DRAIN_BYTES;) {
+            struct pollfd ready = {stream->fd, POLLIN, 0};
+            if (poll(&ready, 1, settle) <= 0)
+                break;
+            taken += stream_read(monitor, stream);
+        }
+    }
+    for (int i = 0; i < 2; i++)
+        if (monitor->streams[i].fd >= 0)
+            stream_end(monitor, &monitor->streams[i]);
+}
+
+void streams_release_memory(void)
+{
+    madvise(frame, sizeof frame & ~(size_t)4095, MADV_DONTNEED);
+}
