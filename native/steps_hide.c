@@ -71,6 +71,10 @@ int step_read_only_path(struct launch *launch, const struct step *step)
     int target = root_open(launch, path, O_PATH, 0);
     if (target < 0)
         return errno == ENOENT || errno == ENOTDIR ? 0 : fail_on(launch, path);
+    if (sys_mount_setattr(target, AT_RECURSIVE_TREE, &read_only) == 0) { /* a mount point: no second mount needed */
+        close(target);
+        return 0;
+    }
     int tree = sys_open_tree(target, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY | AT_RECURSIVE_TREE);
     int result = -1;
     if (tree >= 0 && sys_mount_setattr(tree, AT_RECURSIVE_TREE, &read_only) == 0)
