@@ -23,7 +23,7 @@ class Box(Oci):
     width: int = 0
 
 
-class User(Oci):
+class User(Oci, omit_defaults=False):
     """``username`` and ``groups`` are Wherry's own: Docker's user string, looked up in the image at start."""
 
     uid: int = 0
@@ -54,7 +54,7 @@ class Process(Oci):
     user: User = field(default_factory=User)
     args: list[str] = field(default_factory=list)
     env: list[str] = field(default_factory=list)
-    cwd: str = "/"
+    cwd: str = ""
     capabilities: Capabilities | None = None
     rlimits: list[Rlimit] = field(default_factory=list)
     no_new_privileges: bool = False
@@ -205,8 +205,8 @@ class Resources(Oci):
 class SyscallArg(Oci):
     index: int
     value: int
+    op: str
     value_two: int = 0
-    op: str = "SCMP_CMP_EQ"
 
 
 class Syscall(Oci):
@@ -249,7 +249,7 @@ class Linux(Oci):
 class Spec(Oci):
     """A whole ``config.json``."""
 
-    oci_version: str = field(default=VERSION)
+    oci_version: str = ""
     process: Process | None = None
     root: Root | None = None
     hostname: str = ""

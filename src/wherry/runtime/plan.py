@@ -208,7 +208,7 @@ def root_steps(spec: oci.Spec, linux: oci.Linux, causes: Causes, context: PlanCo
     yield from device_steps(spec, linux, causes)
     if process.terminal:
         yield Console()
-    if process.cwd != "/":
+    if process.cwd not in ("", "/"):
         yield RootDirectory(process.cwd, cause=causes.get("process.cwd", DEFAULT))
     yield from hiding_steps(tuple(linux.readonly_paths), tuple(linux.masked_paths))
     if spec.root is not None and spec.root.readonly:
@@ -285,7 +285,7 @@ def rights_steps(process: oci.Process, causes: Causes, seccomp: SeccompProgram |
     yield user_step(process.user, causes)
     if process.capabilities is not None:
         yield capabilities_step(process.capabilities, causes.get("process.capabilities", DEFAULT))
-    yield WorkingDirectory(process.cwd, cause=causes.get("process.cwd", DEFAULT))
+    yield WorkingDirectory(process.cwd or "/", cause=causes.get("process.cwd", DEFAULT))
     if process.no_new_privileges:
         yield from filters
 

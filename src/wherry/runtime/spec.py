@@ -80,6 +80,7 @@ def build_spec(wish: SpecInput) -> tuple[oci.Spec, Causes]:
     causes: Causes = {}
     linux = build_linux(wish, causes)
     spec = oci.Spec(
+        oci_version=oci.VERSION,
         process=build_process(wish, causes),
         root=oci.Root(path=wish.root, readonly=wish.host.readonly_rootfs),
         hostname="" if wish.host.uts_mode == "host" else wish.config.hostname,

@@ -1,0 +1,61 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from wherry.engine.model import DeviceMapping
+from wherry.errors import InvalidArgument
+from wherry.runtime import devices
+
+
+def test_a_node():
+    (found,) = devices.requested(DeviceMapping(path_on_host="/dev/zero"))
+    assert (found.device.path, found.device.major, found.device.minor, found.access) == (
+        "/dev/zero",
+        1,
+        5,
+        "rwm",
+    )
+
+
+def test_a_link_to_a_node(tmp_path: Path):
+    link = tmp_path / "zero"
+    link.symlink_to("/dev/zero")
+    (found,) = devices.requested(DeviceMapping(path_on_host=str(link), path_in_container="/dev/z"))
+    assert (found.device.path, found.device.minor) == ("/dev/z", 5)
+
+
+def test_a_directory_of_nodes(tmp_path: Path):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "plain").write_text("")
+    os.mknod(tmp_path / "sub" / "n", 0o20600, os.makedev(1, 3))
+    (found,) = devices.requested(DeviceMapping(path_on_host=str(tmp_path), path_in_container="/dev/x"))
+    assert found.device.path == "/dev/x/sub/n"
+
+
+@pytest.mark.parametrize("path", ["/dev/not-there", "/etc/passwd"])
+def test_refused(path: str):
+    with pytest.raises(
+        InvalidArgument, match="error gathering device information while adding custom device"
+    ):
+        devices.requested(DeviceMapping(path_on_host=path))
+
+
+def test_an_empty_directory_is_refused(tmp_path: Path):
+    with pytest.raises(InvalidArgument, match="no device nodes found"):
+        devices.requested(DeviceMapping(path_on_host=str(tmp_path)))
+
+
+def test_rules():
+    rule = devices.parse_rule("c 13:* rw")
+    assert (rule.type, rule.major, rule.minor, rule.access) == ("c", 13, -1, "rw")
+    for bad in ("c 13 rw", "x 1:1 r", "c 1:1 rwmx", "c 1:1 r\n", "c -1:1 r"):
+        with pytest.raises(InvalidArgument, match="invalid device cgroup rule format"):
+            devices.parse_rule(bad)
+
+
+def test_every_device_of_the_host_but_not_its_terminals():
+    paths = {d.device.path for d in devices.every_device()}
+    assert "/dev/null" in paths
+    assert not any(path.startswith("/dev/pts/") for path in paths)
+    assert "/dev/console" not in paths

@@ -1,0 +1,100 @@
+import pytest
+
+from tests.runtime.test_plan import FILTER, V1, names, of
+from tests.runtime.test_spec import ID, build
+from wherry.engine.model import Config, HostConfig
+from wherry.errors import InvalidArgument
+from wherry.runtime import capabilities, steps
+from wherry.runtime.exec_plan import ExecContext, ExecRequest, plan_exec
+
+CONTEXT = ExecContext(cgroups=V1, spool_dir="/s", seccomp=FILTER, available=capabilities.known())
+
+
+def plan(
+    request: ExecRequest, host: HostConfig | None = None, config: Config | None = None
+) -> list[steps.Step]:
+    spec, _ = build(host, config)
+    return list(plan_exec(request, spec, CONTEXT).steps)
+
+
+def test_order():
+    assert list(dict.fromkeys(names(plan(ExecRequest(("ls",)))))) == [
+        "monitor",
+        "stdio",
+        "join-namespace",
+        "clone",
+        "cgroup-attach",
+        "seccomp",
+        "user",
+        "capabilities",
+        "chdir",
+        "exec",
+    ]
+
+
+def test_pid_namespace_before_the_clone_and_the_rest_behind_it():
+    made = plan(ExecRequest(("ls",)))
+    pid, rest = of(made, steps.JoinNamespace)
+    clone = names(made).index("clone")
+    assert made.index(pid) < clone < made.index(rest)
+    assert pid.namespaces == steps.Namespace.PID
+    assert rest.namespaces == (
+        steps.Namespace.MOUNT | steps.Namespace.NET | steps.Namespace.UTS | steps.Namespace.IPC
+    )
+    assert {pid.fd, rest.fd} == {steps.Fd.TARGET}
+    (attached, *_) = of(made, steps.CgroupAttach)
+    assert made.index(attached) < made.index(rest)
+    assert attached.path == f"/cg/memory/wherry/{ID}"
+
+
+def test_shared_namespaces_are_not_entered():
+    made = plan(ExecRequest(("ls",)), HostConfig(pid_mode="host", network_mode="host"))
+    (rest,) = of(made, steps.JoinNamespace)
+    assert not rest.namespaces & (steps.Namespace.PID | steps.Namespace.NET)
+
+
+def test_the_containers_own_by_default():
+    made = plan(
+        ExecRequest(("ls",)), config=Config(user="app", working_dir="/srv", env=["A=1"], hostname="h")
+    )
+    assert of(made, steps.User)[0].spec == "app"
+    assert of(made, steps.WorkingDirectory)[0].path == "/srv"
+    assert "A=1" in of(made, steps.Exec)[0].env
+    assert "HOSTNAME=h" in of(made, steps.Exec)[0].env
+
+
+def test_what_the_request_changes():
+    request = ExecRequest(("ls",), env=("A=2", "B=3", "HOSTNAME"), user="root", working_dir="/tmp", tty=True)
+    made = plan(request, config=Config(user="app", env=["A=1"], hostname="h"))
+    (run,) = of(made, steps.Exec)
+    assert [e for e in run.env if not e.startswith("PATH=")] == ["A=2", "TERM=xterm", "B=3"]
+    assert of(made, steps.User)[0].spec == "root"
+    assert of(made, steps.WorkingDirectory)[0].path == "/tmp"
+    assert of(made, steps.Console) == [steps.Console(bind=False)]
+    assert str(of(made, steps.User)[0].cause) == "request: --user root"
+
+
+def test_privileged():
+    (kept,) = of(plan(ExecRequest(("ls",), privileged=True)), steps.Capabilities)
+    assert kept.bounding == capabilities.mask(capabilities.known())
+    (kept,) = of(plan(ExecRequest(("ls",))), steps.Capabilities)
+    assert kept.bounding == 0xA80425FB
+
+
+def test_no_new_privileges_holds_here_too():
+    tail = names(plan(ExecRequest(("ls",)), HostConfig(security_opt=["no-new-privileges"])))[-6:]
+    assert tail == ["no-new-privileges", "user", "capabilities", "chdir", "seccomp", "exec"]
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        ExecRequest(()),
+        ExecRequest(("a\0b",)),
+        ExecRequest(("a",), user="-1"),
+        ExecRequest(("a",), user="a b"),
+    ],
+)
+def test_refused(request_: ExecRequest):
+    with pytest.raises(InvalidArgument):
+        plan(request_)
