@@ -208,17 +208,24 @@ def compile_filter(policy: oci.Seccomp, label: str = "profile") -> SeccompProgra
     """
     if policy.listener_path:
         raise InvalidArgument("seccomp listeners are not supported")
+    try:
+        newer, main = build(policy)
+    except OSError as error:
+        raise InvalidArgument(f"the seccomp profile cannot be compiled: {error}") from error
+    strict = policy.default_action not in ("SCMP_ACT_ALLOW", "SCMP_ACT_LOG", "SCMP_ACT_TRACE")
+    return SeccompProgram(
+        prefix(newer, libseccomp.newest(), strict=strict) + main, flag_bits(policy.flags), label
+    )
+
+
+def build(policy: oci.Seccomp) -> tuple[dict[str, int], bytes]:
+    """Calls that the library does not know, with their actions, and its program for all others."""
     default = action_number(policy.default_action, policy.default_errno_ret)
     with libseccomp.Filter(default) as filter:
         for name in policy.architectures:
             if not filter.add_architecture(name.removeprefix("SCMP_ARCH_").lower()):
                 raise InvalidArgument(f'unknown seccomp architecture "{name}"')
-        newer = add_rules(filter, policy.syscalls, default)
-        main = filter.export()
-    strict = policy.default_action not in ("SCMP_ACT_ALLOW", "SCMP_ACT_LOG", "SCMP_ACT_TRACE")
-    return SeccompProgram(
-        prefix(newer, libseccomp.newest(), strict=strict) + main, flag_bits(policy.flags), label
-    )
+        return add_rules(filter, policy.syscalls, default), filter.export()
 
 
 def flag_bits(names: list[str]) -> int:
