@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from ipaddress import IPv4Interface, IPv4Network
 
 import pytest
@@ -252,6 +253,7 @@ class TestDaemonRestart:
 
         second = Bridge("wherry0", pool_size=1)
         assert not second.created
+        web = replace(web, netns_fd=-1)
         second.adopt(web, [real])
         second.reconcile([web])
         assert lab.connect(lab.outside, HOST, 8080, server) == NEIGHBOUR
@@ -274,13 +276,11 @@ class TestDaemonRestart:
         first.reconcile([])
         web = first.own(first.wiring.make())
         first.publish(web.address.ip, [tcp(8080)])
-        os.close(os.dup(web.netns_fd))
         first.close(remove=True)
         assert "8080" in run("nft list table ip wherry")
         second = Bridge("wherry0", pool_size=1)
         second.reconcile([])
         assert "8080" not in run("nft list table ip wherry")
-        os.close(web.netns_fd)
         second.close(remove=True)
 
 

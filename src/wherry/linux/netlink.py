@@ -141,10 +141,11 @@ class Netlink:
     def fileno(self) -> int:
         return self._socket.fileno()
 
-    def join(self, group: int) -> None:
-        """Receive the notifications of a multicast group. Only a bound socket gets any."""
-        self._socket.bind((0, 0))
-        self._socket.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
+    def join(self, *groups: int) -> None:
+        """Receive the notifications of multicast groups, from now on. Once in a socket's life."""
+        self._socket.bind((0, 0))  # only a bound socket gets any
+        for group in groups:
+            self._socket.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
 
     def ignore(self, *types: int) -> None:
         """Let the kernel drop datagrams whose first message is of one of these types."""
@@ -154,7 +155,7 @@ class Netlink:
         """Throw away what is waiting, and the news that more than fits was sent."""
         while True:
             try:
-                if self._receive_now() is None:
+                if self.receive_now() is None:
                     return
             except OSError as error:
                 if error.errno != errno.ENOBUFS:
@@ -188,7 +189,8 @@ class Netlink:
             parts.append(encode(message, self._sequence, Flag.ACK if message is last else Flag(0)))
         return b"".join(parts)
 
-    def _receive_now(self) -> bytes | None:
+    def receive_now(self) -> bytes | None:
+        """A datagram that is there already, or None."""
         try:
             return self._socket.recv(RECEIVE_SIZE, socket.MSG_DONTWAIT)
         except BlockingIOError:
@@ -199,7 +201,7 @@ class Netlink:
         replies: list[Reply] = []
         failures: dict[int, bytes] = {}
         acknowledged = False
-        while not acknowledged and (data := self._receive_now()) is not None:
+        while not acknowledged and (data := self.receive_now()) is not None:
             for type, flags, sequence, body in split(data):
                 if type != Kind.ERROR:
                     replies.append(Reply(type, body))

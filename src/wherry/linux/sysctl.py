@@ -29,11 +29,3 @@ def ensure(key: str, value: str) -> bool:
         return False
     write(key, value)
     return True
-
-
-def ensure_if_known(key: str, value: str) -> bool:
-    """The same for a parameter that this kernel may not have, such as IPv6's."""
-    try:
-        return ensure(key, value)
-    except FileNotFoundError:
-        return False

@@ -215,8 +215,9 @@ class Bridge:
         self.pool.close()
         with self._lock:
             used = {endpoint.host_interface for endpoint in self._endpoints.values()}
-            held = [r for reservations in self._published.values() for r in reservations]
-        self._ports.release(held)
+            self._ports.release(r for reservations in self._published.values() for r in reservations)
+            for endpoint in self._endpoints.values():
+                self.wiring.discard(endpoint)
         self._wait_until_gone(used)
         if not used:
             self._firewall.remove()

@@ -1,0 +1,135 @@
+"""Netlink messages, and the kernel's answers to them."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.network.lab import private_host, run
+from wherry.linux.netlink import (
+    BPF_DROP,
+    Flag,
+    Message,
+    Netlink,
+    attach_filter,
+    attribute,
+    each_attribute,
+    nested,
+    parse_attributes,
+    split,
+    text,
+)
+from wherry.network.link import Links, create_bridge, delete_link, ifinfo, set_up
+
+MAC = bytes.fromhex("024200000001")
+
+
+@pytest.fixture
+def links() -> Iterator[Links]:
+    with private_host():
+        made = Links()
+        yield made
+        made.close()
+
+
+@given(st.lists(st.tuples(st.integers(1, 0x3FFF), st.binary(max_size=40))))
+def test_attributes_are_read_as_they_were_written(pairs: list[tuple[int, bytes]]) -> None:
+    data = b"".join(attribute(type, value) for type, value in pairs)
+    assert len(data) % 4 == 0
+    assert list(each_attribute(data)) == pairs
+    assert parse_attributes(nested(7, data))[7] == data
+
+
+@given(st.binary())
+def test_any_bytes_are_read_to_an_end(data: bytes) -> None:
+    list(each_attribute(data))
+    list(split(data))
+
+
+def test_a_batch_is_executed_in_order(links: Links) -> None:
+    links.send(create_bridge("one", MAC), create_bridge("two", MAC))
+    one, two = links.find("one"), links.find("two")
+    assert one is not None and two is not None and one.kind == two.kind == "bridge"
+    assert (one.mac, one.up) == (MAC, False)
+    links.send(set_up(one.index), delete_link(two.index))
+    assert links.find("two") is None
+    again = links.find("one")
+    assert again is not None and again.up
+    assert {link.name for link in links.all()} == {"lo", "one"}
+    links.send(delete_link(one.index))
+
+
+def test_a_failure_says_what_it_was_about(links: Links) -> None:
+    """The first that fails is raised, wherever it stands; what comes after it is done all the same."""
+    links.send(create_bridge("one", MAC))
+    with pytest.raises(FileExistsError) as raised:
+        links.send(create_bridge("one", MAC), create_bridge("two", MAC))
+    assert (raised.value.errno, raised.value.filename) == (errno.EEXIST, "one")
+    with pytest.raises(OSError, match="No such device"):
+        links.send(set_up(999))
+    assert links.find("two") is not None
+    run("ip link delete one; ip link delete two")
+
+
+def test_the_kernels_own_sentence_is_passed_on(links: Links) -> None:
+    strange = Message(16, ifinfo() + text(3, "x") + nested(18, text(1, "no-such-kind")), Flag.CREATE, "x")
+    with pytest.raises(OSError, match=r"Unknown device type"):
+        links.send(strange)
+
+
+def test_answers_of_a_failed_batch_do_not_spoil_the_next(links: Links) -> None:
+    for _ in range(3):
+        with pytest.raises(OSError, match="No such device"):
+            links.send(set_up(998), set_up(999))
+    found = links.find("lo")
+    assert found is not None and found.index == 1
+
+
+def test_many_objects_are_dumped_whole(links: Links) -> None:
+    links.send(*(create_bridge(f"b{number}", MAC) for number in range(60)))
+    assert len(links.all()) == 61
+    links.send(*(delete_link(link.index) for link in links.all() if link.kind == "bridge"))
+
+
+def test_addresses_and_routes(links: Links) -> None:
+    run("ip link add one type bridge && ip address add 10.1.2.3/24 dev one && ip link set one up")
+    run("ip route add 10.9.0.0/16 via 10.1.2.4")
+    one = links.find("one")
+    assert one is not None
+    assert [str(address) for address in links.addresses(one.index)] == ["10.1.2.3/24"]
+    assert {str(network) for network in links.routes()} == {"10.1.2.0/24", "10.9.0.0/16"}
+    links.send(delete_link(one.index))
+
+
+def test_ignored_types_do_not_arrive(links: Links) -> None:
+    """Group 1 tells of links, group 5 of IPv4 addresses: 16 and 17 are a link's messages, 20 an address's."""
+    with Netlink() as all_news, Netlink() as some_news:
+        for socket_, ignored in ((all_news, ()), (some_news, (16, 17))):
+            socket_.ignore(*ignored)
+            socket_.join(1, 5)
+        run("ip link add one type bridge && ip address add 10.1.2.3/24 dev one")
+        assert types(all_news) == [16, 20]
+        assert types(some_news) == [20]
+        run("ip link delete one")
+
+
+def types(news: Netlink) -> list[int]:
+    found = []
+    while (data := news.receive_now()) is not None:
+        found += [type for type, *_ in split(data)]
+    return sorted(set(found))
+
+
+def test_a_filtered_socket_never_answers() -> None:
+    with socket.socket() as server, socket.socket() as client:
+        attach_filter(server, BPF_DROP)
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        client.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            client.connect(server.getsockname())

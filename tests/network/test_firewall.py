@@ -1,0 +1,147 @@
+"""The table as data, and as the kernel has it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv4Network
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.network.lab import run
+from wherry.errors import InvalidArgument
+from wherry.linux import nftables
+from wherry.network.firewall import (
+    Bridge,
+    Firewall,
+    Forwarding,
+    chains,
+    check_interface_name,
+    decode,
+    encode,
+    fingerprint,
+    render,
+    table_name,
+)
+
+BRIDGE = Bridge("wherry0", IPv4Network("172.17.0.0/16"))
+WEB = Forwarding("tcp", IPv4Address(0), 8080, IPv4Address("172.17.0.2"), 80)
+DNS = Forwarding("udp", IPv4Address("127.0.0.1"), 53, IPv4Address("172.17.0.3"), 5353)
+
+PORT = st.integers(1, 65535)
+ADDRESS = st.ip_addresses(v=4)
+FORWARDING = st.builds(Forwarding, st.sampled_from(["tcp", "udp"]), ADDRESS, PORT, ADDRESS, PORT)
+
+
+@pytest.fixture
+def firewall(host: int) -> Iterator[Firewall]:
+    made = Firewall("wherry", [BRIDGE])
+    yield made
+    made.remove()
+    made.close()
+
+
+@given(FORWARDING)
+def test_an_element_is_read_as_it_was_written(forwarding: Forwarding) -> None:
+    assert decode(*encode(forwarding)) == forwarding
+
+
+def test_elements_by_netlink_and_by_nft_are_the_same(firewall: Firewall) -> None:
+    """What nft makes of the text, and what we send ourselves, must be the same to the kernel, and to nft."""
+    nftables.load(render("wherry", [BRIDGE], [WEB, DNS]))
+    by_text = firewall.counts()
+    listed = run("nft list table ip wherry")
+    nftables.load(render("wherry", [BRIDGE], []))
+    firewall.publish([WEB, DNS])
+    assert firewall.counts() == by_text
+    assert run("nft list table ip wherry") == listed
+
+
+def test_both_ways_of_loading_agree(firewall: Firewall) -> None:
+    nftables.load(render("wherry", [BRIDGE], [WEB]))
+    by_program = run("nft list table ip wherry")
+    nftables.load_in_process(render("wherry", [BRIDGE], [WEB]))
+    assert run("nft list table ip wherry") == by_program
+    with pytest.raises(OSError, match="syntax error"):
+        nftables.load("nonsense")
+    with pytest.raises(OSError, match="syntax error"):
+        nftables.load_in_process("nonsense")
+
+
+def test_a_lost_table_is_restored_with_its_ports(firewall: Firewall) -> None:
+    assert firewall.ensure()
+    firewall.publish([WEB])
+    assert not firewall.ensure()
+    run("nft flush ruleset")
+    assert firewall.ensure()
+    assert set(firewall.counts()) == {WEB}
+
+
+def test_publishing_into_a_lost_table_restores_it(firewall: Firewall) -> None:
+    firewall.ensure()
+    firewall.publish([WEB])
+    run("nft delete table ip wherry")
+    firewall.publish([DNS])
+    assert set(firewall.counts()) == {WEB, DNS}
+    run("nft delete table ip wherry")
+    firewall.unpublish([DNS])
+    assert firewall.ensure()
+    assert set(firewall.counts()) == {WEB}
+
+
+def test_a_damaged_or_foreign_table_is_replaced(firewall: Firewall) -> None:
+    firewall.ensure()
+    run("nft flush chain ip wherry forwarded")
+    assert firewall.ensure()
+    run("nft delete table ip wherry; nft add table ip wherry")
+    assert firewall.ensure()
+    assert firewall.intact()
+
+
+def test_other_tables_are_left_alone(firewall: Firewall) -> None:
+    run("nft add table ip filter; nft 'add chain ip filter FORWARD { type filter hook forward priority 0; }'")
+    before = run("nft list table ip filter")
+    firewall.ensure()
+    firewall.publish([WEB])
+    firewall.remove()
+    assert run("nft list ruleset") == before
+    run("nft delete table ip filter")
+
+
+def test_reconcile_leaves_exactly_what_is_asked_for(firewall: Firewall) -> None:
+    firewall.ensure()
+    firewall.publish([WEB, DNS])
+    assert firewall.reconcile([WEB]) == [DNS]
+    assert set(firewall.counts()) == {WEB}
+    firewall.unpublish([WEB, DNS])
+    assert firewall.counts() == {}
+
+
+def test_a_key_with_another_value_is_replaced(firewall: Firewall) -> None:
+    firewall.ensure()
+    firewall.publish([WEB])
+    moved = Forwarding("tcp", WEB.host_ip, WEB.host_port, IPv4Address("172.17.0.9"), 81)
+    firewall.publish([moved])
+    assert set(firewall.counts()) == {moved}
+
+
+def test_the_comment_follows_the_rules() -> None:
+    other = Bridge("wherry0", BRIDGE.subnet, between_containers=False)
+    assert fingerprint([BRIDGE]) == fingerprint([BRIDGE]) != fingerprint([other])
+    assert len(chains([other])[-1].rules) == len(chains([BRIDGE])[-1].rules) - 1
+
+
+@given(st.text(max_size=20))
+def test_a_name_that_passes_can_stand_in_a_rule(name: str) -> None:
+    try:
+        check_interface_name(name)
+    except InvalidArgument:
+        return
+    assert re.fullmatch(r"[\w.-]{1,15}", name, re.ASCII)
+
+
+def test_table_names() -> None:
+    assert table_name("wherry0") == "wherry"
+    assert table_name("br-one.2") == "wherry_br_one_2"

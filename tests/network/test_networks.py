@@ -1,0 +1,244 @@
+"""The engine's networks: attaching, publishing, taking over, and what the API tells of them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from tests.network.lab import HOST, NEIGHBOUR, Lab, eventually, interfaces, run
+from wherry.engine.config import EngineConfig
+from wherry.engine.filters import parse_filters
+from wherry.engine.network import EndpointResource, Networks
+from wherry.engine.store import Store
+from wherry.errors import InvalidArgument, NotFound, Unavailable
+from wherry.network.pool import Endpoint
+from wherry.network.ports import PortBinding
+
+WEB_PORT = PortBinding("tcp", "", 8080, 80)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "wherry.db")
+
+
+def with_networks(store: Store, body: Callable[[Networks], Awaitable[None]], **options: str | int) -> None:
+    """Run a body with started networks, which are stopped after it."""
+
+    async def main() -> None:
+        networks = Networks(EngineConfig(**options), store)  # type: ignore[arg-type]
+        await networks.start()
+        try:
+            await networks.reconcile()
+            await body(networks)
+        finally:
+            await networks.stop()
+
+    asyncio.run(main())
+
+
+def test_attach_publish_release(lab: Lab, store: Store) -> None:
+    async def body(networks: Networks) -> None:
+        web = await networks.attach()
+        [real] = networks.publish(web.address, [WEB_PORT])
+        assert (real.host_ip, real.host_port) == ("0.0.0.0", 8080)
+        server = lab.serve(web.netns_fd, "0.0.0.0", 80)
+        assert lab.connect(lab.outside, HOST, 8080, server) == NEIGHBOUR
+        lab.close()
+        networks.release(web)
+        networks.release(web)
+        assert run("nft -j list map ip wherry published_any").count("8080") == 0
+
+    with_networks(store, body)
+    assert eventually(lambda: interfaces() == {"lo", "cable"})
+
+
+def test_a_burst_beyond_the_pool(host: int, store: Store) -> None:
+    async def body(networks: Networks) -> None:
+        endpoints = await asyncio.gather(*(networks.attach() for _ in range(30)))
+        assert len({endpoint.address for endpoint in endpoints}) == 30
+        for endpoint in endpoints:
+            networks.release(endpoint)
+
+    with_networks(store, body, pool_size=2)
+
+
+def test_attachers_that_are_cancelled_lose_nothing(host: int, store: Store) -> None:
+    """Whatever moment the cancellation falls into: the host fixture counts descriptors and interfaces."""
+
+    async def body(networks: Networks) -> None:
+        for delay in range(12):
+            tasks = [asyncio.create_task(networks.attach()) for _ in range(6)]
+            await asyncio.sleep(delay / 2000)
+            for task in tasks[::2]:
+                task.cancel()
+            for result in await asyncio.gather(*tasks, return_exceptions=True):
+                if isinstance(result, Endpoint):
+                    networks.release(result)
+
+    with_networks(store, body, pool_size=1)
+
+
+def test_a_mac_of_choice(host: int, store: Store) -> None:
+    async def body(networks: Networks) -> None:
+        endpoint = await networks.attach("0a:00:00:00:00:07")
+        assert endpoint.mac == "0a:00:00:00:00:07"
+        networks.release(endpoint)
+        with pytest.raises(InvalidArgument):
+            await networks.attach("nonsense")
+
+    with_networks(store, body)
+
+
+def test_a_lost_table_is_restored_unasked(lab: Lab, store: Store) -> None:
+    async def body(networks: Networks) -> None:
+        web = await networks.attach()
+        networks.publish(web.address, [WEB_PORT])
+        await asyncio.to_thread(run, "nft flush ruleset")
+        for _ in range(200):
+            await asyncio.sleep(0.01)
+            if "8080" in run("nft list ruleset"):
+                break
+        server = lab.serve(web.netns_fd, "0.0.0.0", 80)
+        assert lab.connect(lab.outside, HOST, 8080, server) == NEIGHBOUR
+        lab.close()
+        networks.release(web)
+
+    with_networks(store, body)
+
+
+def test_a_restarted_engine_takes_over(lab: Lab, store: Store) -> None:
+    """The container, here a descriptor of its namespace, keeps address and port through the daemon's restart."""
+    kept: list[int] = []
+    records = []
+
+    async def first(networks: Networks) -> None:
+        web = await networks.attach()
+        kept.append(os.dup(web.netns_fd))
+        records.append(networks.attachment(web, networks.publish(web.address, [WEB_PORT])))
+
+    with_networks(store, first)
+    server = lab.serve(kept[0], "0.0.0.0", 80)
+    assert lab.connect(lab.outside, HOST, 8080, server) == NEIGHBOUR
+
+    async def second() -> None:
+        networks = Networks(EngineConfig(), store)
+        await networks.start()
+        web = networks.adopt(records[0])
+        await networks.reconcile([web])
+        assert lab.connect(lab.outside, HOST, 8080, server) == NEIGHBOUR
+        other = await networks.attach()
+        assert other.address != web.address
+        networks.release(other)
+        networks.release(web)
+        assert lab.connect(lab.outside, HOST, 8080, server) is None
+        lab.close()
+        os.close(kept[0])
+        await networks.stop()
+
+    asyncio.run(second())
+    assert eventually(lambda: interfaces() == {"lo", "cable"})
+
+
+def test_a_port_taken_meanwhile_goes_on_working(lab: Lab, store: Store) -> None:
+    kept: list[int] = []
+    records = []
+
+    async def first(networks: Networks) -> None:
+        web = await networks.attach()
+        kept.append(os.dup(web.netns_fd))
+        records.append(networks.attachment(web, networks.publish(web.address, [WEB_PORT])))
+
+    with_networks(store, first)
+    thief = lab.serve(lab.host, "0.0.0.0", 8080)
+
+    async def second() -> None:
+        networks = Networks(EngineConfig(), store)
+        await networks.start()
+        web = networks.adopt(records[0])
+        await networks.reconcile([web])
+        server = lab.serve(kept[0], "0.0.0.0", 80)
+        assert lab.connect(lab.outside, HOST, 8080, server) == NEIGHBOUR
+        server.close()
+        networks.release(web)
+        assert lab.connect(lab.outside, HOST, 8080, thief) == NEIGHBOUR
+        lab.close()
+        os.close(kept[0])
+        await networks.stop()
+
+    asyncio.run(second())
+
+
+def test_ids_are_stable(host: int, store: Store) -> None:
+    first, second = Networks(EngineConfig(), store), Networks(EngineConfig(), store)
+    assert first.bridge_id == second.bridge_id
+    assert len(first.bridge_id) == 64
+
+
+def test_what_the_api_tells(host: int, store: Store) -> None:
+    async def body(networks: Networks) -> None:
+        listed = networks.list(parse_filters(""))
+        assert [(n.name, n.driver, n.scope) for n in listed] == [
+            ("bridge", "bridge", "local"),
+            ("host", "host", "local"),
+            ("none", "null", "local"),
+        ]
+        container = EndpointResource(name="web", endpoint_id="e", mac_address="m", ipv4_address="10.5.0.2/24")
+        bridge = networks.inspect("bridge", {"c": container})
+        assert bridge.ipam.config is not None
+        assert [(c.subnet, c.gateway) for c in bridge.ipam.config] == [("10.5.0.0/24", "10.5.0.1")]
+        assert bridge.containers == {"c": container}
+        assert bridge.options["com.docker.network.bridge.name"] == "lab0"
+        assert networks.inspect(bridge.id[:12]).name == "bridge"
+        assert str(networks.gateway) == "10.5.0.1"
+
+    with_networks(store, body, bridge="lab0", bip="10.5.0.1/24")
+
+
+@pytest.mark.parametrize(
+    ("filters", "names"),
+    [
+        ('{"name":["o"]}', ["host", "none"]),
+        ('{"driver":["null"]}', ["none"]),
+        ('{"type":["custom"]}', []),
+        ('{"type":["builtin"]}', ["bridge", "host", "none"]),
+        ('{"label":["a"]}', []),
+        ('{"scope":["swarm"]}', []),
+        ('{"dangling":["true"]}', []),
+    ],
+)
+def test_filters(host: int, store: Store, filters: str, names: list[str]) -> None:
+    async def body(networks: Networks) -> None:
+        assert [n.name for n in networks.list(parse_filters(filters))] == names
+
+    with_networks(store, body)
+
+
+def test_wrong_requests(host: int, store: Store) -> None:
+    async def body(networks: Networks) -> None:
+        with pytest.raises(NotFound, match="network nowhere not found"):
+            networks.inspect("nowhere")
+        with pytest.raises(InvalidArgument, match="invalid filter"):
+            networks.list(parse_filters('{"colour":["red"]}'))
+        with pytest.raises(InvalidArgument, match="invalid filter"):
+            networks.list(parse_filters('{"type":["strange"]}'))
+
+    with_networks(store, body)
+
+
+def test_nothing_works_before_the_start(store: Store) -> None:
+    networks = Networks(EngineConfig(), store)
+    with pytest.raises(Unavailable):
+        asyncio.run(networks.attach())
+    asyncio.run(networks.stop())
+
+
+def test_bad_options_are_refused_and_leave_nothing(host: int, store: Store) -> None:
+    for options in ({"bip": "10.0.0.0/24"}, {"bridge": "a name"}, {"bridge": "much-too-long-a-name"}):
+        with pytest.raises(InvalidArgument):
+            asyncio.run(Networks(EngineConfig(**options), store).start())  # type: ignore[arg-type]
+    assert interfaces() == {"lo"}
