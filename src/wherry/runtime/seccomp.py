@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from wherry.errors import InvalidArgument
+from wherry.errors import InvalidArgument, Unavailable
 from wherry.linux import libseccomp
 from wherry.runtime import oci_spec as oci
 from wherry.runtime.seccomp_newer import prefix
@@ -208,6 +208,7 @@ def compile_filter(policy: oci.Seccomp, label: str = "profile") -> SeccompProgra
     """
     if policy.listener_path:
         raise InvalidArgument("seccomp listeners are not supported")
+    require_library()
     try:
         newer, main = build(policy)
     except OSError as error:
@@ -216,6 +217,13 @@ def compile_filter(policy: oci.Seccomp, label: str = "profile") -> SeccompProgra
     return SeccompProgram(
         prefix(newer, libseccomp.newest(), strict=strict) + main, flag_bits(policy.flags), label
     )
+
+
+def require_library() -> None:
+    try:
+        libseccomp.library()
+    except OSError as error:
+        raise Unavailable(f"libseccomp is not installed, so no container can be confined: {error}") from error
 
 
 def build(policy: oci.Seccomp) -> tuple[dict[str, int], bytes]:
