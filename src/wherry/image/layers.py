@@ -185,7 +185,7 @@ class LayerBatch:
     def _write(
         self, tree: Path, chunks: Pipeline, parents: Sequence[Layer], must_end: bool
     ) -> tuple[int, int]:
-        lower = Lower([self._path(parent) for parent in reversed(parents)])
+        lower = Lower([self.path(parent) for parent in reversed(parents)])
         writer = LayerTree(tree, lower)
         try:
             archive = TarReader(chunks)
@@ -200,7 +200,7 @@ class LayerBatch:
             writer.close()
             lower.close()
 
-    def _path(self, layer: Layer) -> Path:
+    def path(self, layer: Layer) -> Path:
         return (self._staging if layer.chain_id in self._staged else self._store.root) / layer.name
 
     def _stage(self, tree: Path, layer: Layer) -> None:

@@ -8,6 +8,7 @@ from queue import SimpleQueue
 from threading import Semaphore, Thread
 from typing import Self
 
+from wherry.errors import Internal
 from wherry.image.compression import decompressed
 from wherry.image.digest import Digest
 
@@ -15,10 +16,11 @@ _AHEAD = 8  # chunks of at most 1 MiB between the threads
 
 
 class Pipeline:
-    """The plain bytes of a possibly compressed stream, as an iterator; ``digest`` is theirs once it is exhausted.
+    """The plain bytes of a possibly compressed stream, as an iterator; ``digest`` is theirs once it has ended.
 
     A context manager: leaving it stops the thread. What the source or the decompressor raises, the iterator
-    raises. ``zlib``-like work and hashing release the interpreter's lock, so both threads really run.
+    raises, an OSError as Internal. Decompressing and hashing release the interpreter's lock, so that both
+    threads really run.
     """
 
     def __init__(self, source: Iterator[bytes]) -> None:
@@ -40,6 +42,8 @@ class Pipeline:
 
     def __iter__(self) -> Iterator[bytes]:
         while (item := self._queue.get()) is not None:
+            if isinstance(item, OSError):  # not to be taken for one of the consumer's own files
+                raise Internal(f"cannot read the archive: {item}") from item
             if isinstance(item, Exception):
                 raise item
             yield item

@@ -111,12 +111,17 @@ class TarReader:
             self._left -= count
             yield span
 
-    def _refill(self) -> None:
+    def _more(self) -> bool:
+        """Whether there is a further chunk, which is then the present one."""
         for chunk in self._chunks:
             if chunk:
                 self._view, self._at = memoryview(chunk), 0
-                return
-        raise InvalidArgument("the archive is truncated: unexpected end of data")
+                return True
+        return False
+
+    def _refill(self) -> None:
+        if not self._more():
+            raise InvalidArgument("the archive is truncated: unexpected end of data")
 
     def _take(self, count: int) -> memoryview:
         """The next ``count`` bytes, in one piece."""
@@ -143,13 +148,7 @@ class TarReader:
 
     def _at_end(self) -> bool:
         """Whether no byte follows. Go's and GNU's tar take such an end for the archive's, marker or not."""
-        if self._at < len(self._view):
-            return False
-        try:
-            self._refill()
-        except InvalidArgument:
-            return True
-        return False
+        return self._at == len(self._view) and not self._more()
 
     def _next(self) -> Entry | None:
         pax: list[tuple[bytes, bytes]] = []
