@@ -352,7 +352,7 @@ class Containers:
             stdout=request.stdout,
             stderr=request.stderr,
             framed=request.framed,
-            detach_keys=parse_detach_keys(request.detach_keys or DEFAULT_DETACH_KEYS),
+            detach_keys=detach_keys(request.detach_keys, terminal=not request.framed),
             leftover=leftover,
         )
         if request.logs:
@@ -433,6 +433,11 @@ class Containers:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def detach_keys(text: str, *, terminal: bool) -> bytes:
+    """The sequence that detaches. Only who types has one: any bytes may come through a pipe."""
+    return parse_detach_keys(text or DEFAULT_DETACH_KEYS) if terminal else b""
 
 
 def open_pidfd(pid: int) -> int:

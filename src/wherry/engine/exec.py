@@ -9,7 +9,7 @@ import struct
 from dataclasses import dataclass
 
 from wherry.engine.container import Container
-from wherry.engine.containers import DEFAULT_DETACH_KEYS, Containers
+from wherry.engine.containers import DEFAULT_DETACH_KEYS, Containers, detach_keys
 from wherry.engine.events import EventBus
 from wherry.engine.launching import Launching
 from wherry.engine.model import ExecCreate, ExecStart
@@ -113,7 +113,7 @@ class Execs:
             stdout=request.attach_stdout,
             stderr=request.attach_stderr,
             framed=framed,
-            detach_keys=parse_detach_keys(request.detach_keys or DEFAULT_DETACH_KEYS),
+            detach_keys=detach_keys(request.detach_keys, terminal=not framed),
             leftover=leftover,
         )
 

@@ -15,7 +15,10 @@ from wherry import __version__
 from wherry.engine.config import EngineConfig
 from wherry.engine.containers import Containers
 from wherry.engine.image import Images
+from wherry.engine.model import ContainerRecord
+from wherry.engine.processes import ProcessTable, list_processes
 from wherry.engine.store import Store
+from wherry.errors import Conflict
 
 ENGINE_VERSION = __version__
 STORAGE_DRIVER = "overlay2"
@@ -27,6 +30,8 @@ CGROUP_ROOT = Path("/sys/fs/cgroup")
 class CgroupDriver(Protocol):
     @property
     def version(self) -> int: ...
+
+    def processes(self, path: str) -> list[int]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +136,14 @@ class System:
 
     def host(self) -> HostFacts:
         return host_facts()
+
+    async def processes(self, record: ContainerRecord, ps_arguments: str = "") -> ProcessTable:
+        """The processes of a container. Conflict where it does not run; InvalidArgument for bad arguments."""
+        if not record.state.running:
+            raise Conflict(f"container {record.id} is not running")
+        parent = record.host_config.cgroup_parent or self._config.cgroup_parent
+        pids = self._cgroups.processes(f"/{parent.strip('/')}/{record.id}")
+        return await list_processes(pids, ps_arguments)
 
     def _info(self, counts: Counts) -> SystemInfo:
         return SystemInfo(

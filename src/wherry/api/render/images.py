@@ -83,8 +83,11 @@ class ImageInspect(Model, kw_only=True):
     metadata: Metadata
 
 
-def inspect(view: ImageView, version: Version) -> ImageInspect:
-    """Everything about one image, in the shape of the client's API version."""
+def inspect(view: ImageView, directories: list[str], version: Version) -> ImageInspect:
+    """Everything about one image, in the shape of the client's API version.
+
+    ``directories`` are those of its layers, lowest first.
+    """
     record, document = view.record, view.record.config
     return ImageInspect(
         id=record.id,
@@ -102,12 +105,21 @@ def inspect(view: ImageView, version: Version) -> ImageInspect:
         os=document.os,
         size=record.size,
         virtual_size=record.size if version < (1, 44) else UNSET,
-        graph_driver=GraphDriver(data=None, name="overlay2"),
+        graph_driver=graph_driver(directories),
         root_fs=RootFS(type="layers", layers=list(record.diff_ids) or UNSET),
         metadata=Metadata(
             last_tag_time=rfc3339(int(record.tagged_at * 1e9)) if record.tagged_at else ZERO_TIME
         ),
     )
+
+
+def graph_driver(directories: list[str]) -> GraphDriver:
+    """The topmost layer over all others, as overlayfs would name them."""
+    *lower, upper = directories or [""]
+    data = {"UpperDir": upper}
+    if lower:
+        data["LowerDir"] = ":".join(reversed(lower))
+    return GraphDriver(data=data, name="overlay2")
 
 
 def config(run: RunConfig, version: Version) -> dict[str, Any]:

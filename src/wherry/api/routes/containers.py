@@ -20,7 +20,8 @@ from wherry.engine.engine import Engine
 from wherry.engine.filters import Filters
 from wherry.engine.model import ZERO_TIME, ContainerCreate, ContainerRecord, Model
 from wherry.engine.paths import ContainerPaths
-from wherry.errors import InvalidArgument, WherryError
+from wherry.engine.planning import layer_names
+from wherry.errors import InvalidArgument, NotFound, WherryError
 from wherry.runtime.launcher import parse_detach_keys
 from wherry.runtime.logs import LogsQuery
 
@@ -30,6 +31,11 @@ routes = Routes()
 class CreatedAnswer(Model, kw_only=True):
     id: str
     warnings: list[str]
+
+
+class TopAnswer(Model, kw_only=True):
+    processes: list[list[str]]
+    titles: list[str]
 
 
 class WaitError(Model, kw_only=True):
@@ -68,7 +74,7 @@ async def inspect(engine: Engine, ref: str, size: bool = False) -> render.Contai
     """Everything about one container."""
     record = engine.containers.find(ref)
     sizes = await engine.containers.size(ref) if size else None
-    return render.inspect(record, places(engine, record), engine.execs.of_container(record.id), sizes)
+    return render.inspect(record, await places(engine, record), engine.execs.of_container(record.id), sizes)
 
 
 @routes.post("/containers/{ref}/start", status=204)
@@ -115,6 +121,13 @@ async def resize(
 ) -> None:
     """Set the size of its terminal. 409 it does not run."""
     await engine.containers.resize(ref, rows, columns)
+
+
+@routes.get("/containers/{ref}/top")
+async def top(engine: Engine, ref: str, ps_arguments: Annotated[str, Named("ps_args")] = "") -> TopAnswer:
+    """Its processes, as the host's ``ps`` shows them. 409 it does not run."""
+    table = await engine.system.processes(engine.containers.find(ref), ps_arguments)
+    return TopAnswer(titles=table.titles, processes=table.rows)
 
 
 # ---------------------------------------------------------------- wait
@@ -214,7 +227,7 @@ async def attach(
 # ---------------------------------------------------------------- what a record does not say itself
 
 
-def places(engine: Engine, record: ContainerRecord) -> render.Places:
+async def places(engine: Engine, record: ContainerRecord) -> render.Places:
     """Where its files are. What is made at the first start has no place before it."""
     paths = ContainerPaths.of(engine.config, record.id)
     started = record.state.started_at != ZERO_TIME
@@ -223,8 +236,21 @@ def places(engine: Engine, record: ContainerRecord) -> render.Places:
         for name in ("log", "hosts", "hostname", "resolv_conf")
     }
     return render.Places(
-        **made, upper=str(paths.home / "upper"), work=str(paths.home / "work"), merged=str(paths.merged)
+        **made,
+        lower=":".join(await layer_directories(engine, record.image)),
+        upper=str(paths.home / "upper"),
+        work=str(paths.home / "work"),
+        merged=str(paths.merged),
     )
+
+
+async def layer_directories(engine: Engine, image: str) -> list[str]:
+    """Directories of an image's layers, topmost first; none where the image has been removed by force."""
+    try:
+        names = layer_names(await engine.images.resolve(image))
+    except NotFound:
+        return []
+    return [str(engine.config.layers_dir / name) for name in reversed(names)]
 
 
 async def resolve_ancestors(engine: Engine, filters: Filters) -> Filters:

@@ -16,6 +16,7 @@ from wherry.api.upload import receiving
 from wherry.engine.engine import Engine
 from wherry.engine.filters import Filters
 from wherry.engine.image import LayerProgress, LoadLine
+from wherry.engine.planning import layer_names
 from wherry.errors import InvalidArgument, NotFound, WherryError
 from wherry.image.manifest import Platform
 from wherry.image.reference import Reference
@@ -36,7 +37,8 @@ async def inspect(engine: Engine, call: Call, name: str, platform: str = "") -> 
     """Everything about one image."""
     view = await engine.images.get(name)
     check_platform(name, view.record.config.os, view.record.config.architecture, platform)
-    return render.inspect(view, call.version)
+    directories = [str(engine.config.layers_dir / layer) for layer in layer_names(view.record)]
+    return render.inspect(view, directories, call.version)
 
 
 @routes.get("/images/{name}/history")

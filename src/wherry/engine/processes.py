@@ -1,0 +1,50 @@
+"""The processes of a container, as the host's ``ps`` describes them. Engine API, ``GET /containers/{id}/top``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from wherry.errors import Internal, InvalidArgument
+
+DEFAULT_ARGUMENTS = "-ef"
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessTable:
+    """Column titles, and one row a process."""
+
+    titles: list[str]
+    rows: list[list[str]]
+
+
+async def list_processes(pids: Collection[int], arguments: str = "") -> ProcessTable:
+    """What ``ps ARGUMENTS`` says of these processes, of which it must show the PID. InvalidArgument, Internal."""
+    argv = (arguments or DEFAULT_ARGUMENTS).split()
+    try:
+        ps = await asyncio.create_subprocess_exec(
+            "ps",
+            *argv,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+    except FileNotFoundError:
+        raise Internal("the host has no ps command: install the package procps") from None
+    output, complaint = await ps.communicate()
+    if ps.returncode != 0:
+        reason = complaint.decode("utf-8", "replace").strip().partition("\n")[0]
+        raise InvalidArgument(f"ps {' '.join(argv)}: {reason or f'exit status {ps.returncode}'}")
+    return select(output.decode("utf-8", "replace"), {str(pid) for pid in pids})
+
+
+def select(output: str, pids: Collection[str]) -> ProcessTable:
+    """The rows of ``ps`` whose PID is one of these. The last column may contain spaces."""
+    lines = output.splitlines()
+    titles = lines[0].split() if lines else []
+    if "PID" not in titles:
+        raise InvalidArgument("Couldn't find PID field in ps output")
+    place, last = titles.index("PID"), len(titles) - 1
+    rows = [line.split(None, last) for line in lines[1:]]
+    return ProcessTable(titles, [row for row in rows if len(row) > place and row[place] in pids])
