@@ -108,7 +108,9 @@ class CgroupsV1:
         shown: list[Step] = [
             Mount("cgroup", "cgroup", f"{target}/{name}", NO_MOUNT_RIGHTS, self.mount_data(name))
             if own_namespace
-            else Bind(f"{self.root}/{name}/{path.strip('/')}", f"{target}/{name}", MountFlag(0), MountFlag(0))
+            else Bind(
+                f"{self.root}/{name}/{path.strip('/')}", f"{target}/{name}", NO_MOUNT_RIGHTS, MountFlag(0)
+            )
             for name in names
         ]
         links = [Symlink(name, f"{target}/{link}") for link, name in self.links]
