@@ -71,7 +71,7 @@ class Lab:
     outside: int
     _open: list[socket.socket] = field(default_factory=list)
 
-    def socket(self, place: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> socket.socket:
+    def socket_in(self, place: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> socket.socket:
         with netns.inside(place):
             made = socket.socket(socket.AF_INET, kind)
         made.settimeout(PATIENCE)
@@ -79,7 +79,7 @@ class Lab:
         return made
 
     def serve(self, place: int, address: str, port: int) -> socket.socket:
-        server = self.socket(place)
+        server = self.socket_in(place)
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         server.bind((address, port))
         server.listen()
@@ -87,7 +87,7 @@ class Lab:
 
     def connect(self, place: int, address: str, port: int, server: socket.socket) -> str | None:
         """Have a client connect and speak; the client's address as the server saw it, or None."""
-        client = self.socket(place)
+        client = self.socket_in(place)
         try:
             client.connect((address, port))
             connection, (seen, _) = server.accept()
@@ -105,7 +105,7 @@ class Lab:
 
     def ask(self, place: int, address: str, port: int, server: socket.socket) -> str | None:
         """The same with one datagram each way."""
-        client = self.socket(place, socket.SOCK_DGRAM)
+        client = self.socket_in(place, socket.SOCK_DGRAM)
         try:
             client.connect((address, port))
             client.send(b"ping")

@@ -101,7 +101,7 @@ def test_a_port_published_on_one_address(lab: Lab, bridge: Bridge, web: Endpoint
 
 def test_udp_is_published(lab: Lab, bridge: Bridge, web: Endpoint) -> None:
     bridge.publish(web.address.ip, [PortBinding("udp", "", 5353, 53)])
-    server = lab.socket(web.netns_fd, socket.SOCK_DGRAM)
+    server = lab.socket_in(web.netns_fd, socket.SOCK_DGRAM)
     server.bind(("0.0.0.0", 53))
     assert lab.ask(lab.outside, HOST, 5353, server) == NEIGHBOUR
     assert lab.ask(lab.host, "127.0.0.1", 5353, server) == str(bridge.address.ip)
@@ -179,23 +179,34 @@ def test_a_mac_of_choice(lab: Lab, bridge: Bridge) -> None:
 
 
 class TestClashes:
-    def test_with_another_container(self, bridge: Bridge, web: Endpoint, peer: Endpoint) -> None:
-        bridge.publish(web.address.ip, [tcp(8080)])
-        with pytest.raises(Internal, match=r"^Bind for 0\.0\.0\.0:8080 failed: port is already allocated$"):
-            bridge.publish(peer.address.ip, [tcp(8080)])
-        with pytest.raises(Internal, match=r"^Bind for 127\.0\.0\.1:8080 failed: port is already allocated$"):
-            bridge.publish(peer.address.ip, [tcp(8080, "127.0.0.1")])
+    """The texts are dockerd 28.5.2's; it names the address that holds the port, not the one that wants it."""
+
+    @pytest.mark.parametrize(
+        ("held", "wanted", "named"),
+        [("", "", "0.0.0.0"), ("", "127.0.0.1", "0.0.0.0"), ("127.0.0.1", "", "127.0.0.1")],
+    )
+    def test_with_another_container(
+        self, bridge: Bridge, web: Endpoint, peer: Endpoint, held: str, wanted: str, named: str
+    ) -> None:
+        bridge.publish(web.address.ip, [tcp(8080, held)])
+        with pytest.raises(Internal) as raised:
+            bridge.publish(peer.address.ip, [tcp(8080, wanted)])
+        assert raised.value.message == f"Bind for {named}:8080 failed: port is already allocated"
         assert bridge.publish(peer.address.ip, [PortBinding("udp", "", 8080, 80)])
+
+    def test_on_two_addresses_there_is_none(self, bridge: Bridge, web: Endpoint, peer: Endpoint) -> None:
+        bridge.publish(web.address.ip, [tcp(8080, "127.0.0.1")])
+        assert bridge.publish(peer.address.ip, [tcp(8080, HOST)])
 
     def test_with_a_process(self, lab: Lab, bridge: Bridge, web: Endpoint) -> None:
         lab.serve(lab.host, "127.0.0.1", 8080)
-        text = r"^failed to bind host port 0\.0\.0\.0:8080/tcp: address already in use$"
-        with pytest.raises(Internal, match=text):
+        with pytest.raises(Internal) as raised:
             bridge.publish(web.address.ip, [tcp(8080)])
+        text = f"failed to bind host port for 0.0.0.0:8080:{ip(web)}:80/tcp: address already in use"
+        assert raised.value.message == text
 
     def test_with_an_address_of_nobody(self, bridge: Bridge, web: Endpoint) -> None:
-        text = r"^failed to bind host port 203\.0\.113\.9:8080/tcp: cannot assign requested address$"
-        with pytest.raises(Internal, match=text):
+        with pytest.raises(Internal, match=r": cannot assign requested address$"):
             bridge.publish(web.address.ip, [tcp(8080, "203.0.113.9")])
 
     def test_all_or_nothing(self, lab: Lab, bridge: Bridge, web: Endpoint, peer: Endpoint) -> None:
@@ -209,7 +220,7 @@ class TestClashes:
         with pytest.raises(OSError, match="in use"):
             lab.serve(lab.host, "0.0.0.0", 8080)
         with pytest.raises(OSError, match="in use"):
-            lab.socket(lab.host, socket.SOCK_DGRAM).bind(("127.0.0.1", 8080))
+            lab.socket_in(lab.host, socket.SOCK_DGRAM).bind(("127.0.0.1", 8080))
 
     def test_sctp_and_ipv6_are_refused(self, bridge: Bridge, web: Endpoint) -> None:
         with pytest.raises(InvalidArgument, match="only tcp and udp"):

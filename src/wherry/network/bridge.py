@@ -186,7 +186,7 @@ class Bridge:
         """Publish ports of a container's address: all or none. The bindings with the real host ports."""
         if not bindings:
             return []
-        reservations = self._ports.reserve(bindings)
+        reservations = self._ports.reserve(ip, bindings)
         try:
             self._firewall.publish([forwarding_of(ip, r.binding) for r in reservations])
         except BaseException:

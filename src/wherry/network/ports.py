@@ -21,7 +21,6 @@ from wherry.linux.netlink import BPF_DROP, attach_filter
 ANY = "0.0.0.0"
 DEFAULT_RANGE = (32768, 60999)
 SOCKET_TYPES = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
-NOT_FREE = (errno.EADDRINUSE,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,15 +104,10 @@ def bind(binding: PortBinding) -> socket.socket:
     return holder
 
 
-def cannot_bind(binding: PortBinding, error: OSError) -> Internal:
+def cannot_bind(binding: PortBinding, ip: IPv4Address, error: OSError) -> Internal:
+    what = f"{binding.where()}:{ip}:{binding.container_port}/{binding.proto}"
     reason = os.strerror(error.errno or 0)
-    return Internal(
-        f"failed to bind host port {binding.where()}/{binding.proto}: {reason[:1].lower()}{reason[1:]}"
-    )
-
-
-def allocated(binding: PortBinding) -> Internal:
-    return Internal(f"Bind for {binding.where()} failed: port is already allocated")
+    return Internal(f"failed to bind host port for {what}: {reason[:1].lower()}{reason[1:]}")
 
 
 class Ports:
@@ -124,30 +118,30 @@ class Ports:
         self._next = 0
         self._lock = threading.Lock()
 
-    def reserve(self, bindings: Iterable[PortBinding]) -> list[Reservation]:
-        """Take ports: all or none. Internal, in Docker's words, where one is not to be had."""
+    def reserve(self, ip: IPv4Address, bindings: Iterable[PortBinding]) -> list[Reservation]:
+        """Take ports for a container's address: all or none. Internal, in dockerd's words, where one is taken."""
         done: list[Reservation] = []
         with self._lock:
             try:
                 for binding in bindings:
-                    done.append(self._reserve(normal(binding)))
+                    done.append(self._reserve(ip, normal(binding)))
             except BaseException:
                 for reservation in done:
                     self._release(reservation)
                 raise
         return done
 
-    def _reserve(self, binding: PortBinding) -> Reservation:
+    def _reserve(self, ip: IPv4Address, binding: PortBinding) -> Reservation:
         if binding.host_port == 0:
-            return self._first_free(binding, self._dynamic())
+            return self._first_free(ip, binding, self._dynamic())
         if binding.host_port_end:
-            return self._first_free(binding, range(binding.host_port, binding.host_port_end + 1))
-        if self._clashes(binding):
-            raise allocated(binding)
+            return self._first_free(ip, binding, range(binding.host_port, binding.host_port_end + 1))
+        if holder := self._holder(binding):
+            raise Internal(f"Bind for {holder}:{binding.host_port} failed: port is already allocated")
         try:
             return self._hold(binding)
         except OSError as error:
-            raise cannot_bind(binding, error) from None
+            raise cannot_bind(binding, ip, error) from None
 
     def _dynamic(self) -> Iterable[int]:
         """All dynamic ports, from where the last search ended."""
@@ -156,27 +150,28 @@ class Ports:
         yield from range(start, ports.stop)
         yield from range(ports.start, start)
 
-    def _first_free(self, wanted: PortBinding, candidates: Iterable[int]) -> Reservation:
+    def _first_free(self, ip: IPv4Address, wanted: PortBinding, candidates: Iterable[int]) -> Reservation:
         for port in candidates:
             binding = replace(wanted, host_port=port, host_port_end=0)
-            if self._clashes(binding):
+            if self._holder(binding):
                 continue
             try:
                 reservation = self._hold(binding)
             except OSError as error:
-                if error.errno in NOT_FREE:
+                if error.errno == errno.EADDRINUSE:
                     continue
-                raise cannot_bind(binding, error) from None
+                raise cannot_bind(binding, ip, error) from None
             if wanted.host_port == 0:
                 self._next = port + 1
             return reservation
-        raise Internal(f"Bind for {wanted.host_ip} failed: all ports are allocated")
+        raise Internal("all ports are allocated")
 
-    def _clashes(self, binding: PortBinding) -> bool:
-        holders = self._taken.get((binding.proto, binding.host_port))
-        if not holders:
-            return False
-        return binding.host_ip == ANY or ANY in holders or binding.host_ip in holders
+    def _holder(self, binding: PortBinding) -> str | None:
+        """The address of the published port that this one would clash with."""
+        holders = self._taken.get((binding.proto, binding.host_port), set())
+        if binding.host_ip == ANY or binding.host_ip in holders:
+            return binding.host_ip if binding.host_ip in holders else min(holders, default=None)
+        return ANY if ANY in holders else None
 
     def _hold(self, binding: PortBinding) -> Reservation:
         return self._note(Reservation(binding, bind(binding)))
