@@ -1,0 +1,134 @@
+"""docker's command line and the default bridge: addresses, neighbours, published ports, host and none."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.harness.daemon import Daemon
+
+pytestmark = pytest.mark.usefixtures("docker_cli")
+
+WEB = "echo page >/tmp/index.html; exec httpd -f -p 80 -h /tmp"
+
+
+def out(daemon: Daemon, *arguments: str) -> str:
+    return daemon.docker(*arguments).stdout.strip()
+
+
+def web(daemon: Daemon, name: str, *options: str) -> str:
+    """A web server; its address."""
+    daemon.docker("run", "-d", "--name", name, *options, "busybox", "sh", "-c", WEB)
+    return str(daemon.inspect(name)["NetworkSettings"]["IPAddress"])
+
+
+def fetch(daemon: Daemon, address: str) -> str:
+    """Fetch a page from the daemon's host; the server may need a moment to listen."""
+    return daemon.run_in_ns(f"curl -sS -m 5 --retry 30 --retry-connrefused --retry-delay 0 {address}").stdout
+
+
+def test_host_reaches_container_and_containers_each_other(daemon: Daemon) -> None:
+    address = web(daemon, "server")
+    assert fetch(daemon, f"http://{address}/") == "page\n"
+    assert out(daemon, "run", "--rm", "busybox", "wget", "-qO-", f"http://{address}/") == "page"
+
+
+def test_addresses_are_one_network_and_not_the_same(daemon: Daemon) -> None:
+    one, two = web(daemon, "one"), web(daemon, "two")
+    assert one != two and one.rpartition(".")[0] == two.rpartition(".")[0]
+    settings = daemon.inspect("one")["NetworkSettings"]["Networks"]["bridge"]
+    text = out(
+        daemon,
+        "exec",
+        "one",
+        "sh",
+        "-c",
+        "ip -4 -o addr show eth0; ip route; cat /sys/class/net/eth0/address",
+    )
+    assert f"inet {one}/{settings['IPPrefixLen']}" in text
+    assert f"default via {settings['Gateway']} dev eth0" in text
+    assert settings["MacAddress"] in text
+
+
+def test_published_port(daemon: Daemon) -> None:
+    web(daemon, "server", "-p", "8080:80")
+    assert fetch(daemon, "http://127.0.0.1:8080/") == "page\n"
+    assert out(daemon, "port", "server").splitlines()[0] == "80/tcp -> 0.0.0.0:8080"
+    assert "0.0.0.0:8080->80/tcp" in out(daemon, "ps", "--format", "{{.Ports}}")
+
+
+def test_published_on_one_address_and_on_a_port_of_the_engines_choice(daemon: Daemon) -> None:
+    web(daemon, "server", "-p", "127.0.0.1::80")
+    where = out(daemon, "port", "server", "80")
+    assert where.startswith("127.0.0.1:")
+    assert fetch(daemon, f"http://{where}/") == "page\n"
+
+
+def test_published_port_reaches_from_a_container_through_the_host(daemon: Daemon) -> None:
+    web(daemon, "server", "-p", "8080:80")
+    gateway = daemon.inspect("server")["NetworkSettings"]["Gateway"]
+    assert out(daemon, "run", "--rm", "busybox", "wget", "-qO-", f"http://{gateway}:8080/") == "page"
+
+
+def test_port_is_free_again_after_stop(daemon: Daemon) -> None:
+    web(daemon, "one", "-p", "8080:80")
+    done = daemon.docker("run", "-d", "--name", "two", "-p", "8080:80", "busybox", "sleep", "9", check=False)
+    assert done.returncode == 125 and "port is already allocated" in done.stderr
+    daemon.docker("kill", "one")
+    daemon.docker("start", "two")
+    daemon.docker("kill", "two")
+    gone = daemon.run_in_ns("curl -sS -m 2 http://127.0.0.1:8080/", check=False)
+    assert gone.returncode != 0
+
+
+def test_port_of_a_process_on_the_host_is_not_taken(daemon: Daemon) -> None:
+    listener = daemon.sandbox.popen(["busybox", "httpd", "-f", "-p", "127.0.0.1:8080", "-h", "/"])
+    try:
+        deadline = time.monotonic() + 5
+        while (
+            daemon.run_in_ns("ss -ltn | grep -q :8080", check=False).returncode
+            and time.monotonic() < deadline
+        ):
+            time.sleep(0.05)
+        done = daemon.docker("run", "--rm", "-p", "127.0.0.1:8080:80", "busybox", "true", check=False)
+        assert done.returncode == 125 and "address already in use" in done.stderr
+    finally:
+        listener.kill()
+        listener.wait()
+
+
+def test_none_has_only_loopback(daemon: Daemon) -> None:
+    assert out(daemon, "run", "--rm", "--network", "none", "busybox", "ls", "/sys/class/net") == "lo"
+    assert out(daemon, "run", "--rm", "--network", "none", "busybox", "ip", "route") == ""
+
+
+def test_host_shares_the_daemons_network(daemon: Daemon) -> None:
+    inside = out(daemon, "run", "--rm", "--network", "host", "busybox", "readlink", "/proc/self/ns/net")
+    assert inside == daemon.run_in_ns("readlink /proc/self/ns/net").stdout.strip()
+
+
+def test_masquerade_for_what_lies_beyond_the_bridge(daemon: Daemon) -> None:
+    """A second network behind the host, which has no route back to the containers: only masqueraded packets return."""
+    daemon.run_in_ns(
+        "ip netns add beyond && ip link add up0 type veth peer name down0 netns beyond"
+        " && ip addr add 192.0.2.1/24 dev up0 && ip link set up0 up"
+        " && ip -n beyond addr add 192.0.2.2/24 dev down0 && ip -n beyond link set down0 up"
+    )
+    try:
+        server = daemon.sandbox.popen(
+            ["ip", "netns", "exec", "beyond", "busybox", "nc", "-ll", "-p", "80", "-e", "echo", "beyond"]
+        )
+        text = out(daemon, "run", "--rm", "busybox", "sh", "-c", "sleep 0.3; nc -w 3 192.0.2.2 80 </dev/null")
+        assert text == "beyond"
+        server.kill()
+        server.wait()
+    finally:
+        daemon.run_in_ns("ip link del up0; ip netns del beyond")
+
+
+def test_ping_between_containers(daemon: Daemon) -> None:
+    address = web(daemon, "server")
+    assert "1 packets received" in out(
+        daemon, "run", "--rm", "busybox", "ping", "-c", "1", "-W", "2", address
+    )
