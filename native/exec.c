@@ -113,8 +113,9 @@ int step_exec(struct launch *launch, const struct step *step)
     if (launch->init && init_start(launch) != 0)
         return fail_on(launch, "init");
     umask(022);
-    if (sys_close_range(3, ~0U, CLOSE_RANGE_CLOEXEC_FLAG) != 0 || (!launch->init && die_with_monitor(launch) != 0))
-        return fail_on(launch, name);
+    sys_close_range(3, ~0U, CLOSE_RANGE_CLOEXEC_FLAG); /* they all are already; a filter may refuse this call */
+    if (!launch->init)
+        die_with_monitor(launch);
     execve(path, arguments, environment);
     return fail_on(launch, path);
 }

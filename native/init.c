@@ -54,8 +54,7 @@ int init_start(struct launch *launch)
     if (command < 0)
         return -1;
     if (command > 0) {
-        if (die_with_monitor(launch) != 0)
-            _exit(1);
+        die_with_monitor(launch);
         init_run(command, &all);
     }
     setpgid(0, 0);

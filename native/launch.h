@@ -97,7 +97,7 @@ int step_sysctl(struct launch *, const struct step *);
 int step_loopback_up(struct launch *, const struct step *);
 int step_working_directory(struct launch *, const struct step *);
 int enter_directory(struct launch *launch);
-int die_with_monitor(const struct launch *launch);
+void die_with_monitor(const struct launch *launch);
 
 /* rights.c */
 int step_rlimit(struct launch *, const struct step *);

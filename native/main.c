@@ -48,6 +48,7 @@ static void stand_alone(void)
     sigset_t child;
     static const int ignored[] = {SIGPIPE, SIGHUP, SIGINT, SIGTERM, SIGQUIT};
     setsid();
+    prctl(PR_SET_NAME, "wherry-monitor", 0, 0, 0);
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)

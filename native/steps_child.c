@@ -33,14 +33,12 @@ static void reset_signals(void)
  * The child is killed when its monitor dies: nobody would take its output or its status. Setting this costs one call;
  * a change of user clears it, so that it is set again before exec. The poll catches a monitor that died before.
  */
-int die_with_monitor(const struct launch *launch)
+void die_with_monitor(const struct launch *launch)
 {
     struct pollfd monitor = {launch->status, 0, 0};
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
-        return -1;
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     if (poll(&monitor, 1, 0) > 0 && (monitor.revents & (POLLHUP | POLLERR)))
         _exit(1);
-    return 0;
 }
 
 static void take_streams(struct launch *launch)

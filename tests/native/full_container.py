@@ -230,7 +230,7 @@ def container_plan(bundle: Bundle, wanted: Wanted) -> Plan:
     steps.append(PivotRoot())
     steps += [Mask(path) for path in MASKED]
     steps += [ReadOnlyPath(path) for path in READ_ONLY]
-    return Plan(tuple([*steps, *right_steps(wanted)]))
+    return Plan((*steps, *right_steps(wanted)))
 
 
 def exec_plan(bundle: Bundle, wanted: Wanted) -> Plan:
@@ -246,7 +246,7 @@ def exec_plan(bundle: Bundle, wanted: Wanted) -> Plan:
     ]
     if wanted.tty:
         steps.append(Console(bind=False))
-    return Plan(tuple([*steps, *right_steps(wanted)]))
+    return Plan((*steps, *right_steps(wanted)))
 
 
 def change(wanted: Wanted, **changes: object) -> Wanted:

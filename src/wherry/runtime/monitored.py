@@ -1,0 +1,275 @@
+"""A running container's monitor, as the daemon sees it: what can be asked of it, and what it tells.
+
+Packets go through a non-blocking ``SOCK_SEQPACKET`` socket; ``docs/launcher.md`` lists them.
+"""
+
+from __future__ import annotations
+
+import array
+import asyncio
+import fcntl
+import os
+import socket
+import struct
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from wherry.errors import InvalidArgument, LaunchFailed
+from wherry.runtime.launch_errors import launch_failed, warning_text
+from wherry.runtime.steps import Plan
+
+PACKET_BYTES = 64 << 10
+LEFTOVER_BYTES = 128 << 10
+KEYS_MAX = 16
+LOST_EXIT_CODE = 137
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class ExitStatus:
+    """How a container's first process ended. ``finished_ns`` counts from 1970; ``lost``: nobody saw it."""
+
+    code: int
+    oom: bool
+    finished_ns: int
+    lost: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Attach:
+    """A client's socket for the monitor. The descriptor is sent as a copy: the caller closes its own."""
+
+    id: int
+    sock_fd: int
+    stdin: bool = False
+    stdout: bool = True
+    stderr: bool = True
+    framed: bool = False
+    detach_keys: bytes = b""
+    leftover: bytes = b""  # stdin that had come with the request
+
+    def packet(self) -> bytes:
+        """As in docs/launcher.md, "A". InvalidArgument where it cannot be sent in one."""
+        if len(self.detach_keys) > KEYS_MAX:
+            raise InvalidArgument(f"a detach sequence has at most {KEYS_MAX} keys")
+        if len(self.leftover) > LEFTOVER_BYTES:
+            raise InvalidArgument(f"more than {LEFTOVER_BYTES} bytes of input came with the request")
+        flags = self.stdin | self.stdout << 1 | self.stderr << 2 | self.framed << 3
+        head = struct.pack("<cIBB", b"A", self.id, flags, len(self.detach_keys))
+        return head + self.detach_keys + self.leftover
+
+
+def parse_detach_keys(text: str) -> bytes:
+    """``ctrl-p,ctrl-q`` as bytes. Keys are single characters, ``ctrl-`` with one of ``a-z@[\\]^_``, or ``DEL``.
+
+    The empty text is no sequence at all. InvalidArgument for anything else, as dockerd says it.
+    """
+    try:
+        keys = bytes(map(key_code, text.split(","))) if text else b""
+    except ValueError:
+        raise InvalidArgument(f"Invalid detach keys ({text}) provided") from None
+    if len(keys) > KEYS_MAX:
+        raise InvalidArgument(f"Invalid detach keys ({text}) provided: at most {KEYS_MAX} keys")
+    return keys
+
+
+def key_code(key: str) -> int:
+    if len(key) == 1 and key.isascii():
+        return ord(key)
+    if key == "DEL":
+        return 127
+    control = "@abcdefghijklmnopqrstuvwxyz[\\]^_"
+    if len(key) == 6 and key.startswith("ctrl-"):
+        return control.index(key[5])
+    raise ValueError(key)
+
+
+def read_exit_file(path: Path) -> ExitStatus | None:
+    """What a monitor left behind, or None where there is nothing (yet)."""
+    try:
+        code, oom, finished = path.read_text().split()
+        return ExitStatus(int(code), oom != "0", int(finished))
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+class Monitored:
+    """A container, or an exec, under its monitor.
+
+    ``pid`` is the monitor's (0 after a reconnect), ``init_pid`` that of the container's first process on the host.
+    ``exited`` resolves when that process has ended; ``cleaned`` when its cgroups are gone too: only then may the
+    same cgroups be made again. Neither ever raises, and both resolve if the monitor is lost.
+    """
+
+    def __init__(
+        self, connection: socket.socket, pid: int, plan: Plan | None, exit_file: Path | None
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._socket = connection
+        self._plan = plan
+        self._exit_file = exit_file
+        self._queue: deque[tuple[bytes, int]] = deque()
+        self._attached: set[int] = set()
+        self._detached: list[tuple[int, int]] = []
+        self._on_detach: Callable[[int, int], None] | None = None
+        self.pid = pid
+        self.init_pid = 0
+        self.warnings: list[str] = []
+        self.started: asyncio.Future[None] = self._loop.create_future()
+        self.exited: asyncio.Future[ExitStatus] = self._loop.create_future()
+        self.cleaned: asyncio.Future[None] = self._loop.create_future()
+        self._loop.add_reader(connection.fileno(), self._receive)
+
+    # ------------------------------------------------------------ what the daemon asks
+
+    @property
+    def on_detach(self) -> Callable[[int, int], None] | None:
+        """Called with (id, reason) when a client has gone: 0 detach keys, 1 the client, 2 end of output, 3 refused.
+
+        Detaches that came before it was set are told when it is.
+        """
+        return self._on_detach
+
+    @on_detach.setter
+    def on_detach(self, callback: Callable[[int, int], None] | None) -> None:
+        self._on_detach = callback
+        early, self._detached = self._detached, []
+        for id, reason in early:
+            self._tell_detached(id, reason)
+
+    async def attach(self, attach: Attach) -> None:
+        """Hand over a client. If the container has ended by now, ``on_detach`` says so with reason 2."""
+        packet = attach.packet()
+        self._attached.add(attach.id)
+        if self._socket.fileno() < 0:
+            self._detach(attach.id, 2)
+        else:
+            self._send(packet, attach.sock_fd)
+
+    async def resize(self, rows: int, columns: int) -> None:
+        """Set the terminal's size; nothing for a container without one."""
+        if self._socket.fileno() >= 0:
+            self._send(struct.pack("<cHH", b"R", rows & 0xFFFF, columns & 0xFFFF))
+
+    async def signal(self, number: int) -> None:
+        """Signal the container's first process; nothing if it has ended."""
+        if self._socket.fileno() >= 0:
+            self._send(struct.pack("<cB", b"K", number))
+
+    def close(self) -> None:
+        """Let go of the connection. The monitor, and its container, go on."""
+        if self._socket.fileno() >= 0:
+            self._loop.remove_reader(self._socket.fileno())
+            self._loop.remove_writer(self._socket.fileno())
+            self._socket.close()
+        for _, descriptor in self._queue:
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._queue.clear()
+
+    # ------------------------------------------------------------ packets
+
+    def _send(self, packet: bytes, descriptor: int = -1) -> None:
+        """Now, or behind what waits already; a descriptor that has to wait is kept as a copy."""
+        if not self._queue and send_packet(self._socket, packet, descriptor):
+            return
+        self._queue.append(
+            (packet, fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3) if descriptor >= 0 else -1)
+        )
+        self._loop.add_writer(self._socket.fileno(), self._send_waiting)
+
+    def _send_waiting(self) -> None:
+        while self._queue:
+            packet, descriptor = self._queue[0]
+            if not send_packet(self._socket, packet, descriptor):
+                return
+            self._queue.popleft()
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._loop.remove_writer(self._socket.fileno())
+
+    def _receive(self) -> None:
+        while self._socket.fileno() >= 0:
+            try:
+                packet = self._socket.recv(PACKET_BYTES)
+            except (BlockingIOError, InterruptedError):
+                return
+            except ConnectionResetError:  # it left packets of ours unread; its own last ones come behind this
+                continue
+            except OSError:
+                packet = b""
+            if not packet:
+                self._lost()
+                return
+            self._handle(packet)
+
+    def _handle(self, packet: bytes) -> None:
+        kind, body = packet[:1], packet[1:]
+        if kind == b"S":
+            self.init_pid = struct.unpack("<I", body)[0]
+            resolve(self.started, None)
+        elif kind == b"W":
+            self.warnings.append(
+                warning_text(self._plan, struct.unpack_from("<I", body)[0], text_of(body[4:]))
+            )
+        elif kind == b"F" and not self.started.done():
+            step, errno = struct.unpack_from("<Ii", body)
+            self.started.set_exception(launch_failed(self._plan, step, errno, text_of(body[8:])))
+        elif kind == b"D":
+            self._detach(*struct.unpack("<IB", body))
+        elif kind == b"X":
+            code, oom, finished = struct.unpack("<iBq", body)
+            resolve(self.started, None)
+            resolve(self.exited, ExitStatus(code, bool(oom), finished))
+        elif kind == b"C":
+            resolve(self.cleaned, None)
+
+    def _detach(self, id: int, reason: int) -> None:
+        self._attached.discard(id)
+        self._tell_detached(id, reason)
+
+    def _tell_detached(self, id: int, reason: int) -> None:
+        if self._on_detach is None:
+            self._detached.append((id, reason))
+        else:
+            self._on_detach(id, reason)
+
+    def _lost(self) -> None:
+        """The monitor is gone. If it did not say how the container ended, its exit file may."""
+        self.close()
+        if not self.started.done():
+            self.started.set_exception(LaunchFailed("the launcher ended before the container had started"))
+        if not self.exited.done():
+            left = read_exit_file(self._exit_file) if self._exit_file else None
+            lost = ExitStatus(LOST_EXIT_CODE, oom=False, finished_ns=time.time_ns(), lost=True)
+            self.exited.set_result(left or lost)
+        for id in list(self._attached):
+            self._detach(id, 2)
+        resolve(self.cleaned, None)
+
+
+def resolve(future: asyncio.Future[T], value: T) -> None:
+    if not future.done():
+        future.set_result(value)
+
+
+def text_of(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")
+
+
+def send_packet(connection: socket.socket, packet: bytes, descriptor: int = -1) -> bool:
+    """False where it has to wait. A peer that is gone is noticed by whoever reads the socket."""
+    rights = (
+        [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [descriptor]))] if descriptor >= 0 else []
+    )
+    try:
+        connection.sendmsg([packet], rights)
+    except (BlockingIOError, InterruptedError):
+        return False
+    except (BrokenPipeError, ConnectionError):
+        pass
+    return True
