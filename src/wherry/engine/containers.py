@@ -25,6 +25,7 @@ from wherry.errors import Conflict, InvalidArgument, LaunchFailed, NotFound, Not
 from wherry.runtime.launcher import Attach, ExitStatus, Monitored, parse_detach_keys
 from wherry.runtime.logs import LogsQuery, follow, read
 from wherry.runtime.signals import parse_signal
+from wherry.runtime.steps import Plan
 from wherry.snapshot.overlay import OverlayStore
 
 SIGKILL = 9
@@ -142,6 +143,20 @@ class Containers:
             raise
         self._publish(record, "create")
         return Created(id, warnings)
+
+    async def dry_run(self, request: ContainerCreate, *, name: str | None) -> Plan:
+        """The plan that create and start would execute. Nothing is made, recorded or reserved."""
+        if not request.image:
+            raise InvalidArgument("Config cannot be empty in order to create a container")
+        image = await self._images.resolve(request.image)
+        id = new_id()
+        record = make_record(id, self._claim_name(name, id), request, image, self._config)
+        self._planner.check(record)
+        return self._launching.plan_of(record, self.get)
+
+    def plan(self, ref: str) -> Plan:
+        """The plan of a container that is there."""
+        return self._launching.plan_of(self.find(ref), self.get)
 
     def _claim_name(self, name: str | None, id: str) -> str:
         if not name:

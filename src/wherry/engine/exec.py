@@ -14,7 +14,7 @@ from wherry.engine.events import EventBus
 from wherry.engine.launching import Launching
 from wherry.engine.model import ExecCreate, ExecStart
 from wherry.engine.names import new_id
-from wherry.errors import Conflict, InvalidArgument, LaunchFailed, NotFound
+from wherry.errors import Conflict, InvalidArgument, LaunchFailed, NotFound, WherryError
 from wherry.runtime.launcher import Attach, ExitStatus, Monitored, parse_detach_keys
 
 KEPT_AFTER_EXIT = 300.0  # seconds that a finished exec can still be inspected
@@ -87,7 +87,7 @@ class Execs:
     ) -> None:
         """Run it, with the client's socket as its streams unless detached. Takes ``client_fd``.
 
-        A command that cannot be run raises LaunchFailed where the exec is detached; otherwise the client
+        A command that cannot be run raises where the exec is detached; otherwise the client
         is told through its stream, as Docker does, since its answer was given already.
         """
         try:
@@ -96,7 +96,7 @@ class Execs:
             instance.started = True
             attaches = [self._attach(instance, client_fd, framed, leftover)] if client_fd is not None else []
             await self._launch(instance, options, attaches)
-        except LaunchFailed as error:
+        except WherryError as error:
             if client_fd is None:
                 raise
             write_stdout(client_fd, f"{error.message}\r\n".encode(), framed)
@@ -121,10 +121,10 @@ class Execs:
         self._publish(instance, "exec_start: " + " ".join(instance.request.cmd or []))
         try:
             monitor = await self._launching.launch_exec(
-                instance.container, instance.request, options, attaches
+                instance.container, instance.request, options, attaches, self._containers.get
             )
-        except LaunchFailed as error:
-            instance.exit_code = error.exit_code
+        except WherryError as error:
+            instance.exit_code = error.exit_code if isinstance(error, LaunchFailed) else 126
             self._forget_later(instance)
             raise
         instance.monitor, instance.running = monitor, True

@@ -8,7 +8,7 @@ import shutil
 from wherry.engine.config import EngineConfig
 from wherry.engine.container import Container
 from wherry.engine.image_record import ImageRecord
-from wherry.engine.model import ExecCreate, ExecStart
+from wherry.engine.model import ContainerRecord, ExecCreate, ExecStart
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.planning import Planner
 from wherry.engine.sandbox import Lookup, Sandbox, Sandboxes
@@ -16,7 +16,7 @@ from wherry.engine.store import Store
 from wherry.errors import Conflict, NotFound
 from wherry.runtime.cgroups import Cgroups
 from wherry.runtime.launcher import Attach, Launcher, Monitored
-from wherry.runtime.steps import Fd
+from wherry.runtime.steps import Fd, Plan
 
 
 class Launching:
@@ -45,8 +45,9 @@ class Launching:
 
     async def launch(self, container: Container, lookup: Lookup) -> Monitored:
         """Start a container's process. Undoes everything, and raises, where a step fails."""
-        image = self._image(container)
-        sandbox = await self._sandboxes.enter(container, lookup)
+        image = self._image(container.record)
+        steps = self._planner.preparation(container.record)
+        sandbox = await self._sandboxes.enter(container, steps, lookup)
         try:
             return await self._launch(container, image, sandbox)
         except BaseException:
@@ -80,22 +81,32 @@ class Launching:
 
     # ------------------------------------------------------------ execs
 
+    def plan_of(self, record: ContainerRecord, lookup: Lookup) -> Plan:
+        """The plan of a container as it would be started now or, if it runs, as it was started. Touches nothing."""
+        return self._planner.container(record, self._image(record), Sandbox.preview(record, lookup))
+
     async def launch_exec(
-        self, container: Container, request: ExecCreate, options: ExecStart, attaches: list[Attach]
+        self,
+        container: Container,
+        request: ExecCreate,
+        options: ExecStart,
+        attaches: list[Attach],
+        lookup: Lookup,
     ) -> Monitored:
         """Run a command in a container's namespaces."""
         if container.pidfd < 0:
             raise Conflict(f"container {container.id} is not running")
-        image = self._image(container)
-        plan = self._planner.exec(container.record, image, request, options)
+        record = container.record
+        sandbox = Sandbox.preview(record, lookup)
+        plan = self._planner.exec(record, self._image(record), sandbox, request, options)
         return await self._launcher.launch(
             plan, fds={Fd.TARGET: container.pidfd}, listen_path=None, attaches=attaches
         )
 
-    def _image(self, container: Container) -> ImageRecord:
-        image = self._store.image(container.record.image)
+    def _image(self, record: ContainerRecord) -> ImageRecord:
+        image = self._store.image(record.image)
         if image is None:
-            raise NotFound(f"No such image: {container.record.image}")
+            raise NotFound(f"No such image: {record.image}")
         return image
 
     # ------------------------------------------------------------ the host, and recovery

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from wherry.engine.config import EngineConfig
 from wherry.engine.image_record import ImageRecord
 from wherry.engine.model import ContainerRecord, ExecCreate, ExecStart
 from wherry.engine.paths import ContainerPaths
+from wherry.engine.preparing import preparation
 from wherry.engine.request import ignored, log_files, log_size
 from wherry.engine.sandbox import Sandbox
 from wherry.image.layers import layer_name
@@ -63,7 +65,12 @@ class Planner:
     def container(self, record: ContainerRecord, image: ImageRecord, sandbox: Sandbox) -> Plan:
         """The plan of a start. InvalidArgument for what can only be seen now, such as a device that is gone."""
         spec, causes = self.spec(record, image, sandbox)
-        return plan_container(spec, causes, self._context(record, image, sandbox, spec))
+        plan = plan_container(spec, causes, self._context(record, image, sandbox, spec))
+        return replace(plan, preparation=self.preparation(record))
+
+    def preparation(self, record: ContainerRecord) -> tuple[Step, ...]:
+        """The part of the plan that the engine executes itself."""
+        return preparation(record, self._config)
 
     def spec(self, record: ContainerRecord, image: ImageRecord, sandbox: Sandbox) -> tuple[Spec, Causes]:
         """The OCI runtime specification, and who asked for what in it."""
@@ -176,10 +183,15 @@ class Planner:
     # ------------------------------------------------------------ an exec
 
     def exec(
-        self, record: ContainerRecord, image: ImageRecord, request: ExecCreate, options: ExecStart
+        self,
+        record: ContainerRecord,
+        image: ImageRecord,
+        sandbox: Sandbox,
+        request: ExecCreate,
+        options: ExecStart,
     ) -> Plan:
         """The plan of a command in a container that runs."""
-        spec, _ = self.spec(record, image, Sandbox.running(record))
+        spec, _ = self.spec(record, image, sandbox)
         paths = ContainerPaths.of(self._config, record.id)
         rows, columns = options.console_size or request.console_size or (0, 0)
         context = ExecContext(

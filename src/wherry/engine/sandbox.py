@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Interface
 
-from wherry.engine import model
 from wherry.engine.container import Container
 from wherry.engine.events import EventBus
 from wherry.engine.model import Attachment, ContainerRecord, EndpointSettings
 from wherry.engine.network import Networks
+from wherry.engine.preparing import joins
 from wherry.engine.store import Store
-from wherry.errors import Conflict
-from wherry.network.pool import Endpoint
-from wherry.network.ports import ANY, PortBinding, parse_host_port
+from wherry.errors import Conflict, NotFound
+from wherry.network.ports import PortBinding
+from wherry.runtime.preparation import JoinContainer, NetworkEndpoint, PublishPort
 from wherry.runtime.spec import JoinedNamespaces
-from wherry.runtime.steps import Fd
+from wherry.runtime.steps import Fd, Step
 
-CONTAINER = "container:"
+SLOTS = {"network": (Fd.NET, "net"), "pid": (Fd.PID, "pid"), "ipc": (Fd.IPC, "ipc")}
 Lookup = Callable[[str], Container]
 
 
@@ -36,11 +36,24 @@ class Sandbox:
     sysctls: Mapping[str, str] = field(default_factory=dict)  # that the network namespace has already
 
     @classmethod
-    def running(cls, record: ContainerRecord) -> Sandbox:
-        """Of a container that runs: only which namespaces it has counts then, not where they came from."""
-        host = record.host_config
-        modes = {"network": host.network_mode, "pid": host.pid_mode, "ipc": host.ipc_mode}
-        return cls(joined=JoinedNamespaces(**{k: m for k, m in modes.items() if m.startswith(CONTAINER)}))
+    def preview(cls, record: ContainerRecord, lookup: Lookup) -> Sandbox:
+        """The same for a plan that is only looked at: nothing is opened, addresses are the lease's, if there is one."""
+        sandbox, lease = cls(), record.attachment
+        for step in joins(record):
+            if isinstance(step, JoinContainer):
+                sandbox.note_joined(
+                    step.kind, f"of container {step.container}", id_of(step.container, lookup)
+                )
+        if record.host_config.network_mode == "bridge":
+            sandbox.joined = replace(sandbox.joined, network="bridge")
+        if lease is not None and lease.address:
+            sandbox.address, sandbox.gateway = IPv4Interface(lease.address).ip, IPv4Address(lease.gateway)
+        return sandbox
+
+    def note_joined(self, kind: str, path: str, container_id: str) -> None:
+        self.joined = replace(self.joined, **{kind: path})
+        if kind == "network":
+            self.files_of = container_id
 
     def close(self) -> None:
         for fd in self.owned:
@@ -56,55 +69,38 @@ class Sandboxes:
         self._networks = networks
         self._events = events
 
-    async def enter(self, container: Container, lookup: Lookup) -> Sandbox:
-        """Recorded before it is made; undone where it fails half-way."""
+    async def enter(self, container: Container, steps: Iterable[Step], lookup: Lookup) -> Sandbox:
+        """Execute the plan's preparation, as far as it is about namespaces and the network.
+
+        Recorded before it is made; undone where it fails half-way.
+        """
         sandbox = Sandbox()
+        ports = [as_binding(step) for step in steps if isinstance(step, PublishPort)]
         try:
-            self._join(container.record, sandbox, lookup)
-            if container.record.host_config.network_mode == "bridge":
-                await self._connect(container, sandbox)
-            else:
-                record_attachment(container.record, self._networks)
-                self._store.put_container(container.record)
+            record_attachment(container.record, self._networks)
+            for step in steps:
+                if isinstance(step, JoinContainer):
+                    join(step, sandbox, lookup)
+                elif isinstance(step, NetworkEndpoint):
+                    await self._connect(container, sandbox, ports)
+            self._store.put_container(container.record)
         except BaseException:
             sandbox.close()
             self.leave(container)
             raise
         return sandbox
 
-    def _join(self, record: ContainerRecord, sandbox: Sandbox, lookup: Lookup) -> None:
-        host = record.host_config
-        paths = {}
-        wanted = (("network", "net", Fd.NET, host.network_mode), ("pid", "pid", Fd.PID, host.pid_mode),
-                  ("ipc", "ipc", Fd.IPC, host.ipc_mode))  # fmt: skip
-        for field_name, kind, slot, mode in wanted:
-            if mode.startswith(CONTAINER):
-                other = lookup(mode.removeprefix(CONTAINER))
-                paths[field_name] = path = namespace_path(other, kind)
-                if slot is Fd.NET:
-                    sandbox.files_of = other.id
-                sandbox.fds[slot] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-                sandbox.owned.append(sandbox.fds[slot])
-        sandbox.joined = JoinedNamespaces(**paths)
-
-    async def _connect(self, container: Container, sandbox: Sandbox) -> None:
+    async def _connect(self, container: Container, sandbox: Sandbox, ports: Sequence[PortBinding]) -> None:
         record = container.record
         endpoint = await self._networks.attach(record.config.mac_address)
         container.endpoint = endpoint
-        self._lease(record, endpoint)
-        bindings = port_bindings(record)
-        if bindings:
-            self._lease(record, endpoint, self._networks.publish(endpoint.address, bindings))
+        published = self._networks.publish(endpoint.address, ports) if ports else ()
+        lease = record.attachment = self._networks.attachment(endpoint, published)
+        record.networks["bridge"] = endpoint_settings(record.networks.get("bridge"), lease)
         sandbox.fds[Fd.NET] = endpoint.netns_fd
         sandbox.joined = replace(sandbox.joined, network="bridge")
         sandbox.address, sandbox.gateway = endpoint.address.ip, endpoint.gateway
         self._tell("connect", record)
-
-    def _lease(self, record: ContainerRecord, endpoint: Endpoint, ports: Sequence[PortBinding] = ()) -> None:
-        """Write down what the container holds."""
-        lease = record.attachment = self._networks.attachment(endpoint, ports)
-        record.networks["bridge"] = endpoint_settings(record.networks.get("bridge"), lease)
-        self._store.put_container(record)
 
     def leave(self, container: Container) -> None:
         """Give back address, ports and namespace. Idempotent."""
@@ -128,10 +124,24 @@ class Sandboxes:
         self._events.publish("network", action, self._networks.bridge_id, attributes)
 
 
-def namespace_path(target: Container, kind: str) -> str:
-    if not target.running:
-        raise Conflict(f"cannot join {kind} of a non running container: {target.id}")
-    return f"/proc/{target.state.pid}/ns/{kind}"
+def id_of(ref: str, lookup: Lookup) -> str:
+    """A container's id; what it was called, where it is gone by now."""
+    try:
+        return lookup(ref).id
+    except NotFound:
+        return ref
+
+
+def join(step: JoinContainer, sandbox: Sandbox, lookup: Lookup) -> None:
+    """Open another container's namespace; a shared network comes with the other's /etc/hosts and so on."""
+    other = lookup(step.container)
+    if not other.running:
+        raise Conflict(f"cannot join {step.kind} of a non running container: {other.id}")
+    slot, file = SLOTS[step.kind]
+    path = f"/proc/{other.state.pid}/ns/{file}"
+    sandbox.fds[slot] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    sandbox.owned.append(sandbox.fds[slot])
+    sandbox.note_joined(step.kind, path, other.id)
 
 
 def record_attachment(record: ContainerRecord, networks: Networks) -> None:
@@ -157,17 +167,5 @@ def clear(settings: EndpointSettings) -> None:
     settings.ip_prefix_len = 0
 
 
-def port_bindings(record: ContainerRecord) -> list[PortBinding]:
-    """What ``-p`` and ``-P`` ask for."""
-    host = record.host_config
-    wanted = dict(host.port_bindings or {})
-    if host.publish_all_ports:
-        for port in record.config.exposed_ports or {}:
-            wanted.setdefault(port, None)
-    bindings = []
-    for port, hosts in wanted.items():
-        number, _, proto = port.partition("/")
-        for binding in hosts or [model.PortBinding()]:
-            first, last = parse_host_port(binding.host_port)
-            bindings.append(PortBinding(proto or "tcp", binding.host_ip or ANY, first, int(number), last))
-    return bindings
+def as_binding(step: PublishPort) -> PortBinding:
+    return PortBinding(step.proto, step.host_ip, step.host_port, step.container_port, step.host_port_end)

@@ -725,9 +725,13 @@ class Exec(Step):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A list of steps, ready to be executed. ``docs/launcher.md`` has the wire format."""
+    """A list of steps, ready to be executed. ``docs/launcher.md`` has the wire format.
+
+    ``preparation`` is what the engine does itself, beforehand; ``steps`` is what the launcher is given.
+    """
 
     steps: tuple[Step, ...]
+    preparation: tuple[Step, ...] = ()
 
     MAGIC: ClassVar[bytes] = b"WHPLAN\0\x01"
 

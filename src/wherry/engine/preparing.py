@@ -1,0 +1,98 @@
+"""What the engine itself will do for a container before the launcher begins. Pure: a record to steps.
+
+For a container that runs, its lease fills in what came from the pool.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from wherry.engine.config import EngineConfig
+from wherry.engine.model import Attachment, ContainerRecord, PortBinding, PublishedPort
+from wherry.engine.paths import ContainerPaths
+from wherry.network.ports import ANY, parse_host_port
+from wherry.runtime.preparation import (
+    JoinContainer,
+    NetworkEndpoint,
+    PublishPort,
+    RuntimeDirectory,
+    WritableLayer,
+    WriteRecord,
+)
+from wherry.runtime.steps import Cause, Origin, Step
+
+CONTAINER = "container:"
+BRIDGE = "bridge"
+
+
+def preparation(record: ContainerRecord, config: EngineConfig) -> tuple[Step, ...]:
+    """The engine's steps of a plan, in the order of execution."""
+    paths = ContainerPaths.of(config, record.id)
+    return (
+        WriteRecord(str(config.database)),
+        WritableLayer(str(paths.home / "upper"), str(paths.home / "work")),
+        *joins(record),
+        *network(record, config),
+        RuntimeDirectory(str(paths.runtime), str(paths.socket)),
+    )
+
+
+def joins(record: ContainerRecord) -> Iterator[Step]:
+    host = record.host_config
+    modes = (
+        ("network", host.network_mode, "--network"),
+        ("pid", host.pid_mode, "--pid"),
+        ("ipc", host.ipc_mode, "--ipc"),
+    )
+    for kind, mode, flag in modes:
+        if mode.startswith(CONTAINER):
+            yield JoinContainer(kind, mode.removeprefix(CONTAINER), cause=asked(f"{flag} {mode}"))
+
+
+def network(record: ContainerRecord, config: EngineConfig) -> Iterator[Step]:
+    if record.host_config.network_mode != BRIDGE:
+        return
+    lease = record.attachment or Attachment(network=BRIDGE, network_id="", endpoint_id="")
+    yield NetworkEndpoint(BRIDGE, config.bridge, lease.address, lease.gateway, lease.mac, lease.interface)
+    if lease.ports:
+        yield from (published(port, record) for port in lease.ports)
+    else:
+        yield from wanted_ports(record)
+
+
+def wanted_ports(record: ContainerRecord) -> Iterator[PublishPort]:
+    """What ``-p`` and ``-P`` ask for."""
+    for port, hosts in asked_bindings(record).items():
+        number, _, proto = port.partition("/")
+        for binding in hosts or [PortBinding()]:
+            first, last = parse_host_port(binding.host_port)
+            cause = port_cause(port, binding, record)
+            yield PublishPort(proto or "tcp", binding.host_ip or ANY, first, last, int(number), cause=cause)
+
+
+def asked_bindings(record: ContainerRecord) -> Mapping[str, list[PortBinding] | None]:
+    host = record.host_config
+    exposed = record.config.exposed_ports or {} if host.publish_all_ports else {}
+    return {**dict.fromkeys(exposed), **(host.port_bindings or {})}
+
+
+def published(port: PublishedPort, record: ContainerRecord) -> PublishPort:
+    """A port as it was published."""
+    name = f"{port.container_port}/{port.proto}"
+    asked_for = (record.host_config.port_bindings or {}).get(name) or [PortBinding()]
+    cause = port_cause(name, asked_for[0], record)
+    return PublishPort(port.proto, port.host_ip, port.host_port, 0, port.container_port, cause=cause)
+
+
+def port_cause(port: str, binding: PortBinding, record: ContainerRecord) -> Cause:
+    if port not in (record.host_config.port_bindings or {}):
+        return asked("--publish-all")
+    container = port.removesuffix("/tcp")
+    parts = (
+        [binding.host_ip, binding.host_port, container] if binding.host_ip else [binding.host_port, container]
+    )
+    return asked("-p " + ":".join(parts).removeprefix(":"))
+
+
+def asked(text: str) -> Cause:
+    return Cause(Origin.REQUEST, text)

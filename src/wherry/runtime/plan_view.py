@@ -1,0 +1,186 @@
+"""A plan as people and programs read it, and two plans compared. Pure."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from wherry.runtime import capabilities
+from wherry.runtime.steps import Capabilities, Heading, Plan, Step
+
+
+class StepView(msgspec.Struct, rename="pascal", kw_only=True):
+    """One step. ``number`` counts in the order of execution, from 1; ``phase`` says who does it."""
+
+    number: int
+    phase: str  # engine, monitor, container
+    heading: str
+    name: str
+    text: str
+    origin: str
+    cause: str
+    arguments: dict[str, Any]
+
+
+class PlanView(msgspec.Struct, rename="pascal", kw_only=True):
+    steps: list[StepView]
+
+
+class Difference(msgspec.Struct, rename="pascal", kw_only=True):
+    """What only A has (``b`` None), only B has (``a`` None), or both have differently."""
+
+    heading: str
+    name: str
+    what: str
+    a: StepView | None = None
+    b: StepView | None = None
+
+
+class PlanDifference(msgspec.Struct, rename="pascal", kw_only=True):
+    a: str
+    b: str
+    differences: list[Difference]
+
+
+def view(plan: Plan, masked: Mapping[str, str] | None = None) -> PlanView:
+    """The plan for a reader. ``masked`` texts (a container's id, say) are replaced by words everywhere."""
+    return PlanView(steps=[step_view(n, phase, step, masked or {}) for n, phase, step in numbered(plan)])
+
+
+def numbered(plan: Plan) -> Iterator[tuple[int, str, Step]]:
+    phase, number = "monitor", 0
+    for step in plan.preparation:
+        number += 1
+        yield number, "engine", step
+    for step in plan.steps:
+        number += 1
+        yield number, phase, step
+        if step.name == "clone":
+            phase = "container"
+
+
+def step_view(number: int, phase: str, step: Step, masked: Mapping[str, str]) -> StepView:
+    arguments = {
+        f.name: argument(getattr(step, f.name)) for f in dataclasses.fields(step) if f.name != "cause"
+    }
+    shown: StepView = replace_texts(
+        StepView(
+            number=number,
+            phase=phase,
+            heading=step.heading.value,
+            name=step.name,
+            text=step.describe(),
+            origin=step.cause.origin.value,
+            cause=step.cause.text,
+            arguments=arguments,
+        ),
+        masked,
+    )
+    return shown
+
+
+def argument(value: Any) -> Any:
+    """JSON has no bytes and no flags: text where it is text, base64 where it is not."""
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return base64.b64encode(value).decode()
+    if isinstance(value, tuple):
+        return [argument(item) for item in value]
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return int(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def replace_texts(value: Any, masked: Mapping[str, str]) -> Any:
+    """The same with each text of ``masked`` replaced, at any depth."""
+    if not masked:
+        return value
+    if isinstance(value, str):
+        for text, word in masked.items():
+            value = value.replace(text, word)
+        return value
+    if isinstance(value, list):
+        return [replace_texts(item, masked) for item in value]
+    if isinstance(value, dict):
+        return {key: replace_texts(item, masked) for key, item in value.items()}
+    if isinstance(value, msgspec.Struct):
+        fields = {name: replace_texts(getattr(value, name), masked) for name in value.__struct_fields__}
+        return msgspec.structs.replace(value, **fields)
+    return value
+
+
+# ---------------------------------------------------------------- two plans
+
+# What makes a step the same one in two plans, beside its name; a step that is not here stands once in a plan.
+IDENTITY = {
+    "mkdir": "path",
+    "write-file": "path",
+    "cgroup-create": "path",
+    "cgroup-attach": "path",
+    "join-namespace": "namespaces",
+    "mount": "target",
+    "bind": "target",
+    "mask": "path",
+    "read-only": "path",
+    "mknod": "path",
+    "symlink": "path",
+    "root-mkdir": "path",
+    "sysctl": "key",
+    "rlimit": "resource",
+    "publish-port": "container_port",
+}
+
+
+def identity(step: StepView) -> tuple[str, str]:
+    if step.name == "cgroup-write":
+        return step.name, f"{step.arguments['path']} {device_rule(step)}"
+    return step.name, str(step.arguments.get(IDENTITY.get(step.name, ""), ""))
+
+
+def device_rule(step: StepView) -> str:
+    """Device rules are many writes to one file; every other file is written once."""
+    path, value = step.arguments["path"], step.arguments["value"]
+    return str(value) if path.rpartition("/")[2].startswith("devices.") else ""
+
+
+def compare(a: PlanView, b: PlanView, name_a: str, name_b: str) -> PlanDifference:
+    """Only what differs, under the headings' order. Causes and numbers alone are no difference."""
+    first, second = {identity(s): s for s in a.steps}, {identity(s): s for s in b.steps}
+    keys = [*first, *(key for key in second if key not in first)]
+    differences = [d for key in keys if (d := difference(first.get(key), second.get(key)))]
+    order = [heading.value for heading in Heading]
+    return PlanDifference(
+        a=name_a, b=name_b, differences=sorted(differences, key=lambda d: order.index(d.heading))
+    )
+
+
+def difference(a: StepView | None, b: StepView | None) -> Difference | None:
+    if a is not None and b is not None and a.arguments == b.arguments:
+        return None
+    step = a or b
+    assert step is not None  # a key comes from one of the two
+    return Difference(heading=step.heading, name=step.name, what=changed(a, b), a=a, b=b)
+
+
+def changed(a: StepView | None, b: StepView | None) -> str:
+    """In words: what is more and what is less."""
+    if a is None or b is None:
+        step = a or b
+        return f"only in {'A' if b is None else 'B'}: {step.text if step else ''}"
+    if a.name == Capabilities.name:
+        return capability_words(a.arguments["bounding"], b.arguments["bounding"])
+    return f"{a.text} → {b.text}"
+
+
+def capability_words(a: int, b: int) -> str:
+    parts: Iterable[tuple[str, int]] = (("more", b & ~a), ("fewer", a & ~b))
+    texts = [
+        f"{mask.bit_count()} {word}: {', '.join(capabilities.names_of(mask))}" for word, mask in parts if mask
+    ]
+    return "capabilities in B, " + "; ".join(texts) if texts else "capability sets differ"

@@ -1,0 +1,108 @@
+"""The steps of a plan that the engine does itself, before the launcher begins. They have no wire form.
+
+They are steps like the others, with a cause and words for a reader, so that a plan says everything that
+will be on the host for a container, whoever puts it there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from wherry.runtime.steps import Arg, Heading, Step
+
+FROM_POOL = "from the pool, at start"
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation(Step):
+    """A step of the engine's."""
+
+    code = 0
+
+    def args(self) -> Sequence[Arg]:
+        raise TypeError(f"{self.name} is the engine's own step and never reaches the launcher")
+
+
+@dataclass(frozen=True, slots=True)
+class WriteRecord(Preparation):
+    """Keep the container's record in the store."""
+
+    name, heading = "record", Heading.PROCESS
+    database: str
+
+    def describe(self) -> str:
+        return f"record the container in {self.database}"
+
+
+@dataclass(frozen=True, slots=True)
+class WritableLayer(Preparation):
+    """Make the directories that take what the container writes."""
+
+    name, heading = "writable-layer", Heading.LAYERS
+    upper: str
+    work: str
+
+    def describe(self) -> str:
+        return f"writable layer {self.upper}"
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeDirectory(Preparation):
+    """Make the directory for the monitor's socket, the exit file and the generated /etc files."""
+
+    name, heading = "runtime-directory", Heading.FILESYSTEMS
+    path: str
+    socket: str
+
+    def describe(self) -> str:
+        return f"make directory {self.path}, with the monitor's socket"
+
+
+@dataclass(frozen=True, slots=True)
+class JoinContainer(Preparation):
+    """Open a namespace of another container, to be joined."""
+
+    name, heading = "open-namespace", Heading.NAMESPACES
+    kind: str  # network, pid, ipc
+    container: str  # name or id, as asked
+
+    def describe(self) -> str:
+        return f"open the {self.kind} namespace of container {self.container}"
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkEndpoint(Preparation):
+    """Take a wired network namespace: a veth pair, plugged into the bridge, with address and default route.
+
+    Addresses are "" until the start, as they come from the pool.
+    """
+
+    name, heading = "endpoint", Heading.NETWORK
+    network: str
+    bridge: str
+    address: str = ""
+    gateway: str = ""
+    mac: str = ""
+    interface: str = ""  # the veth's end on the host
+
+    def describe(self) -> str:
+        where = f"eth0, plugged into {self.bridge}" + (f" as {self.interface}" if self.interface else "")
+        return f"network namespace with {where}, address {self.address or FROM_POOL}"
+
+
+@dataclass(frozen=True, slots=True)
+class PublishPort(Preparation):
+    """Put an element into the firewall's map of published ports. ``host_port`` 0: any free one."""
+
+    name, heading = "publish-port", Heading.NETWORK
+    proto: str
+    host_ip: str
+    host_port: int
+    host_port_end: int
+    container_port: int
+
+    def describe(self) -> str:
+        port = str(self.host_port) if self.host_port else "a free port"
+        last = f"-{self.host_port_end}" if self.host_port_end else ""
+        return f"publish {self.host_ip}:{port}{last} as {self.container_port}/{self.proto}"
