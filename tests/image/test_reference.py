@@ -1,0 +1,119 @@
+"""Names of images, by the grammar and habits of Docker."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from wherry.errors import InvalidArgument
+from wherry.image.reference import Reference
+
+HEX = "0123456789abcdef" * 4
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical", "familiar"),
+    [
+        ("busybox", "docker.io/library/busybox:latest", "busybox:latest"),
+        ("busybox:1.36", "docker.io/library/busybox:1.36", "busybox:1.36"),
+        ("library/busybox", "docker.io/library/busybox:latest", "busybox:latest"),
+        ("docker.io/busybox", "docker.io/library/busybox:latest", "busybox:latest"),
+        ("index.docker.io/a/b", "docker.io/a/b:latest", "a/b:latest"),
+        ("user/app:V1_2-3.x", "docker.io/user/app:V1_2-3.x", "user/app:V1_2-3.x"),
+        ("localhost/app", "localhost/app:latest", "localhost/app:latest"),
+        ("localhost:5000/a/b/c:t", "localhost:5000/a/b/c:t", "localhost:5000/a/b/c:t"),
+        ("host:5000/app", "host:5000/app:latest", "host:5000/app:latest"),
+        ("Registry/app", "Registry/app:latest", "Registry/app:latest"),
+        ("ghcr.io/o/r__x/a-b--c", "ghcr.io/o/r__x/a-b--c:latest", "ghcr.io/o/r__x/a-b--c:latest"),
+        ("[2001:db8::1]:5000/app", "[2001:db8::1]:5000/app:latest", "[2001:db8::1]:5000/app:latest"),
+        (f"a@sha256:{HEX}", f"docker.io/library/a@sha256:{HEX}", f"a@sha256:{HEX}"),
+        (f"a:t@sha256:{HEX}", f"docker.io/library/a:t@sha256:{HEX}", f"a:t@sha256:{HEX}"),
+        ("docker.io/example.com/app", "docker.io/example.com/app:latest", "docker.io/example.com/app:latest"),
+    ],
+)
+def test_spellings(text: str, canonical: str, familiar: str) -> None:
+    reference = Reference.parse(text)
+    assert (reference.canonical(), reference.familiar()) == (canonical, familiar)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", ":", "a:", "a@", "a//b", "/a", "a/", "-a", "a_", "a..b", "a___b", "a:b:c", "a:-t", "a b", "a\n", "a:t\n",
+     f"a@sha256:{HEX[:-1]}", f"a@sha256:{HEX.upper()}", "a@md5:0", "a:" + "t" * 129, "x" * 256, "é", "http://a/b"],
+)  # fmt: skip
+def test_what_is_no_reference(text: str) -> None:
+    with pytest.raises(InvalidArgument):
+        Reference.parse(text)
+
+
+def test_texts_of_errors_are_dockers() -> None:
+    for text, message in [
+        ("Busybox", "invalid reference format: repository name (library/Busybox) must be lowercase"),
+        ("a/B:tag", "invalid reference format: repository name (a/B) must be lowercase"),
+        ("a b", "invalid reference format"),
+        (HEX, f"invalid repository name ({HEX}), cannot specify 64-byte hexadecimal strings"),
+        (f"a@sha256:{HEX[:40]}", "invalid checksum digest length"),
+    ]:
+        with pytest.raises(InvalidArgument) as caught:
+            Reference.parse(text)
+        assert caught.value.message == message
+
+
+def test_with_tag_replaces_the_tag() -> None:
+    assert Reference.parse("h:1/a:old").with_tag("new").canonical() == "h:1/a:new"
+    with pytest.raises(InvalidArgument, match="invalid tag format"):
+        Reference.parse("a").with_tag("no/tag")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "matches"),
+    [("busybox", True), ("busybox:*", True), ("busy*", True), ("*", True), ("b?sybox:1.3[0-9]", True), ("*/*", False),
+     ("busybox:1.3[^0-9]", False), ("docker.io/library/busybox", False), ("busybox:1", False)],
+)  # fmt: skip
+def test_patterns(pattern: str, matches: bool) -> None:
+    assert Reference.parse("busybox:1.36").matches(pattern) is matches
+
+
+def test_stars_stop_at_slashes_and_bad_patterns_are_refused() -> None:
+    assert not Reference.parse("a.b/c/d").matches("a.b/*")
+    assert Reference.parse("a.b/c/d").matches("a.b/*/d:*")
+    with pytest.raises(InvalidArgument):
+        Reference.parse("a").matches("a[")
+
+
+PART = st.from_regex(r"[a-z0-9]{1,6}((\.|_|__|-{1,3})[a-z0-9]{1,4}){0,2}", fullmatch=True)
+DOMAIN = st.from_regex(
+    r"([a-z0-9]{1,5}\.[a-z0-9]{1,5}|localhost|[A-Z][a-z]{2})(:[0-9]{1,5})?", fullmatch=True
+)
+PATH = st.lists(PART, min_size=1, max_size=4).map("/".join)
+TAG = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,20}", fullmatch=True)
+DIGEST = st.text("0123456789abcdef", min_size=64, max_size=64).map("sha256:".__add__)
+
+
+@given(st.none() | DOMAIN, PATH, st.none() | TAG, st.none() | DIGEST)
+def test_every_spelling_of_a_reference_means_the_same(
+    domain: str | None, path: str, tag: str | None, digest: str | None
+) -> None:
+    first = path.partition("/")[0]
+    assume(domain or "/" not in path or not ("." in first or first == "localhost"))  # else it is a domain
+    text = (
+        (f"{domain}/" if domain else "")
+        + path
+        + (f":{tag}" if tag else "")
+        + (f"@{digest}" if digest else "")
+    )
+    reference = Reference.parse(text)
+    assert Reference.parse(reference.canonical()) == reference
+    assert Reference.parse(reference.familiar()) == reference
+    assert reference.tag == (tag or ("" if digest else "latest"))
+    assert reference.digest == (digest or "")
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_a_reference_or_refused(text: str) -> None:
+    try:
+        reference = Reference.parse(text)
+    except InvalidArgument:
+        return
+    assert Reference.parse(reference.canonical()) == reference
