@@ -111,9 +111,8 @@ class PretendLaunching:
             for attach in attaching:
                 os.close(attach.sock_fd)
 
-    async def launch_exec(
-        self, container: Any, request: Any, options: Any, attaches: list[Attach]
-    ) -> PretendMonitor:
+    async def launch_exec(self, container: Any, request: Any, *rest: Any) -> PretendMonitor:
+        (attaches,) = (value for value in rest if isinstance(value, list))
         return monitor_for(list(request.cmd or ()), attaches)
 
     def release(self, container: Any) -> None:

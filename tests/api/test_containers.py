@@ -163,33 +163,11 @@ def test_inspect_shows_every_field(api: Api, served: Served) -> None:
     }
     id = api.create("sleep", "9", name="web", HostConfig=host, Env=["A=b"], Tty=True, StopSignal="SIGHUP")
     shown = api.get("/containers/web/json", size="1").json
-    assert list(shown) == [
-        "Id",
-        "Created",
-        "Path",
-        "Args",
-        "State",
-        "Image",
-        "ResolvConfPath",
-        "HostnamePath",
-        "HostsPath",
-        "LogPath",
-        "Name",
-        "RestartCount",
-        "Driver",
-        "Platform",
-        "MountLabel",
-        "ProcessLabel",
-        "AppArmorProfile",
-        "ExecIDs",
-        "HostConfig",
-        "GraphDriver",
-        "SizeRw",
-        "SizeRootFs",
-        "Mounts",
-        "Config",
-        "NetworkSettings",
-    ]
+    assert " ".join(shown) == (
+        "Id Created Path Args State Image ResolvConfPath HostnamePath HostsPath LogPath Name RestartCount Driver "
+        "Platform MountLabel ProcessLabel AppArmorProfile ExecIDs HostConfig GraphDriver SizeRw SizeRootFs Mounts "
+        "Config NetworkSettings"
+    )
     assert shown["State"] == {
         "Status": "created", "Running": False, "Paused": False, "Restarting": False, "OOMKilled": False,
         "Dead": False, "Pid": 0, "ExitCode": 0, "Error": "", "StartedAt": ZERO, "FinishedAt": ZERO,
@@ -198,6 +176,8 @@ def test_inspect_shows_every_field(api: Api, served: Served) -> None:
     assert shown["HostConfig"].items() >= {**host, "NetworkMode": "bridge", "ConsoleSize": [0, 0]}.items()
     assert shown["HostConfig"]["RestartPolicy"] == {"Name": "no", "MaximumRetryCount": 0}
     assert "Sysctls" not in shown["HostConfig"]
+    assert "/proc/kcore" in shown["HostConfig"]["MaskedPaths"]
+    assert "/proc/sys" in shown["HostConfig"]["ReadonlyPaths"]
     config = shown["Config"]
     assert (config["Hostname"], config["Env"], config["Tty"], config["StopSignal"]) == (
         id[:12], config["Env"], True, "SIGHUP",
@@ -214,30 +194,24 @@ def test_inspect_shows_every_field(api: Api, served: Served) -> None:
         }
     ]
     assert list(shown["GraphDriver"]) == ["Data", "Name"]
-    assert list(shown["NetworkSettings"]) == [
-        "Bridge",
-        "SandboxID",
-        "SandboxKey",
-        "Ports",
-        "HairpinMode",
-        "LinkLocalIPv6Address",
-        "LinkLocalIPv6PrefixLen",
-        "SecondaryIPAddresses",
-        "SecondaryIPv6Addresses",
-        "EndpointID",
-        "Gateway",
-        "GlobalIPv6Address",
-        "GlobalIPv6PrefixLen",
-        "IPAddress",
-        "IPPrefixLen",
-        "IPv6Gateway",
-        "MacAddress",
-        "Networks",
-    ]
+    assert " ".join(shown["NetworkSettings"]) == (
+        "Bridge SandboxID SandboxKey Ports HairpinMode LinkLocalIPv6Address LinkLocalIPv6PrefixLen "
+        "SecondaryIPAddresses SecondaryIPv6Addresses EndpointID Gateway GlobalIPv6Address GlobalIPv6PrefixLen "
+        "IPAddress IPPrefixLen IPv6Gateway MacAddress Networks"
+    )
     api.post("/containers/web/start")
     started = api.get("/containers/web/json").json
     assert started["LogPath"].endswith(f"/{id}/{id}-json.log")
     assert (started["State"]["Running"], started["State"]["StartedAt"] > ZERO) == (True, True)
+
+
+def test_what_clients_send_for_not_set_is_shown_as_null(api: Api) -> None:
+    host = {"PidsLimit": 0, "MemorySwappiness": -1, "MaskedPaths": [], "OomKillDisable": None}
+    id = api.create("sleep", HostConfig=host)
+    shown = api.get(f"/containers/{id}/json").json["HostConfig"]
+    assert (shown["PidsLimit"], shown["MemorySwappiness"], shown["MaskedPaths"]) == (None, None, [])
+    privileged = api.create("sleep", HostConfig={"Privileged": True})
+    assert api.get(f"/containers/{privileged}/json").json["HostConfig"]["MaskedPaths"] is None
 
 
 def test_nulls_and_other_spellings_as_go_reads_them(api: Api) -> None:

@@ -142,7 +142,9 @@ def test_exec_in_full(api: Api) -> None:
     assert api.post(f"/exec/{instance}/start", {}).status == 409
 
 
-@pytest.mark.parametrize(("command", "code", "text"), [("/nowhere", 127, "no such file"), ("/etc", 126, "is a directory")])
+@pytest.mark.parametrize(
+    ("command", "code", "text"), [("/nowhere", 127, "no such file"), ("/etc", 126, "is a directory")]
+)
 def test_what_cannot_be_run_is_a_400_that_says_why(api: Api, command: str, code: int, text: str) -> None:
     id = api.create(command)
     reply = api.post(f"/containers/{id}/start")

@@ -124,6 +124,19 @@ def test_bodies(api: Api) -> None:
         assert complaint in reply.message
 
 
+def test_null_is_an_empty_request(api: Api) -> None:
+    reply = api.call("POST", "/containers/create", raw=b"null")
+    assert reply.status == 400  # for want of a content type
+    with api.wire() as wire:
+        wire.request("POST", "/containers/create", b"null", "Content-Type: application/json\r\n")
+        reply = wire.reply("POST")
+    assert (reply.status, "cannot be empty" in reply.message) == (400, True)
+
+
+def test_options(api: Api) -> None:
+    assert api.call("OPTIONS", "/containers/json").status == 200
+
+
 def test_json_that_breaks_off(api: Api) -> None:
     with api.wire() as wire:
         wire.request(

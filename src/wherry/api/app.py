@@ -77,6 +77,8 @@ class App:
         return response
 
     async def _answer(self, request: BaseRequest, connection: Connection) -> StreamResponse:
+        if request.method == "OPTIONS":
+            return Response(headers=COMMON_HEADERS)
         target, _, query = request.raw_path.partition("?")
         version, path = split_version(target)
         found = self._router.find(request.method, path)

@@ -42,7 +42,8 @@ def decode_body(data: bytes, kind: type[T]) -> T:
 
 def decode_leniently(data: bytes, kind: type[T]) -> T:
     try:
-        return msgspec.convert(as_go_reads(msgspec.json.decode(data), kind), kind)
+        document = msgspec.json.decode(data)
+        return msgspec.convert({} if document is None else as_go_reads(document, kind), kind)
     except msgspec.DecodeError as error:
         raise InvalidArgument(f"invalid JSON: {error}") from None
     except (msgspec.ValidationError, RecursionError) as error:

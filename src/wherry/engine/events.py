@@ -20,23 +20,11 @@ from wherry.engine.model import ContainerRecord
 HISTORY = 1000
 BACKLOG = 4096  # events that a subscriber may lag behind
 EVENT_FILTERS = frozenset(
-    [
-        "config",
-        "container",
-        "daemon",
-        "event",
-        "image",
-        "label",
-        "network",
-        "node",
-        "plugin",
-        "scope",
-        "secret",
-        "service",
-        "type",
-        "volume",
-    ]
-)
+    {
+        "config", "container", "daemon", "event", "image", "label", "network", "node", "plugin", "scope", "secret",
+        "service", "type", "volume",
+    }
+)  # fmt: skip
 # These actions carry more behind a colon, so that a filter names only the beginning.
 OPEN_ENDED = frozenset(("exec_create", "exec_start", "health_status"))
 

@@ -17,26 +17,13 @@ from wherry.engine.model import ZERO_TIME, ContainerRecord
 from wherry.errors import InvalidArgument, NotFound
 
 CONTAINER_FILTERS = frozenset(
-    [
-        "ancestor",
-        "before",
-        "exited",
-        "expose",
-        "health",
-        "id",
-        "is-task",
-        "isolation",
-        "label",
-        "name",
-        "network",
-        "publish",
-        "since",
-        "status",
-        "volume",
-    ]
-)
-STATES = frozenset(["created", "running", "paused", "restarting", "removing", "exited", "dead"])
-HEALTH = frozenset(["none", "starting", "healthy", "unhealthy"])
+    {
+        "ancestor", "before", "exited", "expose", "health", "id", "is-task", "isolation", "label", "name", "network",
+        "publish", "since", "status", "volume",
+    }
+)  # fmt: skip
+STATES = ("created", "running", "paused", "restarting", "removing", "exited", "dead")
+HEALTH = ("none", "starting", "healthy", "unhealthy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +144,9 @@ def check_container_values(filters: Filters) -> None:
     for name, accepted in (("status", STATES), ("health", HEALTH)):
         for value in filters.get(name):
             if value not in accepted:
-                raise InvalidArgument(f"invalid filter '{name}={value}'")
+                raise InvalidArgument(
+                    f"invalid filter '{name}={value}': must be one of {', '.join(accepted)}"
+                )
     for value in filters.get("exited"):
         if not re.fullmatch(r"[+-]?\d+", value):
             raise InvalidArgument(f"invalid filter 'exited={value}': not a number")

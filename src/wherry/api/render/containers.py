@@ -24,6 +24,7 @@ from wherry.engine.model import (
     State,
     Status,
 )
+from wherry.runtime.spec import default_masked, default_read_only
 
 # ---------------------------------------------------------------- ps
 
@@ -135,6 +136,7 @@ CONFIG_OPTIONAL = (
     "ExposedPorts", "Healthcheck", "ArgsEscaped", "NetworkDisabled", "MacAddress", "StopSignal", "StopTimeout", "Shell",
 )  # fmt: skip
 HOST_OPTIONAL = ("Annotations", "Init", "Mounts", "StorageOpt", "Sysctls", "Tmpfs")
+SENTINELS = (("PidsLimit", 0), ("MemorySwappiness", -1))  # what clients send for "not set"
 # Only Windows has these; clients see them nevertheless.
 WINDOWS_ONLY = {"CpuCount": 0, "CpuPercent": 0, "IOMaximumIOps": 0, "IOMaximumBandwidth": 0}
 
@@ -241,7 +243,20 @@ def config(config: Config) -> dict[str, Any]:
 
 
 def host_config(host: HostConfig) -> dict[str, Any]:
-    return {**without_empty(msgspec.to_builtins(host), HOST_OPTIONAL), **WINDOWS_ONLY}
+    """As asked for, with what it comes to where the request left it open."""
+    document: dict[str, Any] = {**without_empty(msgspec.to_builtins(host), HOST_OPTIONAL), **WINDOWS_ONLY}
+    if not host.privileged:
+        document["MaskedPaths"] = hidden(host.masked_paths, default_masked())
+        document["ReadonlyPaths"] = hidden(host.readonly_paths, default_read_only())
+    for name, unset in SENTINELS:
+        if document[name] == unset:
+            document[name] = None
+    return document
+
+
+def hidden(asked: list[str] | None, default: tuple[str, ...]) -> list[str]:
+    """An empty list in the request hides nothing; no list stands for the default one."""
+    return list(default) if asked is None else asked
 
 
 def without_empty(document: dict[str, Any], optional: Iterable[str]) -> dict[str, Any]:
