@@ -323,7 +323,7 @@ def test_missing_blobs_of_a_layout_are_named(stores: Stores) -> None:
         broken = Layout()
         broken.manifests = layout.manifests
         broken.blobs = {digest: data for digest, data in layout.blobs.items() if digest != missing}
-        with pytest.raises(InvalidArgument, match=f"lacks the .* {missing}"):
+        with pytest.raises(InvalidArgument, match=rf"lacks the .* {missing}"):
             stores.load(broken.tar())
     assert manifest in layout.blobs
     assert stores.is_empty()
@@ -335,7 +335,7 @@ def test_indexes_that_multiply_cost_nothing(stores: Stores) -> None:
     for _ in range(3):
         descriptor = layout.index([descriptor] * 4000)
     layout.manifests = [descriptor] * 100
-    with pytest.raises(InvalidArgument, match="no image for|nests more than"):
+    with pytest.raises(InvalidArgument, match=r"no image for|nests more than"):
         stores.load(layout.tar())
     assert stores.is_empty()
 

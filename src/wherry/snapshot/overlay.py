@@ -82,17 +82,22 @@ class OverlayStore:
         yield from (name for name in os.listdir(self.containers_root) if name != _TRASH)
 
     def size_rw(self, container_id: str) -> int:
-        """Bytes in the regular files of the writable directory, hard links once; 0 if there is none."""
-        seen: set[tuple[int, int]] = set()
-        total = 0
-        for _, _, files, directory in os.fwalk(self.containers_root / container_id / "upper", onerror=None):
-            for name in files:
-                with suppress(FileNotFoundError):
-                    status = os.stat(name, dir_fd=directory, follow_symlinks=False)
-                    if stat.S_ISREG(status.st_mode) and (status.st_dev, status.st_ino) not in seen:
-                        seen.add((status.st_dev, status.st_ino))
-                        total += status.st_size
-        return total
+        """Bytes in the regular files of the writable directory, hard links once; 0 if there is none.
+
+        What the container removes meanwhile, or nests deeper than a path can name, does not count.
+        """
+        sizes: dict[tuple[int, int], int] = {}
+        pending = [self.containers_root / container_id / "upper"]
+        while pending:
+            with suppress(OSError), os.scandir(pending.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(Path(entry.path))
+                    elif entry.is_file(follow_symlinks=False):
+                        with suppress(FileNotFoundError):
+                            status = entry.stat(follow_symlinks=False)
+                            sizes[status.st_dev, status.st_ino] = status.st_size
+        return sum(sizes.values())
 
 
 def _directory(chain_id: str) -> str:
