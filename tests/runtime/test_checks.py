@@ -119,8 +119,6 @@ def test_users(spec: str):
         "-1",
         "0:-1",
         "1:4294967295",
-        "a:b:c",
-        "a b",
         "a\n",
         "\0",
         "99999999999999999999",
@@ -138,7 +136,7 @@ def test_a_user_that_is_a_number_fits_a_uid(spec: str):
         check_user(spec)
     except InvalidArgument:
         return
-    for part in spec.split(":"):
+    for part in spec.split(":", 1):
         if part.lstrip("+-").isdecimal():
             assert 0 <= int(part) < 2**31
 

@@ -92,7 +92,7 @@ def test_no_new_privileges_holds_here_too():
         ExecRequest(()),
         ExecRequest(("a\0b",)),
         ExecRequest(("a",), user="-1"),
-        ExecRequest(("a",), user="a b"),
+        ExecRequest(("a",), user="a\n"),
     ],
 )
 def test_refused(request_: ExecRequest):

@@ -262,3 +262,36 @@ def test_it_is_an_oci_config():
     spec, _ = build(HostConfig(memory=64 << 20, readonly_rootfs=True))
     assert oci_spec.decode(oci_spec.encode(spec)) == spec
     assert b'"ociVersion"' in oci_spec.encode(spec)
+
+
+def test_many_options_as_dockerd_28_wrote_them():
+    """``docker run --memory 64m --cpus 0.5 --pids-limit 20 … -u 5:6 --group-add 7 -e A=1 -t`` on dockerd 28.5.2."""
+    host = HostConfig(
+        memory=64 << 20,
+        nano_cpus=500_000_000,
+        pids_limit=20,
+        cap_add=["NET_ADMIN"],
+        binds=["/etc:/data/deep:ro", "/srv:/data"],
+        tmpfs={"/run": "size=1m"},
+        readonly_rootfs=True,
+        ulimits=[Ulimit(name="nofile", soft=50, hard=60)],
+        sysctls={"net.core.somaxconn": "99"},
+        security_opt=["no-new-privileges"],
+        group_add=["7"],
+        oom_score_adj=100,
+    )
+    spec, _ = build(
+        host, Config(hostname="762d37b7b7aa", user="5:6", working_dir="/srv", env=["A=1"], tty=True)
+    )
+    process, linux = spec.process, spec.linux
+    assert process.env[1:] == ["HOSTNAME=762d37b7b7aa", "TERM=xterm", "A=1"]
+    assert (process.cwd, process.no_new_privileges, process.oom_score_adj) == ("/srv", True, 100)
+    assert len(process.capabilities.bounding) == 15
+    assert (process.rlimits[0].soft, process.rlimits[0].hard) == (50, 60)
+    assert linux.resources.memory == oci_spec.Memory(limit=67108864, swap=134217728)
+    assert linux.resources.cpu == oci_spec.Cpu(quota=50000, period=100000)
+    assert linux.sysctl["net.core.somaxconn"] == "99"
+    assert len(linux.sysctl) == 3
+    assert mount_at(spec, "/run").options == ["noexec", "nosuid", "nodev", "rprivate", "size=1m"]
+    assert mount_at(spec, "/data").options == ["rbind", "rprivate"]
+    assert mount_at(spec, "/data/deep").options == ["rbind", "rro", "rprivate"]

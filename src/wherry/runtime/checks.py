@@ -68,15 +68,14 @@ def check_strings(config: RunRequest) -> None:
 
 
 def check_user(spec: str) -> None:
-    """``name|uid[:group|gid]``. What is no form of that, or a number that no kernel takes, is refused.
+    """``name|uid[:group|gid]``. A number that is no id, and what no name can be, is refused here.
 
-    The names are looked up in the image at start.
+    All else is looked up in the image at start.
     """
-    user, _, group = spec.partition(":")
-    if ":" in group or any(c.isspace() or not c.isprintable() for c in spec):
+    if not spec.isprintable():
         raise InvalidArgument(f"invalid user: {spec!r}")
-    for part in (user, group):
-        digits = part.removeprefix("-").removeprefix("+")
+    for part in spec.split(":", 1):
+        digits = part.lstrip("+-")
         if digits.isdigit() and not (part.isascii() and part[0] != "-" and int(digits) <= HIGHEST_ID):
             raise InvalidArgument(f"uids and gids must be in range 0-{HIGHEST_ID}")
 

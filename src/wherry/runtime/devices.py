@@ -157,8 +157,8 @@ def docker_rules() -> tuple[oci.DeviceRule, ...]:
 
 @cache
 def runtime_rules() -> tuple[oci.DeviceRule, ...]:
-    """What every runtime allows: mknod of anything, the default devices, and terminals."""
-    default = ((1, 3), (1, 8), (1, 7), (5, 0), (1, 5), (1, 9), (136, ANY), (5, 2))
+    """What runc allows: mknod of anything, the default devices, terminals, and /dev/net/tun."""
+    default = ((1, 3), (1, 8), (1, 7), (5, 0), (1, 5), (1, 9), (136, ANY), (5, 2), (10, 200))
     return (
         oci.DeviceRule(allow=True, type="c", major=ANY, minor=ANY, access="m"),
         oci.DeviceRule(allow=True, type="b", major=ANY, minor=ANY, access="m"),

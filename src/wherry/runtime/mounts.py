@@ -284,7 +284,7 @@ def tmpfs_subject(option: str) -> str:
         return "propagation"
     if option in OPTIONS:
         return "ro" if option in ("ro", "rw") else option.removeprefix("no")
-    raise InvalidArgument(f'Invalid tmpfs option "{option}"')
+    raise InvalidArgument(f'invalid tmpfs option "{option}"')
 
 
 # ---------------------------------------------------------------- what OCI mount options mean
