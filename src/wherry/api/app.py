@@ -21,6 +21,7 @@ from wherry.api.call import (
     MIN_VERSION,
     Call,
     Plain,
+    Reply,
     Stream,
     Version,
     show_version,
@@ -138,6 +139,8 @@ def check_version(version: Version, shown: str) -> None:
 
 def response_of(result: Any, status: int) -> StreamResponse:
     """What a route has returned, as an answer."""
+    if isinstance(result, Reply):
+        result, status = result.document, result.status
     if result is None:
         return Response(status=status, headers=COMMON_HEADERS)
     if isinstance(result, Plain):

@@ -64,6 +64,14 @@ class Plain:
     headers: tuple[tuple[str, str], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A document, with another status than the one that the route declares."""
+
+    document: object
+    status: int
+
+
 class HandedOver:
     """The answer of a route that has given the connection away."""
 

@@ -24,6 +24,7 @@ from wherry.engine.store import Store
 from wherry.errors import Conflict, InvalidArgument, LaunchFailed, NotFound, NotModified, WherryError
 from wherry.runtime.launcher import Attach, ExitStatus, Monitored, parse_detach_keys
 from wherry.runtime.logs import LogsQuery, follow, read
+from wherry.runtime.plan_view import PlanView, view
 from wherry.runtime.signals import parse_signal
 from wherry.runtime.steps import Plan
 from wherry.snapshot.overlay import OverlayStore
@@ -40,6 +41,19 @@ DEFAULT_DETACH_KEYS = "ctrl-p,ctrl-q"
 class Created:
     id: str
     warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A container, there or only wished for, and its plan."""
+
+    record: ContainerRecord
+    plan: Plan
+
+    def view(self, id_word: str = "") -> PlanView:
+        """For a reader; with ``id_word`` instead of an id that does not exist, or is not to count."""
+        id = self.record.id
+        return view(self.plan, {id: id_word, id[:12]: id_word} if id_word else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +158,7 @@ class Containers:
         self._publish(record, "create")
         return Created(id, warnings)
 
-    async def dry_run(self, request: ContainerCreate, *, name: str | None) -> Plan:
+    async def dry_run(self, request: ContainerCreate, *, name: str | None) -> Planned:
         """The plan that create and start would execute. Nothing is made, recorded or reserved."""
         if not request.image:
             raise InvalidArgument("Config cannot be empty in order to create a container")
@@ -152,11 +166,12 @@ class Containers:
         id = new_id()
         record = make_record(id, self._claim_name(name, id), request, image, self._config)
         self._planner.check(record)
-        return self._launching.plan_of(record, self.get)
+        return Planned(record, self._launching.plan_of(record, self.get))
 
-    def plan(self, ref: str) -> Plan:
+    def plan(self, ref: str) -> Planned:
         """The plan of a container that is there."""
-        return self._launching.plan_of(self.find(ref), self.get)
+        record = self.find(ref)
+        return Planned(record, self._launching.plan_of(record, self.get))
 
     def _claim_name(self, name: str | None, id: str) -> str:
         if not name:

@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from wherry.api.call import HANDED_OVER, Call, HandedOver, Stream
+from wherry.api.call import HANDED_OVER, Call, HandedOver, Reply, Stream
 from wherry.api.hijack import take_connection
 from wherry.api.query import NO_FILTERS, NO_TIME, Named, Nanoseconds
 from wherry.api.render import containers as render
@@ -49,9 +49,19 @@ class WaitAnswer(Model, kw_only=True):
 
 @routes.post("/containers/create", status=201)
 async def create(
-    engine: Engine, body: ContainerCreate, name: str | None = None, platform: str | None = None
-) -> CreatedAnswer:
-    """Make a container. 404 ``No such image`` makes ``docker run`` pull; 409 the name is taken."""
+    engine: Engine,
+    body: ContainerCreate,
+    name: str | None = None,
+    platform: str | None = None,
+    dry_run: bool = False,
+) -> CreatedAnswer | Reply:
+    """Make a container. 404 ``No such image`` makes ``docker run`` pull; 409 the name is taken.
+
+    With ``dryRun``, which no client of Docker sends, nothing is made: 200, and the plan.
+    """
+    if dry_run:
+        planned = await engine.containers.dry_run(body, name=name or None)
+        return Reply(planned.view(id_word="<id>"), 200)
     created = await engine.containers.create(body, name=name or None, platform=platform or None)
     return CreatedAnswer(id=created.id, warnings=created.warnings)
 
