@@ -107,6 +107,25 @@ def test_udp_is_published(lab: Lab, bridge: Bridge, web: Endpoint) -> None:
     assert lab.ask(lab.host, "127.0.0.1", 5353, server) == str(bridge.address.ip)
 
 
+def test_a_udp_client_follows_the_port_to_another_container(
+    lab: Lab, bridge: Bridge, web: Endpoint, peer: Endpoint
+) -> None:
+    """One socket that keeps sending: before there is a container, to the first, and to its successor."""
+    servers = {}
+    for endpoint in (web, peer):
+        servers[endpoint] = lab.socket_in(endpoint.netns_fd, socket.SOCK_DGRAM)
+        servers[endpoint].bind(("0.0.0.0", 53))
+    other = lab.socket_in(lab.outside, socket.SOCK_DGRAM)
+    client = lab.socket_in(lab.outside, socket.SOCK_DGRAM)
+    client.sendto(b"anybody?", (HOST, 5353))
+    for endpoint in (web, peer):
+        bridge.publish(endpoint.address.ip, [PortBinding("udp", "", 5353, 53)])
+        for sender in (client, other):
+            sender.sendto(b"hello", (HOST, 5353))
+            assert servers[endpoint].recvfrom(16)[0] == b"hello"
+        bridge.unpublish(endpoint.address.ip)
+
+
 def test_outside_does_not_reach_what_is_not_published(lab: Lab, bridge: Bridge, web: Endpoint) -> None:
     """Nor a published port by the container's own address. Without our rules both are open: the test can fail."""
     bridge.publish(web.address.ip, [tcp(8080)])

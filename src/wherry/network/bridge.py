@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from wherry.errors import Unavailable
-from wherry.linux import sysctl
+from wherry.linux import conntrack, sysctl
 from wherry.network import firewall, ipam, link
 from wherry.network.firewall import Firewall, Forwarding
 from wherry.network.ipam import Leases
@@ -74,6 +74,7 @@ class Bridge:
         size = min(pool_size, self._leases.free // 2)
         self.pool = Pool(self.wiring.make, self.wiring.discard, size=size)
         self._ports = Ports()
+        self._connections = conntrack.Connections()
         self._endpoints: dict[str, Endpoint] = {}
         self._published: dict[IPv4Address, list[Reservation]] = {}
         self._lock = threading.RLock()
@@ -194,7 +195,11 @@ class Bridge:
             raise
         with self._lock:
             self._published.setdefault(ip, []).extend(reservations)
-        return [reservation.binding for reservation in reservations]
+        real = [reservation.binding for reservation in reservations]
+        self._connections.forget(
+            *(conntrack.forget_udp_to_port(b.host_port) for b in real if b.proto == "udp")
+        )
+        return real
 
     def unpublish(self, ip: IPv4Address) -> None:
         """Withdraw all ports of an address; that there are none is fine."""
@@ -202,6 +207,8 @@ class Bridge:
             reservations = self._published.pop(ip, [])
         if reservations:
             self._firewall.unpublish([forwarding_of(ip, r.binding) for r in reservations])
+            if any(r.binding.proto == "udp" for r in reservations):
+                self._connections.forget(conntrack.forget_udp_answered_by(ip))
             self._ports.release(reservations)
 
     def ensure(self) -> bool:
@@ -223,7 +230,7 @@ class Bridge:
             self._firewall.remove()
             if remove:
                 self._links.send(link.delete_link(self._index))
-        for part in (self._firewall, self.wiring, self._links, self._guard):
+        for part in (self._firewall, self._connections, self.wiring, self._links, self._guard):
             part.close()
 
     def _wait_until_gone(self, used: set[str]) -> None:

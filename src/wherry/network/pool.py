@@ -1,6 +1,6 @@
 """Ready-made endpoints, so that a container's start takes one instead of building one.
 
-One thread makes them, up to ``target``: when half are gone, or when nobody has taken one for a moment, so that
+One thread makes them, up to ``target``: when a quarter is gone, or when nobody has taken one for a moment, so that
 the work does not run beside every single start. The target doubles when a taker finds the pool empty and returns
 to its base when nobody has come for a while. A taker that finds none waits for the next one made.
 """
@@ -142,7 +142,7 @@ class Pool:
         stock = len(self._ready)
         if stock >= self._target:
             self._filling = False
-        elif stock <= self._target // 2 or quiet >= QUIET_SECONDS:
+        elif stock <= self._target * 3 // 4 or quiet >= QUIET_SECONDS:
             self._filling = True
         return bool(self._waiting) or self._filling or stock > self._target
 
