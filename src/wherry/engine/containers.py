@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Coroutine, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from wherry.engine.clock import now
 from wherry.engine.config import EngineConfig
 from wherry.engine.container import AttachRequest, Container, WaitResult
@@ -168,9 +170,11 @@ class Containers:
         self._planner.check(record)
         return Planned(record, self._launching.plan_of(record, self.get))
 
-    def plan(self, ref: str) -> Planned:
-        """The plan of a container that is there."""
+    def plan(self, ref: str, *, anew: bool = False) -> Planned:
+        """The plan of a container that is there; ``anew`` without what it has got from the pool."""
         record = self.find(ref)
+        if anew:
+            record = msgspec.structs.replace(record, attachment=None)
         return Planned(record, self._launching.plan_of(record, self.get))
 
     def _claim_name(self, name: str | None, id: str) -> str:

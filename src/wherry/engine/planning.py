@@ -26,7 +26,7 @@ from wherry.runtime.plan import PlanContext, plan_container
 from wherry.runtime.resources import Causes, host_facts
 from wherry.runtime.seccomp import SeccompCompiler, SeccompProgram
 from wherry.runtime.security import parse_security
-from wherry.runtime.spec import SpecInput, build_spec
+from wherry.runtime.spec import SpecInput, build_spec, thermal_paths
 from wherry.runtime.steps import Cause, HostDirectory, HostFile, Log, Origin, OverlayRoot, Plan, Step
 from wherry.snapshot.overlay import OverlayStore
 
@@ -49,7 +49,8 @@ class Planner:
         self._snapshots = snapshots
         self._seccomp = seccomp
         self._facts = host_facts(cgroups.version)
-        self._available = capabilities.known()
+        self._available = capabilities.available()
+        self._thermal = thermal_paths()
 
     def check(self, record: ContainerRecord) -> list[str]:
         """Refuse at create what could never start; the answer are warnings for the user."""
@@ -91,6 +92,7 @@ class Planner:
                 cgroup_parent=self._config.cgroup_parent,
                 cgroup_version=self._cgroups.version,
                 available=self._available,
+                masked=self._thermal,
                 devices=self._devices(record),
                 security=parse_security(host.security_opt),
             )

@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from wherry.engine.config import EngineConfig
-from wherry.engine.model import Attachment, ContainerRecord, PortBinding, PublishedPort
+from wherry.engine.model import Attachment, ContainerRecord, HostConfig, PortBinding, PublishedPort
 from wherry.engine.paths import ContainerPaths
 from wherry.network.ports import ANY, parse_host_port
 from wherry.runtime.preparation import (
     JoinContainer,
+    LeftOut,
     NetworkEndpoint,
     PublishPort,
     RuntimeDirectory,
+    ShareWithHost,
     WritableLayer,
     WriteRecord,
 )
@@ -23,6 +25,7 @@ from wherry.runtime.steps import Cause, Origin, Step
 
 CONTAINER = "container:"
 BRIDGE = "bridge"
+SECCOMP_OFF = ("seccomp=unconfined", "seccomp:unconfined")
 
 
 def preparation(record: ContainerRecord, config: EngineConfig) -> tuple[Step, ...]:
@@ -34,7 +37,49 @@ def preparation(record: ContainerRecord, config: EngineConfig) -> tuple[Step, ..
         *joins(record),
         *network(record, config),
         RuntimeDirectory(str(paths.runtime), str(paths.socket)),
+        *shared_with_host(record),
+        *left_out(record),
     )
+
+
+def shared_with_host(record: ContainerRecord) -> Iterator[Step]:
+    host = record.host_config
+    modes = (
+        ("network", host.network_mode, "--network"),
+        ("pid", host.pid_mode, "--pid"),
+        ("ipc", host.ipc_mode, "--ipc"),
+        ("uts", host.uts_mode, "--uts"),
+        ("cgroup", host.cgroupns_mode, "--cgroupns"),
+    )
+    for kind, mode, flag in modes:
+        if mode == "host":
+            yield ShareWithHost(kind, cause=asked(f"{flag} host"))
+
+
+def left_out(record: ContainerRecord) -> Iterator[Step]:
+    """Docker's protections that this container does without."""
+    host = record.host_config
+    unconfined = next((o for o in host.security_opt or () if o in SECCOMP_OFF), "")
+    if unconfined or (host.privileged and not any("seccomp" in o for o in host.security_opt or ())):
+        yield LeftOut("the system call filter", cause=because(host, f"--security-opt {unconfined}"))
+    if host.privileged or host.masked_paths == []:
+        yield LeftOut(
+            "the masks over /proc and /sys", cause=because(host, "--security-opt systempaths=unconfined")
+        )
+    if host.privileged or host.readonly_paths == []:
+        yield LeftOut(
+            "read-only paths in /proc", cause=because(host, "--security-opt systempaths=unconfined")
+        )
+    if host.privileged:
+        yield LeftOut(
+            "the device filter, and the read-only mounts of /sys and cgroups", cause=because(host, "")
+        )
+    if host.log_config.type == "none":
+        yield LeftOut("the log", cause=asked("--log-driver none"))
+
+
+def because(host: HostConfig, otherwise: str) -> Cause:
+    return asked("--privileged" if host.privileged else otherwise)
 
 
 def joins(record: ContainerRecord) -> Iterator[Step]:

@@ -125,7 +125,7 @@ def gathering_error(request: DeviceRequest, reason: str) -> InvalidArgument:
 def every_device(root: str = "/dev") -> tuple[HostDevice, ...]:
     """All of the host's devices, for ``--privileged``."""
     cause = Cause(Origin.REQUEST, "--privileged")
-    found = (d for d in devices_below(root) if d.type in "cb" and d.path != "/dev/console")
+    found = (d for d in devices_below(root) if d.type in "cb" and d.path not in ("/dev/console", "/dev/ptmx"))
     return tuple(HostDevice(device, "rwm", cause) for device in found)
 
 

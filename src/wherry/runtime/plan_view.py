@@ -134,6 +134,9 @@ IDENTITY = {
     "sysctl": "key",
     "rlimit": "resource",
     "publish-port": "container_port",
+    "open-namespace": "kind",
+    "left-out": "what",
+    "share-with-host": "kind",
 }
 
 

@@ -106,3 +106,25 @@ class PublishPort(Preparation):
         port = str(self.host_port) if self.host_port else "a free port"
         last = f"-{self.host_port_end}" if self.host_port_end else ""
         return f"publish {self.host_ip}:{port}{last} as {self.container_port}/{self.proto}"
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut(Preparation):
+    """A protection that a container usually has and this one does not: nothing is done, which is worth saying."""
+
+    name, heading = "left-out", Heading.RIGHTS
+    what: str
+
+    def describe(self) -> str:
+        return f"leave out {self.what}"
+
+
+@dataclass(frozen=True, slots=True)
+class ShareWithHost(Preparation):
+    """A namespace that is not made: the container is in the host's."""
+
+    name, heading = "share-with-host", Heading.NAMESPACES
+    kind: str
+
+    def describe(self) -> str:
+        return f"share the host's {self.kind} namespace"

@@ -46,7 +46,7 @@ async def planned(engine: Engine, source: PlanSource, side: str) -> Planned:
         return await engine.containers.dry_run(source.create, name=None)
     if not source.container:
         raise InvalidArgument(f"{side} is neither a container nor an image with options")
-    return engine.containers.plan(source.container)
+    return engine.containers.plan(source.container, anew=True)
 
 
 def title(source: PlanSource) -> str:
