@@ -53,3 +53,11 @@ def test_dropped_twice_and_added_twice_is_once():
 def test_unknown(name: str):
     with pytest.raises(InvalidArgument, match="unknown capability"):
         granted([name])
+
+
+def test_what_we_have_ourselves():
+    have = capabilities.available()
+    assert set(have) <= set(KNOWN)
+    with open("/proc/self/status") as status:
+        (line,) = [line for line in status if line.startswith("CapBnd")]
+    assert capabilities.mask(have) == int(line.split()[1], 16) & capabilities.mask(KNOWN)

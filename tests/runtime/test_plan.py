@@ -203,6 +203,7 @@ def test_what_is_not_done_is_refused():
         minimal(namespaces=[oci.LinuxNamespace(type="mount"), oci.LinuxNamespace(type="odd")]),
         minimal(namespaces=[]),
         minimal(personality={"domain": "LINUX32"}),
+        minimal(rootfs_propagation="rshared"),
         oci.Spec(),
     ):
         with pytest.raises(InvalidArgument):

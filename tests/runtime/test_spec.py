@@ -7,7 +7,7 @@ from wherry.errors import InvalidArgument
 from wherry.runtime import capabilities, devices, oci_spec
 from wherry.runtime.mounts import MountPoint, requested
 from wherry.runtime.security import parse_security
-from wherry.runtime.spec import JoinedNamespaces, SpecInput, build_spec, environment
+from wherry.runtime.spec import JoinedNamespaces, SpecInput, build_spec, environment, thermal_paths
 
 ID = "ab" * 32
 FILES = tuple(MountPoint("bind", f"/etc/{n}", source=f"/c/{n}") for n in ("resolv.conf", "hostname", "hosts"))
@@ -295,3 +295,13 @@ def test_many_options_as_dockerd_28_wrote_them():
     assert mount_at(spec, "/run").options == ["noexec", "nosuid", "nodev", "rprivate", "size=1m"]
     assert mount_at(spec, "/data").options == ["rbind", "rprivate"]
     assert mount_at(spec, "/data/deep").options == ["rbind", "rro", "rprivate"]
+
+
+def test_thermal_paths_are_hidden_too(tmp_path):
+    (tmp_path / "devices/system/cpu/cpu11/thermal_throttle").mkdir(parents=True)
+    (tmp_path / "devices/system/cpu/cpufreq/thermal_throttle").mkdir(parents=True)
+    found = thermal_paths(str(tmp_path))
+    assert [path.removeprefix(str(tmp_path)) for path in found] == [
+        "/devices/system/cpu/cpu11/thermal_throttle"
+    ]
+    assert build(masked=found)[0].linux.masked_paths[-1] == found[0]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 
 from wherry.errors import InvalidArgument
+from wherry.linux import capset
 
 NAMES = (
     "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE "
@@ -50,6 +51,11 @@ def mask(names: Iterable[str]) -> int:
 
 def names_of(value: int) -> tuple[str, ...]:
     return tuple(name for bit, name in enumerate(known()) if value >> bit & 1)
+
+
+def available() -> tuple[str, ...]:
+    """What this process could hand on: its bounding set. More than that no container can be given."""
+    return names_of(capset.bounding_set())
 
 
 def normalize(names: Sequence[str], available: Sequence[str]) -> list[str]:

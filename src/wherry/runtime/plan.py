@@ -123,6 +123,8 @@ def refuse_unsupported(spec: oci.Spec, linux: oci.Linux) -> None:
         raise InvalidArgument("hooks are not supported: Wherry runs nothing on the host for a container")
     if linux.uid_mappings or linux.gid_mappings or any(n.type == "user" for n in linux.namespaces):
         raise InvalidArgument("user namespaces are not supported yet")
+    if "shared" in linux.rootfs_propagation:
+        raise InvalidArgument("shared mount propagation is not supported yet; use rslave, or rprivate")
     if linux.intel_rdt or linux.personality or linux.time_offsets:
         raise InvalidArgument("intelRdt, personality and timeOffsets are not supported")
 

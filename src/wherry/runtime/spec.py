@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -67,7 +68,7 @@ class SpecInput:
     devices: tuple[devices.HostDevice, ...] = ()
     ulimits: tuple[UlimitRequest, ...] = ()  # the daemon's defaults
     security: Security = Security()
-    masked: tuple[str, ...] = ()  # more than Docker's twelve: each CPU's thermal_throttle that exists
+    masked: tuple[str, ...] = ()  # more than Docker's twelve: see thermal_paths
     read_only_recursive: bool = True
 
 
@@ -217,6 +218,11 @@ def default_masked() -> tuple[str, ...]:
 @cache
 def default_read_only() -> tuple[str, ...]:
     return tuple(READ_ONLY.split())
+
+
+def thermal_paths(sysfs: str = "/sys") -> tuple[str, ...]:
+    """Where CPUs tell of their throttling, which tells of the host's load. Looks at the host."""
+    return tuple(sorted(glob.glob(f"{sysfs}/devices/system/cpu/cpu[0-9]*/thermal_throttle")))
 
 
 def hidden_paths(privileged: bool, wanted: Sequence[str] | None, default: tuple[str, ...]) -> list[str]:
