@@ -6,6 +6,7 @@ import grp
 import os
 import socket
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -75,7 +76,9 @@ def test_closing_ends_streams_and_removes_the_file(tmp_path: Path) -> None:
         assert idle.reply().status == 200
         streaming.request("GET", "/events")
         assert streaming.read_head()[0] == 200
+        started = time.monotonic()
         served.close()
+        assert time.monotonic() - started < 1
         assert streaming.read_all() in (b"", b"0\r\n\r\n")
         assert idle.read_all() == b""
     assert not served.path.exists()

@@ -62,6 +62,12 @@ class ApiServer(Server):
     def __call__(self) -> RequestHandler:
         return Connection(self, loop=self._loop, **self._kwargs)
 
+    def end_streams(self) -> None:
+        """Cancel the answers that only their clients or the end of the world would end."""
+        for connection in self.connections:
+            if isinstance(connection, Connection):
+                connection.report_lost()
+
     def _make_our_request(
         self, message: Any, payload: Any, protocol: Any, writer: Any, task: Any
     ) -> BaseRequest:
@@ -108,7 +114,7 @@ class Connection(RequestHandler):
         if idle or (self._last_body is not None and not self._last_body.is_eof()):
             return None
         if not self._upgraded:
-            self._report_lost()
+            self.report_lost()
         return True
 
     # ------------------------------------------------------------ the client goes
@@ -120,9 +126,10 @@ class Connection(RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         super().connection_lost(exc)
-        self._report_lost()
+        self.report_lost()
 
-    def _report_lost(self) -> None:
+    def report_lost(self) -> None:
+        """Tell whoever waits for the client's end that it has come."""
         callbacks, self._lost = self._lost, set()
         for callback in callbacks:
             callback()

@@ -47,12 +47,15 @@ class ApiRunner:
         return cls(server, activity, listeners)
 
     async def close(self) -> None:
-        """Stop listening, give requests a moment to end, and remove the socket files."""
-        paths = [path for listener in self._listeners for path in listener_paths(listener)]
+        """Remove the socket files, stop listening, end what streams, and give other requests a moment to end.
+
+        The files go while their sockets still listen: until then no other daemon takes these paths.
+        """
         for listener in self._listeners:
+            for path in listener_paths(listener):
+                path.unlink(missing_ok=True)
             listener.close()
-        for path in paths:
-            path.unlink(missing_ok=True)
+        self._server.end_streams()
         self._server.pre_shutdown()
         await self._server.shutdown(CLOSE_SECONDS)
 
