@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -137,7 +139,7 @@ def test_a_user_that_is_a_number_fits_a_uid(spec: str):
     except InvalidArgument:
         return
     for part in spec.split(":", 1):
-        if part.lstrip("+-").isdecimal():
+        if re.fullmatch(r"[+-]?\d+", part):
             assert 0 <= int(part) < 2**31
 
 
