@@ -38,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
 def enter_namespaces() -> int:
     """Run this program again in namespaces that end with it, then remove what engines leave outside of them."""
     peers_root()
-    with tempfile.TemporaryDirectory(prefix="wherry-bench-", dir="/tmp") as folder:
+    with tempfile.TemporaryDirectory(prefix="whbench-", dir="/tmp") as folder:
         done = subprocess.run(
             ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
              "--propagation", "private", sys.executable, "-m", "benchmarks", *sys.argv[1:]],
@@ -119,7 +119,7 @@ def main() -> int:
     if INSIDE in os.environ:
         run_inside(args, Path(os.environ[INSIDE]))
         return 0
-    os.environ[PARENT] = f"wherry-bench-{os.getpid()}"
+    os.environ[PARENT] = f"whbench-{os.getpid()}"
     try:
         return enter_namespaces()
     finally:

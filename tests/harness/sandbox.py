@@ -27,7 +27,7 @@ class Sandbox:
     def __init__(self) -> None:
         self.base = Path(tempfile.mkdtemp(prefix="wherry-", dir="/tmp"))
         self.state = self.base / "state"
-        self.cgroup_parent = f"wherry-{secrets.token_hex(4)}"
+        self.cgroup_parent = f"whtest-{secrets.token_hex(4)}"
         self._keeper = subprocess.Popen(
             ["unshare", "--net", "--mount", "--propagation", "private", sys.executable, str(KEEPER),
              str(self.base), self.cgroup_parent],

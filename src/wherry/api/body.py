@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -52,9 +53,15 @@ def decode_leniently(data: bytes, kind: type[T]) -> T:
 
 def as_go_reads(value: Any, kind: Any) -> Any:
     """A decoded document with its keys spelled as the fields are, and without nulls for fields that have none."""
+    return _as_go_reads(value, shape_of(kind))
+
+
+@cache
+def shape_of(kind: Any) -> Any:
+    """What a type's documents look like. Working it out costs more than all else that a request does."""
     from msgspec import inspect
 
-    return _as_go_reads(value, inspect.type_info(kind))
+    return inspect.type_info(kind)
 
 
 def _as_go_reads(value: Any, info: Any) -> Any:
