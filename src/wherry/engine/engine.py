@@ -23,7 +23,7 @@ from wherry.engine.system import System
 from wherry.errors import Unavailable
 from wherry.image.blobs import BlobStore
 from wherry.image.layers import LayerStore
-from wherry.runtime import cgroups
+from wherry.runtime import capabilities, cgroups
 from wherry.runtime.binary import launcher_path
 from wherry.runtime.launcher import Launcher
 from wherry.runtime.seccomp import SeccompCompiler
@@ -70,6 +70,7 @@ class Engine:
 
     async def start(self) -> None:
         """Prepare the host (bridge, table, parent cgroups) and take over what is there."""
+        self._seccomp.warm(frozenset(capabilities.defaults()))
         self._launching.prepare_host()
         await self.networks.start()
         await self.images.recover()
