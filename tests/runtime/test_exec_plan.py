@@ -98,3 +98,13 @@ def test_no_new_privileges_holds_here_too():
 def test_refused(request_: ExecRequest):
     with pytest.raises(InvalidArgument):
         plan(request_)
+
+
+def test_term_goes_with_the_commands_terminal():
+    def env(request: ExecRequest, config: Config) -> list[str]:
+        return [e for e in of(plan(request, config=config), steps.Exec)[0].env if e.startswith("TERM=")]
+
+    assert env(ExecRequest(("ls",)), Config(tty=True)) == []
+    assert env(ExecRequest(("ls",), tty=True), Config()) == ["TERM=xterm"]
+    assert env(ExecRequest(("ls",), tty=True), Config(env=["TERM=linux"])) == ["TERM=linux"]
+    assert env(ExecRequest(("ls",)), Config(env=["TERM=linux"])) == ["TERM=linux"]

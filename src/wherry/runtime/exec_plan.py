@@ -27,6 +27,7 @@ from wherry.runtime.steps import (
     Step,
 )
 
+TERM = "TERM=xterm"
 KINDS = {
     "mount": Namespace.MOUNT,
     "network": Namespace.NET,
@@ -74,7 +75,7 @@ def exec_process(request: ExecRequest, container: oci.Spec, available: tuple[str
         terminal=request.tty,
         user=oci.User(username=request.user, groups=base.user.groups) if request.user else base.user,
         args=list(request.argv),
-        env=merge_env(base.env, request),
+        env=merge_env(base, request),
         cwd=request.working_dir or base.cwd,
         capabilities=oci.Capabilities(bounding=wide, effective=wide, permitted=wide)
         if request.privileged
@@ -85,11 +86,15 @@ def exec_process(request: ExecRequest, container: oci.Spec, available: tuple[str
     )
 
 
-def merge_env(container: list[str], request: ExecRequest) -> list[str]:
-    """The container's variables, TERM with a terminal, replaced or followed by the request's."""
-    extra = ("TERM=xterm", *request.env) if request.tty else request.env
-    values = {entry.partition("=")[0]: entry for entry in container}
-    for entry in extra:
+def merge_env(container: oci.Process, request: ExecRequest) -> list[str]:
+    """The container's variables, replaced or followed by the request's. TERM goes with the command's terminal,
+    not with the container's."""
+    values = {entry.partition("=")[0]: entry for entry in container.env}
+    if request.tty:
+        values.setdefault("TERM", TERM)
+    elif container.terminal and values.get("TERM") == TERM:
+        del values["TERM"]
+    for entry in request.env:
         name, equals, _ = entry.partition("=")
         if equals:
             values[name] = entry
