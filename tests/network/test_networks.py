@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
+import sys
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
-from tests.network.lab import HOST, NEIGHBOUR, Lab, eventually, interfaces, run
+from tests.network.lab import HOST, NEIGHBOUR, Lab, eventually, interfaces, repository, run
 from wherry.engine.config import EngineConfig
 from wherry.engine.filters import parse_filters
 from wherry.engine.network import EndpointResource, Networks
@@ -235,6 +238,48 @@ def test_nothing_works_before_the_start(store: Store) -> None:
     with pytest.raises(Unavailable):
         asyncio.run(networks.attach())
     asyncio.run(networks.stop())
+
+
+CRASHING = """
+import asyncio, os, sys
+from pathlib import Path
+from wherry.engine.config import EngineConfig
+from wherry.engine.network import Networks
+from wherry.engine.store import Store
+from wherry.network.ports import PortBinding
+
+async def main():
+    networks = Networks(EngineConfig(), Store(Path(sys.argv[1])))
+    print("starts", flush=True)
+    await networks.start()
+    await networks.reconcile()
+    while True:
+        endpoint = await networks.attach()
+        networks.publish(endpoint.address, [PortBinding("tcp", "", 0, 80)])
+        networks.release(endpoint)
+
+asyncio.run(main())
+"""
+
+
+def test_killed_at_any_moment_it_leaves_nothing_that_the_next_does_not_remove(
+    host: int, store: Store, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-c", CRASHING, str(tmp_path / "wherry.db")]
+    source = {"PYTHONPATH": str(repository() / "src")}
+    for round_number in range(12):
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, env=source)
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"starts\n"
+        time.sleep(round_number * 0.004)
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+    async def body(networks: Networks) -> None:
+        networks.release(await networks.attach())
+
+    with_networks(store, body)
 
 
 def test_bad_options_are_refused_and_leave_nothing(host: int, store: Store) -> None:

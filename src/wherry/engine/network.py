@@ -21,7 +21,7 @@ from wherry.engine.config import EngineConfig
 from wherry.engine.filters import Filters
 from wherry.engine.model import Attachment, Model, PublishedPort
 from wherry.engine.store import Store
-from wherry.errors import InvalidArgument, NotFound, Unavailable
+from wherry.errors import InvalidArgument, NotFound, Unavailable, WherryError
 from wherry.linux.nftables import Watch
 from wherry.network.bridge import Bridge
 from wherry.network.ipam import parse_bip, parse_mac
@@ -114,14 +114,26 @@ class Networks:
     # ------------------------------------------------------------ lifecycle
 
     async def start(self) -> None:
-        """Have the default bridge, and watch over its table. InvalidArgument for a bad --bip or --bridge."""
+        """Have the default bridge, and watch over its table.
+
+        InvalidArgument for a bad --bip or --bridge; Unavailable where the host cannot have it.
+        """
         bip = parse_bip(self._config.bip) if self._config.bip else None
-        name, size = self._config.bridge, self._config.pool_size
-        self._bridge = await asyncio.to_thread(Bridge, name, bip, pool_size=size)
-        if self._bridge.created:
-            self._store.set_setting(BRIDGE_SETTING, name)
+        self._bridge = await asyncio.to_thread(self._open_bridge, bip)
         self._watch = Watch()
         asyncio.get_running_loop().add_reader(self._watch.fileno(), self._tables_changed)
+
+    def _open_bridge(self, bip: IPv4Interface | None) -> Bridge:
+        name = self._config.bridge
+        try:
+            return Bridge(
+                name,
+                bip,
+                pool_size=self._config.pool_size,
+                before_create=lambda: self._store.set_setting(BRIDGE_SETTING, name),
+            )
+        except OSError as error:
+            raise Unavailable(f"cannot set up bridge {name}: {error}") from None
 
     def adopt(self, attachment: Attachment) -> Endpoint:
         """Take over a running container's attachment from an earlier daemon: its address and its ports."""
@@ -171,7 +183,7 @@ class Networks:
         try:
             if await asyncio.to_thread(self._default().ensure):
                 log.warning("the firewall's table was lost or damaged; it is restored")
-        except OSError as error:
+        except (OSError, WherryError) as error:
             log.error("cannot restore the firewall's table: %s", error)
 
     # ------------------------------------------------------------ attaching

@@ -203,7 +203,12 @@ def load(ruleset: str) -> None:
 
 def load_in_process(ruleset: str) -> None:
     """The same through libnftables (2.5 MB more memory for the life of the process)."""
-    library = ctypes.CDLL(LIBRARY)
+    try:
+        library = ctypes.CDLL(LIBRARY)
+    except OSError:
+        raise OSError(
+            errno.ENOENT, f"neither the program nft nor {LIBRARY} is installed", "nftables"
+        ) from None
     library.nft_ctx_new.restype = ctypes.c_void_p
     library.nft_ctx_get_error_buffer.restype = ctypes.c_char_p
     context = ctypes.c_void_p(library.nft_ctx_new(ctypes.c_uint32(0)))

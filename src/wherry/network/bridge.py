@@ -11,7 +11,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
@@ -58,14 +58,26 @@ def plan_bridge(
 
 
 class Bridge:
-    """One bridge network. All of it may be called from any thread that is in the daemon's network namespace."""
+    """One bridge network. All of it may be called from any thread that is in the daemon's network namespace.
 
-    def __init__(self, name: str, bip: IPv4Interface | None = None, *, pool_size: int = 8) -> None:
+    ``before_create`` is called before a bridge is made, so that the caller can write down that it is ours.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        bip: IPv4Interface | None = None,
+        *,
+        pool_size: int = 8,
+        before_create: Callable[[], None] = lambda: None,
+    ) -> None:
         self.name = firewall.check_interface_name(name)
         self._guard = claim_bridge(name)
         self._links = Links()
         plan = self._plan(bip)
         self.created = plan.link is None
+        if self.created:
+            before_create()
         self.address = plan.address
         self._index = self._apply(plan)
         self._leases = Leases(plan.address)

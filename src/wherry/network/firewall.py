@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
-from wherry.errors import InvalidArgument
+from wherry.errors import InvalidArgument, Unavailable
 from wherry.linux import nftables
 from wherry.linux.nftables import Count, MapElement, Tables
 
@@ -214,11 +214,17 @@ class Firewall:
         return self._tables.count_rules(self.table) == self._rules
 
     def ensure(self) -> bool:
-        """Build the table anew, with what is published, unless it is intact; whether it had to be."""
+        """Build the table anew, with what is published, unless it is intact; whether it had to be.
+
+        Unavailable where that cannot be done.
+        """
         with self._lock:
             if self.intact():
                 return False
-            nftables.load(render(self.table, self._bridges, sorted(self._published, key=repr)))
+            try:
+                nftables.load(render(self.table, self._bridges, sorted(self._published, key=repr)))
+            except OSError as error:
+                raise Unavailable(f"cannot load the firewall's table {self.table}: {error}") from None
             return True
 
     def reconcile(self, published: Iterable[Forwarding]) -> list[Forwarding]:
