@@ -114,6 +114,37 @@ def test_logs_with_every_option(api: Api) -> None:
     assert logs("stdout=1&until=1") == []
 
 
+def test_attach_with_logs_sends_what_was_written_before(api: Api) -> None:
+    id = start(api, "sh", "-c", "echo early; read x; echo late $x", OpenStdin=True)
+    deadline = time.monotonic() + 5
+    while not api.get(f"/containers/{id}/logs?stdout=1").body and time.monotonic() < deadline:
+        time.sleep(0.01)
+    with api.wire() as wire:
+        hijack(wire, f"/containers/{id}/attach?stream=1&logs=1&stdin=1&stdout=1", extra=b"in\n")
+        assert list(frames(wire)) == [(1, b"early\n"), (1, b"late in\n")]
+    with api.wire() as wire:
+        hijack(wire, f"/containers/{id}/attach?logs=1&stdout=1")
+        assert list(frames(wire)) == [(1, b"early\n"), (1, b"late in\n")]
+
+
+def test_clients_that_do_not_read_hold_nobody_up(api: Api) -> None:
+    """Neither those that attach, nor those that want the whole log first, nor those that follow it."""
+    id = start(api, "sh", "-c", "yes | head -c 3000000; cat", OpenStdin=True)
+    wires = [api.wire() for _ in range(20)]
+    for wire in wires[:10]:
+        hijack(wire, f"/containers/{id}/attach?stream=1&logs=1&stdout=1")
+    for wire in wires[10:]:
+        wire.request("GET", f"/containers/{id}/logs?stdout=1&follow=1")
+    started = time.monotonic()
+    other = start(api, "echo", "quick")
+    assert api.post(f"/containers/{other}/wait").json == {"StatusCode": 0}
+    assert b"quick" in api.get(f"/containers/{other}/logs?stdout=1").body
+    assert time.monotonic() - started < 5
+    assert api.post(f"/containers/{id}/kill").status == 204
+    for wire in wires:
+        wire.sock.close()
+
+
 def test_following_logs_ends_with_the_container(api: Api) -> None:
     id = start(api, "sh", "-c", "echo first; read x; echo $x", OpenStdin=True)
     with api.wire() as wire, api.wire() as typing:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,15 +19,16 @@ from wherry.api.routing import Route, Router
 
 SERVER_ERRORS = (501, 503)  # not there yet, no swarm: these say what they mean
 ODD = st.sampled_from(
-    ["", " ", "0", "-1", "99999999999999999999", "1.5", "true", "\x00", "é", "\udcff", "..", "/", "a" * 5000, "{}", "[]",
-     '{"a": 1}', '{"name": ["("]}', '{"label": [null]}', "null", "%", "-", "sha256:", "linux/amd64", "busybox"]
+    ["", " ", "0", "-1", "99999999999999999999", "1.5", "true", "\x00", "é", "\udcff", "..", "/", "a" * 5000, "{}",
+     "[]", '{"a": 1}', '{"name": ["("]}', '{"label": [null]}', "null", "%", "-", "sha256:", "linux/amd64", "busybox"]
 ) | st.text(max_size=20)  # fmt: skip
 NAMES = st.sampled_from(
     ["web", "busybox", "nobody", "bridge", "a/b:c@d", "%00", "%FF", "..", "sha256:abc", "é"]
 )
 FIELDS = st.sampled_from(
     ["Image", "Cmd", "Env", "HostConfig", "Memory", "Binds", "PortBindings", "NetworkingConfig", "EndpointsConfig",
-     "Labels", "Detach", "Tty", "AttachStdin", "ExposedPorts", "Mounts", "Ulimits", "RestartPolicy", "Volumes", "80/tcp"]
+     "Labels", "Detach", "Tty", "AttachStdin", "ExposedPorts", "Mounts", "Ulimits", "RestartPolicy", "Volumes",
+     "80/tcp"]
 )  # fmt: skip
 DOCUMENTS = st.recursive(
     st.sampled_from([None, True, 0, -1, 2**63, 1.5, "", "busybox", "sleep", "80/tcp", "/a:/b:ro", "\x00"]),
@@ -52,8 +54,6 @@ def status_of(api: Api, method: str, path: str, body: bytes, kind: str) -> int:
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_no_request_is_the_servers_fault(module_served: Served, route: Route, data: Any) -> None:
-    from urllib.parse import quote
-
     api = Api(module_served.path)
     before, brace, rest = route.pattern.partition("{")
     path = before + (data.draw(NAMES) + rest.partition("}")[2] if brace else "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterable
 from dataclasses import dataclass, field
@@ -25,7 +26,7 @@ from wherry.engine.request import make_record
 from wherry.engine.store import Store
 from wherry.errors import Conflict, InvalidArgument, LaunchFailed, NotFound, NotModified, WherryError
 from wherry.runtime.launcher import Attach, ExitStatus, Monitored, parse_detach_keys
-from wherry.runtime.logs import LogsQuery, follow, read
+from wherry.runtime.logs import LogsQuery, follow
 from wherry.runtime.plan_view import PlanView, view
 from wherry.runtime.signals import parse_signal
 from wherry.runtime.steps import Plan
@@ -378,8 +379,24 @@ class Containers:
     async def attach(self, ref: str, request: AttachRequest, client_fd: int, leftover: bytes = b"") -> None:
         """Hand a client's socket to the container's monitor, at once or when it starts. Takes ``client_fd``."""
         container = self.get(ref)
+        kept = False
+        try:
+            attach = self._attach(request, client_fd, leftover)
+            if request.logs:
+                await self._write_history(container, request, client_fd)
+            if request.stream and container.monitor is not None:
+                await container.monitor.attach(attach)
+            elif request.stream:
+                container.attaching.append(attach)
+                kept = True
+        finally:
+            if not kept:
+                os.close(client_fd)
+        self._publish(container.record, "attach")
+
+    def _attach(self, request: AttachRequest, client_fd: int, leftover: bytes) -> Attach:
         self._attach_ids += 1
-        attach = Attach(
+        return Attach(
             id=self._attach_ids,
             sock_fd=client_fd,
             stdin=request.stdin,
@@ -389,28 +406,15 @@ class Containers:
             detach_keys=detach_keys(request.detach_keys, terminal=not request.framed),
             leftover=leftover,
         )
-        if request.logs:
-            await self._write_history(container, request, client_fd)
-        if not request.stream:
-            os.close(client_fd)
-        elif container.monitor is not None:
-            await container.monitor.attach(attach)
-            os.close(client_fd)
-        else:
-            container.attaching.append(attach)
-        self._publish(container.record, "attach")
 
     async def _write_history(self, container: Container, request: AttachRequest, client_fd: int) -> None:
+        """Send what is in the log already. A client that does not read holds up only this."""
         query = LogsQuery(stdout=request.stdout, stderr=request.stderr, framed=request.framed)
-
-        def write() -> None:
-            os.set_blocking(client_fd, True)
-            for batch in read(self._launching.paths(container.id).log, query):
-                view = memoryview(batch)
-                while view:
-                    view = view[os.write(client_fd, view) :]
-
-        await asyncio.to_thread(write)
+        loop = asyncio.get_running_loop()
+        with socket.socket(fileno=os.dup(client_fd)) as client:
+            client.setblocking(False)
+            async for batch in follow(self._launching.paths(container.id).log, query, container.ended):
+                await loop.sock_sendall(client, batch)
 
     def _detached(self, container: Container, reason: int) -> None:
         if reason == 0:
