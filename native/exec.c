@@ -116,6 +116,7 @@ int step_exec(struct launch *launch, const struct step *step)
     sys_close_range(3, ~0U, CLOSE_RANGE_CLOEXEC_FLAG); /* they all are already; a filter may refuse this call */
     if (!launch->init)
         die_with_monitor(launch);
+    send_ready(launch->status);
     execve(path, arguments, environment);
-    return fail_on(launch, path);
+    return fail_on(launch, ""); /* the file is there: its format or its interpreter is at fault */
 }

@@ -120,6 +120,7 @@ int init_start(struct launch *launch);
 /* control.c: packets */
 int send_failure(int socket, uint32_t step, int error, const char *text);
 int send_warning(int socket, uint32_t step, const char *text);
+int send_ready(int socket);
 int send_descriptor(int socket, int descriptor);
 ssize_t receive_packet(int socket, void *data, size_t size, int *descriptor, int flags);
 

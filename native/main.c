@@ -15,6 +15,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 static struct launch launch = {.status = -1, .root = -1, .procfs = -1, .empty_dir = -1,
                                .input = {-1, -1}, .output = {-1, -1}, .errors = {-1, -1}};
@@ -104,22 +105,41 @@ static void close_child_ends(void)
         close(fd);
 }
 
+enum { UNDO_TRIES = 200, UNDO_PAUSE_US = 5000 };
+
+/* The packet for a child that was killed on its way, by the OOM killer or its own seccomp filter. */
+static const char DIED[] = "F\xff\xff\xff\xff\0\0\0\0the process was killed before it became the command";
+
+/* A step of the child failed: nothing of it may be left when the daemon hears of that. */
+static _Noreturn void undo(pid_t child, const void *failure, size_t size)
+{
+    kill(child, SIGKILL);
+    while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+        ;
+    for (int tries = 0; !cgroups_remove(&launch.settings, tries > 0) && tries < UNDO_TRIES; tries++)
+        usleep(UNDO_PAUSE_US);
+    send(FD_CONTROL, failure, size, MSG_NOSIGNAL);
+    _exit(1);
+}
+
 /* Listens to the child until it has become the command, or failed. Returns the terminal's master, or -1. */
-static int await_exec(int status)
+static int await_exec(pid_t child, int status)
 {
     unsigned char packet[9 + DETAIL_MAX];
     int descriptor, console = -1;
+    bool ready = false;
     for (ssize_t size; (size = receive_packet(status, packet, sizeof packet, &descriptor, 0)) > 0;) {
         if (packet[0] == 'C')
             console = descriptor;
+        else if (packet[0] == 'E')
+            ready = true;
         else if (packet[0] == 'W')
             send(FD_CONTROL, packet, (size_t)size, MSG_NOSIGNAL);
-        else if (packet[0] == 'F') {
-            cgroups_remove(&launch.settings, true);
-            send(FD_CONTROL, packet, (size_t)size, MSG_NOSIGNAL);
-            _exit(1);
-        }
+        else if (packet[0] == 'F')
+            undo(child, packet, (size_t)size);
     }
+    if (!ready)
+        undo(child, DIED, sizeof DIED - 1);
     close(status);
     return console;
 }
@@ -151,7 +171,7 @@ int main(void)
     }
     close(ends[1]);
     close_child_ends();
-    int console = await_exec(ends[0]);
+    int console = await_exec(child, ends[0]);
     plan_release(&launch.plan);
     munmap((void *)(uintptr_t)bytes, size);
     monitor_run(&launch, child, console);

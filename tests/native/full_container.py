@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat
+import signal
 import subprocess
+import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from wherry.runtime.steps import (
@@ -88,6 +89,17 @@ def make_busybox_root(root: Path) -> None:
     os.chown(root / "home/ann", 1000, 1000)
 
 
+def removed(path: str) -> bool:
+    """Whether the cgroup is gone, by us or by its monitor."""
+    try:
+        os.rmdir(path)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
 @dataclass(frozen=True)
 class Bundle:
     """Where one test's containers live: layers, writable directories, cgroups below one parent of its own."""
@@ -106,6 +118,15 @@ class Bundle:
         return bundle
 
     def remove(self) -> None:
+        """Also what a failed test left behind: its processes, found through its own cgroups."""
+        left = [path for path in self.cgroups() if os.path.exists(path)]
+        for path in left:
+            for pid in Path(path, "cgroup.procs").read_text().split():
+                os.kill(int(pid), signal.SIGKILL)
+        deadline = time.monotonic() + 5
+        while left and time.monotonic() < deadline:
+            left = [path for path in left if not removed(path)]
+            time.sleep(0.01)
         for controller in CONTROLLERS:
             (CGROUPS / controller / self.name).rmdir()
         shutil.rmtree(self.base, ignore_errors=True)
@@ -247,12 +268,3 @@ def exec_plan(bundle: Bundle, wanted: Wanted) -> Plan:
     if wanted.tty:
         steps.append(Console(bind=False))
     return Plan((*steps, *right_steps(wanted)))
-
-
-def change(wanted: Wanted, **changes: object) -> Wanted:
-    return replace(wanted, **changes)  # type: ignore[arg-type]
-
-
-def is_null(path: Path) -> bool:
-    status = path.stat()
-    return stat.S_ISCHR(status.st_mode) and status.st_rdev == os.makedev(1, 3)

@@ -41,7 +41,7 @@ def record(code: int, *arguments: bytes) -> bytes:
 WRONG: list[tuple[str, Callable[[], bytes], str]] = [
     ("empty", lambda: b"", "does not begin"),
     ("another magic", lambda: b"WHPLAN\0\2" + WHOLE[8:], "does not begin"),
-    ("nothing in it", lambda: body(), "sizes"),
+    ("nothing in it", body, "sizes"),
     ("trailing bytes", lambda: WHOLE + b"x", "sizes"),
     ("truncated", lambda: WHOLE[:-1], "sizes"),
     ("unknown code", lambda: body(FORK.encode(), record(99), COMMAND.encode()), "unknown code"),

@@ -56,8 +56,8 @@ def exit_code(step: Step, number: int) -> int:
 def launch_failed(plan: Plan | None, index: int, number: int, detail: str) -> LaunchFailed:
     """The error for the launcher's ``F`` packet."""
     if plan is None or index >= len(plan.steps):
-        words = f"{detail}: {reason(number)}" if number else detail
-        return LaunchFailed(f"the launcher refused the plan: {words}", errno=number)
+        words = f"the launcher refused the plan: {detail}" if number else detail
+        return LaunchFailed(f"unable to start container process: {words}", errno=number)
     step = plan.steps[index]
     text = f"unable to start container process: {step_text(index, step, number, detail)}"
     return LaunchFailed(text, step=index, name=step.name, errno=number, exit_code=exit_code(step, number))
