@@ -146,6 +146,19 @@ def test_ustar_prefix_makes_long_paths(store: LayerStore) -> None:
     assert (store.path(layer.chain_id) / name).read_bytes() == b"found"
 
 
+def test_nothing_is_inherited_from_the_data_root(tmp_path: Path) -> None:
+    os.chown(tmp_path, 0, 50)
+    tmp_path.chmod(0o2770)
+    acl = bytes.fromhex("02000000 01000700ffffffff 04000700ffffffff 10000700ffffffff 20000000ffffffff")
+    os.setxattr(tmp_path, "system.posix_acl_default", acl)
+    store = LayerStore(tmp_path / "layers")
+    [layer] = unpack(store, tar(directory("d"), file("d/f"), symlink("d/l", "f"), file("implied/f")))
+    nodes = describe(store.path(layer.chain_id))
+    assert {node.owner for node in nodes.values()} == {(0, 0)}
+    assert {stat.S_IMODE(node.mode) for node in nodes.values()} == {0o755, 0o644, 0o777}
+    assert not any(node.xattrs for node in nodes.values())
+
+
 def test_a_sparse_file_stays_sparse(store: LayerStore, rich_tree: Path) -> None:
     [layer] = unpack(store, gnu_tar(rich_tree, "--format=posix", "--sparse"))
     status = (store.path(layer.chain_id) / "sparse").stat()

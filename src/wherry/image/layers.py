@@ -159,7 +159,7 @@ class LayerBatch:
         """
         tree = self._staging / uuid4().hex
         tree.mkdir(mode=0o700)
-        _drop_default_acl(tree)
+        _cut_inheritance(tree)
         try:
             with Pipeline(source) as chunks:
                 size, entries = self._write(tree, chunks, parents, must_end)
@@ -212,7 +212,10 @@ class LayerBatch:
         self._staged[layer.chain_id] = layer
 
 
-def _drop_default_acl(tree: Path) -> None:
-    """A default ACL on the data root would otherwise be inherited into the image."""
-    with suppress(OSError):
-        os.removexattr(tree, "system.posix_acl_default")
+def _cut_inheritance(tree: Path) -> None:
+    """A setgid bit or a default ACL on the data root would otherwise be handed down into the image."""
+    for name in ("system.posix_acl_default", "system.posix_acl_access"):
+        with suppress(OSError):
+            os.removexattr(tree, name)
+    os.chown(tree, os.geteuid(), os.getegid())
+    tree.chmod(0o700)

@@ -11,10 +11,20 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable
-from errno import EINVAL, EISDIR, ELOOP, ENAMETOOLONG, ENOTDIR, ENOTSUP, EPERM
+from errno import E2BIG, EINVAL, EISDIR, ELOOP, ENAMETOOLONG, ENOTDIR, ERANGE
 from pathlib import Path
 
 from wherry.errors import Internal, InvalidArgument
+from wherry.image.files import (
+    checked,
+    copy_content,
+    set_attributes,
+    set_attributes_of_name,
+    umask,
+    write,
+    write_sparse,
+    xattrs_of,
+)
 from wherry.image.lower import OPAQUE, Found, Lower
 from wherry.image.paths import Whiteout, clean, show, split_whiteout
 from wherry.image.tar import Entry, Kind
@@ -24,9 +34,7 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_DIRECTORIES = 128
 _LINKS = 40  # symlinks on one path; the kernel's own limit
-_ARCHIVE_FAULTS = frozenset({EINVAL, EISDIR, ELOOP, ENAMETOOLONG, ENOTDIR})
-_ID_LIMIT = 2**32 - 1
-_OVERLAY_XATTRS = (b"trusted.overlay.", b"user.overlay.")
+_ARCHIVE_FAULTS = frozenset({E2BIG, EINVAL, EISDIR, ELOOP, ENAMETOOLONG, ENOTDIR, ERANGE})
 
 
 class LayerTree:
@@ -46,7 +54,7 @@ class LayerTree:
         self._attributes: dict[bytes, Entry] = {}  # of directories, real path → set last
         self._whiteouts: set[bytes] = set()
         self._opaque: set[bytes] = set()
-        self._umask = _umask()
+        self._umask = umask()
 
     def close(self) -> None:
         self._forget_directories()
@@ -76,7 +84,7 @@ class LayerTree:
             for path in self._opaque - {b""}:
                 os.setxattr(self._directory(path), OPAQUE, b"y")
             for path, entry in list(self._attributes.items()):
-                self._set_attributes(self._directory(path), entry, entry.mode)
+                set_attributes(self._directory(path), entry, entry.mode)
         except OSError as error:
             raise _failure(b"its directories", error) from error
 
@@ -85,7 +93,7 @@ class LayerTree:
     def _add_root(self, entry: Entry) -> None:
         if entry.kind is not Kind.DIRECTORY:
             raise InvalidArgument("the archive replaces the root directory by something else")
-        self._attributes[b""] = _checked(entry)
+        self._attributes[b""] = checked(entry)
 
     def _make(self, path: bytes, entry: Entry, content: Iterable[memoryview]) -> None:
         parent, _, base = path.rpartition(b"/")
@@ -116,11 +124,11 @@ class LayerTree:
         try:
             if entry.extents is None:
                 for span in content:
-                    _write(fd, span)
+                    write(fd, span)
             else:
-                _write_sparse(fd, entry, content)
+                write_sparse(fd, entry, content)
             if entry.uid or entry.gid or entry.xattrs or mode & ~0o777 or mode & self._umask:
-                self._set_attributes(fd, _checked(entry), mode)
+                set_attributes(fd, checked(entry), mode)
             else:
                 os.utime(fd, ns=(entry.mtime, entry.mtime))
         finally:
@@ -134,7 +142,7 @@ class LayerTree:
             if not stat.S_ISDIR(os.stat(base, dir_fd=directory, follow_symlinks=False).st_mode):
                 self._replace(directory, parent, base)
                 os.mkdir(base, 0o700, dir_fd=directory)
-        self._attributes[self._real(parent, base)] = _checked(entry)
+        self._attributes[self._real(parent, base)] = checked(entry)
         self._forget_aliases()
 
     def _make_symlink(self, directory: int, parent: bytes, base: bytes, entry: Entry) -> None:
@@ -145,7 +153,7 @@ class LayerTree:
         except FileExistsError:
             self._replace(directory, parent, base)
             os.symlink(entry.link, base, dir_fd=directory)
-        self._set_attributes_of_name(directory, base, entry)
+        set_attributes_of_name(directory, base, entry)
         self._forget_aliases()
 
     def _make_hardlink(self, parent: bytes, base: bytes, entry: Entry) -> None:
@@ -183,28 +191,9 @@ class LayerTree:
         except FileExistsError:
             self._replace(directory, parent, base)
             os.mknod(base, mode, device, dir_fd=directory)
-        self._set_attributes_of_name(directory, base, entry)
+        set_attributes_of_name(directory, base, entry)
 
-    # --- attributes
-
-    def _set_attributes(self, fd: int, entry: Entry, mode: int) -> None:
-        """Owner first: the kernel clears setuid bits and file capabilities when it changes."""
-        os.fchown(fd, entry.uid, entry.gid)
-        os.fchmod(fd, mode)
-        if entry.xattrs:
-            _set_xattrs(fd, entry.xattrs, follow=True)
-        os.utime(fd, ns=(entry.mtime, entry.mtime))
-
-    def _set_attributes_of_name(self, directory: int, base: bytes, entry: Entry) -> None:
-        """For a file just made that cannot be opened without side effects: a symlink, device or fifo."""
-        _checked(entry)
-        if entry.uid or entry.gid:
-            os.chown(base, entry.uid, entry.gid, dir_fd=directory, follow_symlinks=False)
-        if entry.kind is not Kind.SYMLINK:
-            os.chmod(base, entry.mode, dir_fd=directory)
-        if entry.xattrs:
-            _set_xattrs(b"/proc/self/fd/%d/%s" % (directory, base), entry.xattrs, follow=False)
-        os.utime(base, ns=(entry.mtime, entry.mtime), dir_fd=directory, follow_symlinks=False)
+    # --- directories
 
     def _inherited(self, path: bytes) -> Entry:
         """The attributes of a directory that the archive implies but does not carry: as the layers below have it."""
@@ -214,7 +203,7 @@ class LayerTree:
         status = found.status
         fd = found.open_directory()
         try:
-            xattrs = {os.fsencode(name): os.getxattr(fd, name) for name in os.listxattr(fd)}
+            xattrs = xattrs_of(fd)
         finally:
             os.close(fd)
         return Entry(
@@ -227,8 +216,6 @@ class LayerTree:
             status.st_mtime_ns,
             xattrs=xattrs,
         )
-
-    # --- directories
 
     def _directory(self, path: bytes) -> int:
         """The descriptor of a directory of this tree, made where it is only implied. It stays ours."""
@@ -375,14 +362,13 @@ class LayerTree:
         try:
             fd = os.open(base, _CREATE, 0o600, dir_fd=self._directory(parent))
             try:
-                _copy(source, fd)
-                xattrs = {os.fsencode(name): os.getxattr(source, name) for name in os.listxattr(source)}
+                copy_content(source, fd)
                 status = found.status
                 copy = Entry(
                     real, Kind.FILE, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, 0, 0
                 )
-                copy.mtime, copy.xattrs = status.st_mtime_ns, xattrs
-                self._set_attributes(fd, copy, copy.mode)
+                copy.mtime, copy.xattrs = status.st_mtime_ns, xattrs_of(source)
+                set_attributes(fd, copy, copy.mode)
             finally:
                 os.close(fd)
         finally:
@@ -455,59 +441,9 @@ class LayerTree:
             self._whiteouts.add(path)
 
 
-def _checked(entry: Entry) -> Entry:
-    if not (0 <= entry.uid < _ID_LIMIT and 0 <= entry.gid < _ID_LIMIT):
-        raise InvalidArgument(f"{show(entry.name)} has an owner out of range: {entry.uid}:{entry.gid}")
-    return entry
-
-
-def _write(fd: int, span: memoryview) -> None:
-    while (count := os.write(fd, span)) < len(span):
-        span = span[count:]
-
-
-def _write_sparse(fd: int, entry: Entry, content: Iterable[memoryview]) -> None:
-    spans = iter(content)
-    span = memoryview(b"")
-    for offset, length in entry.extents or ():
-        os.lseek(fd, offset, os.SEEK_SET)
-        while length:
-            span = span or next(spans)
-            _write(fd, span[:length])
-            length, span = length - min(length, len(span)), span[length:]
-    os.ftruncate(fd, entry.size)
-
-
-def _copy(source: int, target: int) -> None:
-    while os.copy_file_range(source, target, 1 << 24):
-        pass
-
-
-def _set_xattrs(file: int | bytes, xattrs: dict[bytes, bytes], follow: bool) -> None:
-    """All but overlayfs' own, which would let an image steer the mount. What a filesystem cannot hold is left out."""
-    for name, value in xattrs.items():
-        if name.startswith(_OVERLAY_XATTRS):
-            continue
-        if not name or b"\0" in name:
-            raise InvalidArgument(
-                f"the archive has an extended attribute of an impossible name: {show(name)}"
-            )
-        try:
-            os.setxattr(file, name, value, follow_symlinks=follow)
-        except OSError as error:
-            if error.errno not in (ENOTSUP, EPERM):
-                raise
-
-
 def _failure(name: bytes, error: OSError | OverflowError) -> InvalidArgument | Internal:
     code = error.errno if isinstance(error, OSError) else EINVAL
     reason = os.strerror(code or EINVAL)
     if code in _ARCHIVE_FAULTS:
         return InvalidArgument(f"the archive's {show(name)} cannot be made: {reason}")
     return Internal(f"cannot write the layer's {show(name)}: {reason}")
-
-
-def _umask() -> int:
-    """This process's, read without changing it."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition("Umask:")[2].split()[0], 8)

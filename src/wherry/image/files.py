@@ -1,0 +1,90 @@
+"""Content and attributes of single files, as an archive's entries give them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from errno import ENOTSUP, EPERM
+from pathlib import Path
+
+from wherry.errors import InvalidArgument
+from wherry.image.paths import show
+from wherry.image.tar import Entry, Kind
+
+_ID_LIMIT = 2**32 - 1
+_OVERLAY_XATTRS = (b"trusted.overlay.", b"user.overlay.")
+
+
+def set_attributes(fd: int, entry: Entry, mode: int) -> None:
+    """Owner first: the kernel clears setuid bits and file capabilities when it changes."""
+    os.fchown(fd, entry.uid, entry.gid)
+    os.fchmod(fd, mode)
+    if entry.xattrs:
+        _set_xattrs(fd, entry.xattrs, follow=True)
+    os.utime(fd, ns=(entry.mtime, entry.mtime))
+
+
+def set_attributes_of_name(directory: int, base: bytes, entry: Entry) -> None:
+    """For a file just made that cannot be opened without side effects: a symlink, device or fifo."""
+    checked(entry)
+    if entry.uid or entry.gid:
+        os.chown(base, entry.uid, entry.gid, dir_fd=directory, follow_symlinks=False)
+    if entry.kind is not Kind.SYMLINK:
+        os.chmod(base, entry.mode, dir_fd=directory)
+    if entry.xattrs:
+        _set_xattrs(b"/proc/self/fd/%d/%s" % (directory, base), entry.xattrs, follow=False)
+    os.utime(base, ns=(entry.mtime, entry.mtime), dir_fd=directory, follow_symlinks=False)
+
+
+def checked(entry: Entry) -> Entry:
+    if not (0 <= entry.uid < _ID_LIMIT and 0 <= entry.gid < _ID_LIMIT):
+        raise InvalidArgument(f"{show(entry.name)} has an owner out of range: {entry.uid}:{entry.gid}")
+    return entry
+
+
+def write(fd: int, span: memoryview) -> None:
+    while (count := os.write(fd, span)) < len(span):
+        span = span[count:]
+
+
+def write_sparse(fd: int, entry: Entry, content: Iterable[memoryview]) -> None:
+    spans = iter(content)
+    span = memoryview(b"")
+    for offset, length in entry.extents or ():
+        os.lseek(fd, offset, os.SEEK_SET)
+        while length:
+            span = span or next(spans)
+            write(fd, span[:length])
+            length, span = length - min(length, len(span)), span[length:]
+    os.ftruncate(fd, entry.size)
+
+
+def copy_content(source: int, target: int) -> None:
+    while os.copy_file_range(source, target, 1 << 24):
+        pass
+
+
+def _set_xattrs(file: int | bytes, xattrs: dict[bytes, bytes], follow: bool) -> None:
+    """All but overlayfs' own, which would let an image steer the mount. What a filesystem cannot hold is left out."""
+    for name, value in xattrs.items():
+        if name.startswith(_OVERLAY_XATTRS):
+            continue
+        if not name or b"\0" in name:
+            raise InvalidArgument(
+                f"the archive has an extended attribute of an impossible name: {show(name)}"
+            )
+        try:
+            os.setxattr(file, name, value, follow_symlinks=follow)
+        except OSError as error:
+            if error.errno not in (ENOTSUP, EPERM):
+                raise
+
+
+def xattrs_of(fd: int) -> dict[bytes, bytes]:
+    return {os.fsencode(name): os.getxattr(fd, name) for name in os.listxattr(fd)}
+
+
+def umask() -> int:
+    """This process's, read without changing it."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("Umask:")[2].split()[0], 8)
