@@ -1,0 +1,247 @@
+"""What procfs tells of a process. proc(5), namespaces(7).
+
+A ``ProcessDirectory`` holds ``/proc/PID`` open, so that everything read through it is of that one process: when it
+has gone, reads fail with ProcessLookupError or FileNotFoundError, even where its number is in use again.
+Text is decoded as UTF-8 with replacement: what a container names is no reason to fail.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+CHUNK = 1 << 16
+KILOBYTE = 1024
+NAMESPACES = ("mnt", "pid", "net", "ipc", "uts", "cgroup", "user", "time")
+UNLIMITED = "unlimited"
+LIMIT_COLUMNS = (
+    slice(0, 25),
+    slice(26, 46),
+    slice(47, 67),
+    slice(68, None),
+)  # fs/proc/base.c, proc_pid_limits
+
+
+def read_bytes(path: str, *, dir_fd: int | None = None) -> bytes:
+    """A whole file of a kernel's filesystem, by as few calls as it takes."""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=dir_fd)
+    try:
+        chunks = []
+        while chunk := os.read(file, CHUNK):
+            chunks.append(chunk)
+        return b"".join(chunks)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from None
+    finally:
+        os.close(file)
+
+
+def read_text(path: str, *, dir_fd: int | None = None) -> str:
+    return read_bytes(path, dir_fd=dir_fd).decode("utf-8", "replace")
+
+
+class ProcessDirectory:
+    """``/proc/PID``, held open. A context manager. ProcessLookupError, FileNotFoundError where it has gone."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.fd = os.open(f"/proc/{pid}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self.fd)
+
+    def text(self, name: str) -> str:
+        return read_text(name, dir_fd=self.fd)
+
+    def open(self, name: str) -> int:
+        """A descriptor of a file below, which the caller closes."""
+        return os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self.fd)
+
+    def status(self) -> Status:
+        return parse_status(self.text("status"))
+
+    def namespaces(self) -> dict[str, int]:
+        """Inode of each namespace, by kind; a kind that this kernel does not have is left out."""
+        return {kind: inode for kind in NAMESPACES if (inode := self.namespace(kind))}
+
+    def namespace(self, kind: str) -> int:
+        try:
+            return os.stat(f"ns/{kind}", dir_fd=self.fd).st_ino
+        except FileNotFoundError:
+            return 0
+
+    def command(self) -> str:
+        """Its command line, words joined by spaces; the name in brackets where it has none (a zombie)."""
+        words = read_bytes("cmdline", dir_fd=self.fd).rstrip(b"\0").split(b"\0")
+        line = b" ".join(words).decode("utf-8", "replace")
+        return line or f"[{self.text('comm').rstrip()}]"
+
+    def memory(self) -> Memory:
+        return parse_memory(self.text("smaps_rollup"))
+
+    def descriptors(self) -> int:
+        """How many descriptors are open: Linux 6.2 and later say so in the directory's size."""
+        return os.stat("fd", dir_fd=self.fd).st_size or self._listed("fd")
+
+    def _listed(self, name: str) -> int:
+        directory = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.fd)
+        try:
+            return len(os.listdir(directory))
+        finally:
+            os.close(directory)
+
+    def has(self, path: str) -> bool:
+        """Whether there is something at a path of the process's own root."""
+        try:
+            os.stat(f"root/{path.lstrip('/')}", dir_fd=self.fd, follow_symlinks=False)
+        except OSError:
+            return False
+        return True
+
+
+# ---------------------------------------------------------------- status
+
+
+@dataclass(frozen=True, slots=True)
+class CapabilitySets:
+    """Bit masks. capabilities(7)."""
+
+    inheritable: int
+    permitted: int
+    effective: int
+    bounding: int
+    ambient: int
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """``/proc/PID/status``. ``seccomp``: 0 none, 1 strict, 2 filter; ids are real, effective, saved, filesystem."""
+
+    state: str
+    parent: int
+    uids: tuple[int, ...]
+    gids: tuple[int, ...]
+    groups: tuple[int, ...]
+    capabilities: CapabilitySets
+    no_new_privileges: bool
+    seccomp: int
+    seccomp_filters: int
+
+    @property
+    def alive(self) -> bool:
+        return self.state not in ("Z", "X")
+
+
+def parse_status(text: str) -> Status:
+    fields = {name: value.strip() for name, _, value in (line.partition(":") for line in text.splitlines())}
+    sets = (int(fields[f"Cap{name}"], 16) for name in ("Inh", "Prm", "Eff", "Bnd", "Amb"))
+    return Status(
+        state=fields["State"][:1],
+        parent=int(fields["PPid"]),
+        uids=numbers(fields["Uid"]),
+        gids=numbers(fields["Gid"]),
+        groups=numbers(fields["Groups"]),
+        capabilities=CapabilitySets(*sets),
+        no_new_privileges=fields.get("NoNewPrivs") == "1",
+        seccomp=int(fields.get("Seccomp", 0)),
+        seccomp_filters=int(fields.get("Seccomp_filters", 0)),
+    )
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    return tuple(map(int, text.split()))
+
+
+# ---------------------------------------------------------------- memory
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes of a process's pages: ``proportional`` counts shared ones by the share (PSS)."""
+
+    proportional: int = 0
+    private: int = 0
+
+
+def parse_memory(text: str) -> Memory:
+    """``smaps_rollup``; empty for a process without memory of its own (a zombie, a kernel thread)."""
+    sizes = {
+        words[0]: int(words[1]) * KILOBYTE
+        for line in text.splitlines()
+        if (words := line.split())[-1] == "kB"
+    }
+    return Memory(sizes.get("Pss:", 0), sizes.get("Private_Clean:", 0) + sizes.get("Private_Dirty:", 0))
+
+
+# ---------------------------------------------------------------- limits, ids, cgroups
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessLimit:
+    """A line of ``/proc/PID/limits``, as the kernel names it; None is unlimited."""
+
+    name: str
+    soft: int | None
+    hard: int | None
+    unit: str
+
+
+def parse_limits(text: str) -> tuple[ProcessLimit, ...]:
+    rows = ([line[column].strip() for column in LIMIT_COLUMNS] for line in text.splitlines()[1:])
+    return tuple(ProcessLimit(name, limit(soft), limit(hard), unit) for name, soft, hard, unit in rows)
+
+
+def limit(text: str) -> int | None:
+    return None if text == UNLIMITED else int(text)
+
+
+@dataclass(frozen=True, slots=True)
+class IdRange:
+    """A line of ``uid_map`` or ``gid_map``. user_namespaces(7)."""
+
+    inside: int
+    outside: int
+    count: int
+
+
+def parse_id_map(text: str) -> tuple[IdRange, ...]:
+    return tuple(IdRange(*map(int, line.split())) for line in text.splitlines())
+
+
+def parse_cgroups(text: str) -> dict[str, str]:
+    """Controllers (``cpu,cpuacct``; ``name=systemd``; "" for version 2) to the path in their hierarchy."""
+    parts = (line.split(":", 2) for line in text.splitlines())
+    return {controllers: path for _, controllers, path in parts}
+
+
+# ---------------------------------------------------------------- all processes
+
+
+def every_pid() -> Iterator[int]:
+    return (int(name) for name in os.listdir("/proc") if name.isdigit())
+
+
+def pids_by_namespace(kind: str) -> dict[int, list[int]]:
+    """Every process of this machine, by the inode of its namespace of a kind."""
+    found: dict[int, list[int]] = defaultdict(list)
+    for pid in every_pid():
+        try:
+            found[os.stat(f"/proc/{pid}/ns/{kind}").st_ino].append(pid)
+        except OSError:
+            continue  # it has gone, or is on its way
+    return found
+
+
+def own_namespaces() -> dict[str, int]:
+    """The calling process's own: for a daemon, the host's."""
+    with ProcessDirectory(os.getpid()) as here:
+        return here.namespaces()
