@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
@@ -101,7 +101,7 @@ class Networks:
         self._repair: asyncio.Task[None] | None = None
 
     def _predefined(self, name: str, driver: str) -> Network:
-        id = self._remembered(f"network.{name}.id", secrets.token_hex(32))
+        id = self._remembered(f"network.{name}.id", os.urandom(32).hex())
         return Network(name, driver, id, self._remembered(f"network.{name}.created", now()))
 
     def _remembered(self, key: str, value: str) -> str:

@@ -78,7 +78,7 @@ def normal(binding: PortBinding) -> PortBinding:
 
 
 def local_port_range() -> range:
-    """The kernel's range for ports that nobody named, of which Docker takes too."""
+    """The kernel's range for ports that nobody named, from which Docker takes too."""
     try:
         first, last = (int(word) for word in sysctl.read("net/ipv4/ip_local_port_range").split())
     except (OSError, ValueError):
@@ -115,6 +115,7 @@ class Ports:
 
     def __init__(self) -> None:
         self._taken: dict[tuple[str, int], set[str]] = {}
+        self._range: range | None = None
         self._next = 0
         self._lock = threading.Lock()
 
@@ -144,8 +145,8 @@ class Ports:
             raise cannot_bind(binding, ip, error) from None
 
     def _dynamic(self) -> Iterable[int]:
-        """All dynamic ports, from where the last search ended."""
-        ports = local_port_range()
+        """All dynamic ports, from where the last search ended. Their range is that of the first search."""
+        ports = self._range = self._range or local_port_range()
         start = self._next if self._next in ports else ports.start
         yield from range(start, ports.stop)
         yield from range(ports.start, start)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from ipaddress import IPv4Interface
 
 from wherry.linux import netns, sysctl
@@ -38,7 +37,7 @@ class Wiring:
             raise
 
     def _wire(self, address: IPv4Interface, mac: bytes) -> Endpoint:
-        name = PREFIX + secrets.token_hex(5)
+        name = PREFIX + os.urandom(5).hex()
         fd, inner = netns.create(lambda: self._wire_inside(name, address, mac), self._home)
         try:
             with inner:
@@ -54,8 +53,8 @@ class Wiring:
             gateway=self._leases.gateway.ip,
             mac=format_mac(mac),
             host_interface=name,
-            endpoint_id=secrets.token_hex(32),
-            sandbox_id=secrets.token_hex(32),
+            endpoint_id=os.urandom(32).hex(),
+            sandbox_id=os.urandom(32).hex(),
         )
 
     def _wire_inside(self, name: str, address: IPv4Interface, mac: bytes) -> Netlink:
