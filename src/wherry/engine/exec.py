@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from wherry.engine.container import Container
 from wherry.engine.containers import DEFAULT_DETACH_KEYS, Containers, detach_keys
@@ -31,6 +31,7 @@ class Exec:
     started: bool = False
     running: bool = False
     exit_code: int | None = None
+    launched: asyncio.Event = field(default_factory=asyncio.Event)  # or has failed to be
 
     @property
     def pid(self) -> int:
@@ -65,6 +66,18 @@ class Execs:
             raise NotFound(f"No such exec instance: {id}")
         return instance
 
+    async def settled(self, id: str) -> Exec:
+        """The exec as a client may know it: one whose output has ended for the client has ended here too.
+
+        The monitor tells the engine of the end before the client, but tasks that wait for it come later.
+        """
+        instance = self.inspect(id)
+        if instance.started:
+            await instance.launched.wait()
+        if instance.monitor is not None and instance.monitor.exited.done():
+            instance.running, instance.exit_code = False, instance.monitor.exited.result().code
+        return instance
+
     def of_container(self, container_id: str) -> list[str]:
         """Ids of the execs of a container that run."""
         return [e.id for e in self._by_id.values() if e.container.id == container_id and e.running]
@@ -95,7 +108,10 @@ class Execs:
             instance = self.inspect(id)
             instance.started = True
             attaches = [self._attach(instance, client_fd, framed, leftover)] if client_fd is not None else []
-            await self._launch(instance, options, attaches)
+            try:
+                await self._launch(instance, options, attaches)
+            finally:
+                instance.launched.set()
         except WherryError as error:
             if client_fd is None:
                 raise

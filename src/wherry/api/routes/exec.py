@@ -45,7 +45,7 @@ async def start(engine: Engine, call: Call, id: str, body: ExecStart | None = No
 @routes.get("/exec/{id}/json")
 async def inspect(engine: Engine, id: str) -> ExecInspect:
     """How it stands; ``ExitCode`` is null until it has ended."""
-    return render(engine.execs.inspect(id))
+    return render(await engine.execs.settled(id))
 
 
 @routes.post("/exec/{id}/resize")
