@@ -1,0 +1,213 @@
+"""How a command is declared: a function with its flags. Parsing and ``--help`` come from the same declaration."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from wherry.cli.errors import ENGINE_FAILED, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from wherry.cli.client import Client
+
+    Parse = Callable[[str], Any]
+
+TRUE = ("1", "t", "T", "true", "TRUE", "True")
+FALSE = ("0", "f", "F", "false", "FALSE", "False")
+
+
+def boolean(text: str) -> bool:
+    if text in TRUE or text in FALSE:
+        return text in TRUE
+    raise ValueError(f'strconv.ParseBool: parsing "{text}": invalid syntax')
+
+
+def integer(text: str) -> int:
+    try:
+        return int(text, 0)
+    except ValueError:
+        raise ValueError(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
+
+
+class Flag(NamedTuple):
+    """One option. ``word`` is its type in ``--help``; ``parse`` raises ValueError with a sentence."""
+
+    name: str
+    short: str
+    word: str
+    help: str
+    parse: Parse
+    default: Any
+    many: bool = False
+    hidden: bool = False
+    shown_default: str = ""
+
+    @property
+    def key(self) -> str:
+        return self.name.replace("-", "_")
+
+    @property
+    def label(self) -> str:
+        return f"-{self.short}, --{self.name}" if self.short else f"--{self.name}"
+
+    @property
+    def is_bool(self) -> bool:
+        return self.parse is boolean
+
+
+def switch(name: str, short: str, help: str, default: bool | None = False, hidden: bool = False) -> Flag:
+    """A flag that needs no value; ``default=None`` tells "not given" from false."""
+    return Flag(name, short, "", help, boolean, default, hidden=hidden, shown_default="true" if default else "")
+
+
+def text(name: str, short: str, help: str, word: str = "string", default: str = "", hidden: bool = False) -> Flag:
+    shown = f'"{default}"' if default else ""
+    return Flag(name, short, word, help, str, default, hidden=hidden, shown_default=shown)
+
+
+def number(name: str, short: str, help: str, default: int | None = 0, word: str = "int") -> Flag:
+    return Flag(name, short, word, help, integer, default, shown_default=str(default) if default else "")
+
+
+def value(name: str, short: str, word: str, help: str, parse: Parse, default: Any, hidden: bool = False) -> Flag:
+    return Flag(name, short, word, help, parse, default, hidden=hidden)
+
+
+def repeated(
+    name: str, short: str, help: str, word: str = "list", parse: Parse = str, hidden: bool = False
+) -> Flag:
+    """A flag that may come several times; its value is the list of what was given."""
+    return Flag(name, short, word, help, parse, None, many=True, hidden=hidden)
+
+
+class Options:
+    """The values of a command's flags as attributes (dashes as underscores), and its arguments."""
+
+    def __init__(self, flags: Sequence[Flag]) -> None:
+        self.args: list[str] = []
+        self.given: set[str] = set()
+        self._values: dict[str, Any] = {f.key: [] if f.many else f.default for f in flags}
+
+    def __getattr__(self, key: str) -> Any:
+        try:
+            return self._values[key]
+        except KeyError:
+            raise AttributeError(key) from None
+
+    def set(self, flag: Flag, raw: str) -> None:
+        try:
+            parsed = flag.parse(raw)
+        except ValueError as error:
+            raise UsageError(
+                f'invalid argument "{raw}" for "{flag.label}" flag: {error}', ENGINE_FAILED
+            ) from None
+        self.given.add(flag.key)
+        if flag.many:
+            self._values[flag.key].append(parsed)
+        else:
+            self._values[flag.key] = parsed
+
+
+class Context(NamedTuple):
+    """What a command works with: the engine, and how the user called it (such as ``container ls``)."""
+
+    client: Client
+    environment: Mapping[str, str]
+    called: str
+
+
+class Command(NamedTuple):
+    """A declared command: what runs, how it is called, what it takes."""
+
+    run: Callable[[Context, Options], int | None]
+    usage: str
+    flags: Sequence[Flag]
+    least: int
+    most: int | None
+    interspersed: bool
+
+
+def command(
+    usage: str,
+    flags: Sequence[Flag] = (),
+    least: int = 0,
+    most: int | None = None,
+    interspersed: bool = True,
+) -> Callable[[Callable[[Context, Options], int | None]], Command]:
+    """Declare a function as a command. ``least`` and ``most`` count its arguments; with ``interspersed=False`` flags
+    end at the first argument, as for ``run IMAGE COMMAND -x``."""
+
+    def declare(function: Callable[[Context, Options], int | None]) -> Command:
+        return Command(function, usage, flags, least, most, interspersed)
+
+    return declare
+
+
+HELP = switch("help", "", "Print usage")
+
+
+def parse(flags: Sequence[Flag], words: Sequence[str], interspersed: bool = True) -> Options:
+    """The words as options and arguments, by the rules of Go's pflag. Raises UsageError."""
+    options = Options([*flags, HELP])
+    by_name = {flag.name: flag for flag in (*flags, HELP)}
+    by_short = {flag.short: flag for flag in flags if flag.short}
+    queue = iter(words)
+    for word in queue:
+        if word == "--":
+            options.args.extend(queue)
+        elif word.startswith("--"):
+            _long(options, by_name, word, queue)
+        elif word.startswith("-") and word != "-":
+            _short(options, by_short, word, queue)
+        else:
+            options.args.append(word)
+            if not interspersed:
+                options.args.extend(queue)
+    return options
+
+
+def _long(options: Options, by_name: Mapping[str, Flag], word: str, queue: Iterator[str]) -> None:
+    name, equals, raw = word[2:].partition("=")
+    flag = by_name.get(name)
+    if flag is None:
+        raise UsageError(f"unknown flag: --{name}", ENGINE_FAILED)
+    if not equals:
+        raw = "true" if flag.is_bool else _next(queue, f"flag needs an argument: --{name}")
+    options.set(flag, raw)
+
+
+def _short(options: Options, by_short: Mapping[str, Flag], word: str, queue: Iterator[str]) -> None:
+    rest = word[1:]
+    while rest:
+        letter, rest = rest[0], rest[1:]
+        flag = by_short.get(letter)
+        if flag is None:
+            raise UsageError(f"unknown shorthand flag: '{letter}' in {word}", ENGINE_FAILED)
+        if rest.startswith("="):
+            raw, rest = rest[1:], ""
+        elif flag.is_bool:
+            raw = "true"
+        elif rest:
+            raw, rest = rest, ""
+        else:
+            raw = _next(queue, f"flag needs an argument: '{letter}' in {word}")
+        options.set(flag, raw)
+
+
+def _next(queue: Iterator[str], complaint: str) -> str:
+    for word in queue:
+        return word
+    raise UsageError(complaint, ENGINE_FAILED)
+
+
+def check_arguments(declared: Command, name: str, count: int) -> None:
+    """Raises UsageError where the number of arguments is not what the command takes."""
+    if declared.most == 0 and count:
+        raise UsageError(f"'{name}' accepts no arguments")
+    if declared.least <= count and (declared.most is None or count <= declared.most):
+        return
+    exact = declared.least == declared.most
+    limit = declared.least if count < declared.least else declared.most
+    how = "" if exact else "at least " if count < declared.least else "at most "
+    raise UsageError(f"'{name}' requires {how}{limit} argument{'' if limit == 1 else 's'}")

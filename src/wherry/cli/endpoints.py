@@ -1,0 +1,145 @@
+"""``--network`` and what goes with it: the endpoints that a container gets."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from wherry.cli.csv_fields import key_values
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Json = dict[str, Any]
+BUILT_IN = ("default", "bridge", "host", "none")
+HARDWARE_ADDRESS = re.compile(r"[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}")
+
+
+class Attachment(NamedTuple):
+    """One ``--network``: its target, and what the container is to be in that network."""
+
+    target: str
+    aliases: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
+    ipv4: str = ""
+    ipv6: str = ""
+    link_local: tuple[str, ...] = ()
+    mac: str = ""
+    driver_options: tuple[tuple[str, str], ...] = ()
+    priority: int = 0
+
+    @property
+    def user_defined(self) -> bool:
+        return self.target not in BUILT_IN and not self.target.startswith("container:")
+
+    @property
+    def plain(self) -> bool:
+        return self == Attachment(self.target)
+
+    def settings(self) -> Json:
+        """The API's ``EndpointSettings``."""
+        ipam = {"IPv4Address": self.ipv4, "IPv6Address": self.ipv6, "LinkLocalIPs": list(self.link_local)}
+        return {
+            "IPAMConfig": {key: given for key, given in ipam.items() if given} or None,
+            "Links": list(self.links) or None,
+            "Aliases": list(self.aliases) or None,
+            "MacAddress": self.mac,
+            "DriverOpts": dict(self.driver_options) or None,
+            "GwPriority": self.priority,
+            "NetworkID": "",
+            "EndpointID": "",
+            "Gateway": "",
+            "IPAddress": "",
+            "IPPrefixLen": 0,
+            "IPv6Gateway": "",
+            "GlobalIPv6Address": "",
+            "GlobalIPv6PrefixLen": 0,
+            "DNSNames": None,
+        }
+
+
+def parse_network(text: str) -> Attachment:
+    """``NAME``, or ``name=NAME,alias=…,ip=…``. ValueError in Docker's words."""
+    if "=" not in text or not any(key for key, given in key_values(text) if given is not None):
+        return Attachment(text)
+    made = Attachment("")
+    for key, given in key_values(text):
+        if given is None:
+            raise ValueError(f"invalid field {key}")
+        made = _with_field(made, key, given.strip())
+    if not made.target:
+        raise ValueError("network name/id is not specified")
+    return made
+
+
+def _with_field(made: Attachment, key: str, given: str) -> Attachment:
+    if key == "name":
+        return made._replace(target=given)
+    if key == "alias":
+        return made._replace(aliases=(*made.aliases, given))
+    if key == "ip":
+        return made._replace(ipv4=given)
+    if key == "ip6":
+        return made._replace(ipv6=given)
+    if key == "mac-address":
+        return made._replace(mac=hardware_address(given))
+    if key == "link-local-ip":
+        return made._replace(link_local=(*made.link_local, given))
+    if key == "driver-opt":
+        name, _, option = given.partition("=")
+        return made._replace(driver_options=(*made.driver_options, (name, option)))
+    if key == "gw-priority":
+        return made._replace(priority=int(given))
+    raise ValueError(f"invalid field key {key}")
+
+
+def hardware_address(text: str) -> str:
+    if text and not HARDWARE_ADDRESS.fullmatch(text):
+        raise ValueError(f"{text} is not a valid mac address")
+    return text
+
+
+def endpoints(networks: Sequence[Attachment], own: Attachment) -> tuple[str, dict[str, Json]]:
+    """The network mode, and the endpoints by network. ``own`` is what options beside ``--network`` asked for; it
+    goes to the first network."""
+    if not networks:
+        _check_scope(own)
+        return "default", {"default": own.settings()}
+    first = own._replace(target=networks[0].target) if networks[0].plain else _merged(networks[0], own)
+    chosen = [first, *networks[1:]]
+    found: dict[str, Json] = {}
+    if len({attachment.user_defined for attachment in chosen}) > 1:
+        raise ValueError(
+            "conflicting options: cannot attach both user-defined and non-user-defined network-modes"
+        )
+    for attachment in chosen:
+        _check_scope(attachment)
+        if attachment.target in found:
+            raise ValueError(f'network "{attachment.target}" is specified multiple times')
+        found[attachment.target] = attachment.settings()
+    return first.target, {} if len(chosen) == 1 and first.plain else found
+
+
+def _merged(network: Attachment, own: Attachment) -> Attachment:
+    for name, long, short in (
+        ("--network-alias", network.aliases, own.aliases),
+        ("--link", network.links, own.links),
+        ("--ip", network.ipv4, own.ipv4),
+        ("--ip6", network.ipv6, own.ipv6),
+        ("--mac-address", network.mac, own.mac),
+    ):
+        if long and short:
+            raise ValueError(f"conflicting options: cannot specify both {name} and per-network options")
+    return network._replace(
+        aliases=network.aliases or own.aliases,
+        links=network.links or own.links,
+        ipv4=network.ipv4 or own.ipv4,
+        ipv6=network.ipv6 or own.ipv6,
+        mac=network.mac or own.mac,
+        link_local=network.link_local or own.link_local,
+    )
+
+
+def _check_scope(attachment: Attachment) -> None:
+    if attachment.aliases and not attachment.user_defined:
+        raise ValueError("network-scoped aliases are only supported for user-defined networks")

@@ -1,0 +1,83 @@
+"""``--help``, from the declarations, in Docker's layout."""
+
+from __future__ import annotations
+
+import os
+from textwrap import wrap
+from typing import TYPE_CHECKING
+
+from wherry.cli import tree
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wherry.cli.command import Command, Flag
+
+PROGRAM = "wherry"
+NARROW = 24  # the least width that help texts get
+
+
+def _width() -> int:
+    try:
+        return os.get_terminal_size(1).columns
+    except OSError:
+        return 80
+
+
+def flag_lines(flags: Sequence[Flag]) -> list[str]:
+    """One entry a flag, sorted, the texts aligned and wrapped to the terminal."""
+    shown = sorted((flag for flag in flags if not flag.hidden), key=lambda flag: flag.name)
+    heads = [_head(flag) for flag in shown]
+    column = max((len(head) for head in heads), default=0) + 3
+    lines: list[str] = []
+    for head, flag in zip(heads, shown, strict=True):
+        said = f"{flag.help} (default {flag.shown_default})" if flag.shown_default else flag.help
+        room = max(_width() - column, NARROW)
+        texts = [part for line in said.split("\n") for part in wrap(line, room) or [""]]
+        lines.append(f"{head:<{column}}{texts[0]}")
+        lines.extend(" " * column + text for text in texts[1:])
+    return lines
+
+
+def _head(flag: Flag) -> str:
+    short = f"-{flag.short}, " if flag.short else "    "
+    return f"  {short}--{flag.name} {flag.word}".rstrip()
+
+
+def usage_line(declared: Command, called: str) -> str:
+    return f"Usage:  {PROGRAM} {called} {declared.usage}".rstrip()
+
+
+def command_help(entry: tree.Entry, declared: Command, called: str) -> str:
+    parts = [usage_line(declared, called), "", entry.summary]
+    if len(entry.names) > 1:
+        parts += ["", "Aliases:", "  " + ", ".join(f"{PROGRAM} {name}" for name in entry.names)]
+    lines = flag_lines(declared.flags)
+    if lines:
+        parts += ["", "Options:", *lines]
+    return "\n".join(parts)
+
+
+def group_help(group: str) -> str:
+    return "\n".join(
+        [f"Usage:  {PROGRAM} {group} COMMAND", "", tree.GROUPS[group], "", "Commands:", *_rows(tree.members(group)),
+         "", f"Run '{PROGRAM} {group} COMMAND --help' for more information on a command."]
+    )  # fmt: skip
+
+
+def program_help(flags: Sequence[Flag]) -> str:
+    everything = dict(tree.members(""))
+    common = [(name, everything.pop(name)) for name in tree.COMMON]
+    return "\n".join(
+        [f"Usage:  {PROGRAM} [OPTIONS] COMMAND", "", "Containers in milliseconds", "",
+         "Common Commands:", *_rows(common), "",
+         "Management Commands:", *_rows(sorted(tree.GROUPS.items())), "",
+         "Commands:", *_rows(sorted(everything.items())), "",
+         "Global Options:", *flag_lines(flags), "",
+         f"Run '{PROGRAM} COMMAND --help' for more information on a command."]
+    )  # fmt: skip
+
+
+def _rows(rows: Sequence[tuple[str, str]]) -> list[str]:
+    width = max(11, *(len(name) for name, _ in rows))
+    return [f"  {name:<{width}} {summary}" for name, summary in rows]

@@ -1,0 +1,73 @@
+"""Where the engine is: ``-H``, ``$WHERRY_HOST``, ``$DOCKER_HOST``, or the default socket."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, NamedTuple
+
+from wherry.cli.errors import CannotConnect, CliError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DEFAULT_SOCKET = "/run/wherry/wherry.sock"
+DOCKER_PORT = 2375
+
+
+class Host(NamedTuple):
+    """A unix socket's path, or a TCP name and port. ``url`` is how the user wrote it."""
+
+    url: str
+    path: str = ""
+    name: str = ""
+    port: int = 0
+
+    def connect(self) -> socket.socket:
+        """A connected stream socket; raises OSError."""
+        if self.path:
+            unix = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            try:
+                unix.connect(self.path)
+            except OSError:
+                unix.close()
+                raise
+            return unix
+        tcp = socket.create_connection((self.name, self.port))
+        tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return tcp
+
+
+def parse_host(url: str) -> Host:
+    """``unix://PATH``, a bare path, or ``tcp://NAME[:PORT]`` without TLS."""
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        scheme, rest = "unix" if url.startswith("/") else "tcp", url
+    if scheme == "unix":
+        return Host(f"unix://{rest or DEFAULT_SOCKET}", path=rest or DEFAULT_SOCKET)
+    if scheme in ("tcp", "http"):
+        return _tcp(url, rest.split("/")[0])
+    raise CliError(f"unable to parse docker host `{url}`: only unix:// and tcp:// are known")
+
+
+def _tcp(url: str, address: str) -> Host:
+    name, _, port = address.rpartition(":") if ":" in address.rpartition("]")[2] else (address, "", "")
+    if port and not port.isdecimal():
+        raise CliError(f"unable to parse docker host `{url}`: no such port")
+    return Host(url, name=name.strip("[]") or "127.0.0.1", port=int(port or DOCKER_PORT))
+
+
+def choose_host(option: str | None, environment: Mapping[str, str]) -> Host:
+    """What ``-H`` says, then the environment, then the default."""
+    url = option or environment.get("WHERRY_HOST") or environment.get("DOCKER_HOST")
+    host = parse_host(url) if url else parse_host(f"unix://{DEFAULT_SOCKET}")
+    if not host.path and (environment.get("DOCKER_TLS_VERIFY") or environment.get("DOCKER_TLS")):
+        raise CliError("TLS to an engine is not supported: use a unix socket, or an SSH tunnel to one")
+    return host
+
+
+def connection_error(host: Host, error: OSError) -> CannotConnect:
+    if isinstance(error, PermissionError):
+        return CannotConnect(
+            f"permission denied while trying to connect to the engine's socket at {host.url}: connect: permission denied"
+        )
+    return CannotConnect(f"Cannot connect to the Wherry daemon at {host.url}. Is the daemon running?")

@@ -1,0 +1,53 @@
+"""``-e``, ``-l`` and the files of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+def parse_env(text: str) -> str:
+    if not text or text.startswith("="):
+        raise ValueError(f"invalid environment variable: {text}")
+    return text
+
+
+def parse_label(text: str) -> str:
+    if not text.partition("=")[0]:
+        raise ValueError(f"invalid label '{text}': empty name")
+    return text
+
+
+def with_environment(assignments: Sequence[str], environment: Mapping[str, str]) -> list[str]:
+    """``NAME`` alone takes its value from the caller's environment, where it has one."""
+    return [f"{a}={environment[a]}" if "=" not in a and a in environment else a for a in assignments]
+
+
+def read_key_file(path: str, kind: str, environment: Mapping[str, str] | None) -> list[str]:
+    """The ``NAME=VALUE`` lines of a file; ``#`` begins a comment. A ``NAME`` alone is looked up, or with no
+    environment to look in gets no value (labels)."""
+    with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="\n") as file:
+        lines = [line.rstrip("\r\n").lstrip() for line in file]
+    found: list[str] = []
+    for line in lines:
+        if not line or line.startswith("#"):
+            continue
+        name, equals, given = line.partition("=")
+        if not name.strip():
+            raise ValueError(f"invalid {kind} file ({path}): no variable name on line '{line}'")
+        if any(c.isspace() for c in name):
+            raise ValueError(f"invalid {kind} file ({path}): variable '{name}' contains whitespaces")
+        if equals:
+            found.append(f"{name}={given}")
+        elif environment is None:
+            found.append(name)
+        elif name in environment:
+            found.append(f"{name}={environment[name]}")
+    return found
+
+
+def to_map(assignments: Sequence[str]) -> dict[str, str]:
+    """``NAME=VALUE`` as a map; the last of a name wins."""
+    return {name: given for name, _, given in (a.partition("=") for a in assignments)}

@@ -1,0 +1,143 @@
+"""``wherry``: parse, find the command, run it, and turn whatever went wrong into one line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from wherry.cli import tree
+from wherry.cli.client import Client
+from wherry.cli.command import Context, check_arguments, parse, repeated, switch, text
+from wherry.cli.errors import INTERRUPTED, PIPE_CLOSED, CliError, UsageError
+from wherry.cli.host import choose_host
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from wherry.cli.command import Options
+
+PROGRAM = "wherry"
+
+GLOBAL_FLAGS = (
+    repeated("host", "H", "Engine socket to connect to"),
+    switch("version", "v", "Print version information and quit"),
+    text("config", "", "Ignored: there are no client config files", hidden=True),
+    text("log-level", "l", "Ignored, as the client has no log", hidden=True),
+    switch("debug", "D", "Ignored, as the client has no log", hidden=True),
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line; returns its exit code and never raises."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]
+        code = dispatch(words, os.environ)
+        sys.stdout.flush()
+    except CliError as error:
+        code = _fail(error)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except BrokenPipeError:
+        _forget_output()
+        code = PIPE_CLOSED
+    except OSError as error:
+        code = _fail(CliError(_sentence(error)))
+    return code
+
+
+def dispatch(words: Sequence[str], environment: Mapping[str, str]) -> int:
+    options = _global_options(words)
+    words = options.args
+    if options.version:
+        from wherry import __version__
+
+        print(f"Wherry version {__version__}")
+        return 0
+    if words[:1] == ["help"]:
+        words = [*words[1:], "--help"]
+    if not words or words[0] == "--help" or options.help:
+        return _say(_program_help())
+    if words[0] in tree.GROUPS and (len(words) == 1 or words[1] == "--help"):
+        from wherry.cli.help import group_help
+
+        return _say(group_help(words[0]))
+    found = tree.find(words)
+    if found is None:
+        called = " ".join(words[:2] if words[0] in tree.GROUPS else words[:1])
+        where = f"{PROGRAM} {words[0]}" if words[0] in tree.GROUPS else PROGRAM
+        raise UsageError(f"unknown command: {PROGRAM} {called}", hint=f"Run '{where} --help' for more information")
+    entry, called, count = found
+    return _run(entry, called, words[count:], Context(_client(options, environment), environment, called))
+
+
+def _run(entry: tree.Entry, called: str, words: Sequence[str], context: Context) -> int:
+    declared = entry.load()
+    try:
+        options = parse(declared.flags, words, declared.interspersed)
+        if options.help:
+            from wherry.cli.help import command_help
+
+            return _say(command_help(entry, declared, called))
+        check_arguments(declared, f"{PROGRAM} {called}", len(options.args))
+    except UsageError as error:
+        from wherry.cli.help import usage_line
+
+        error.hint = f"{usage_line(declared, called)}\n\nRun '{PROGRAM} {called} --help' for more information"
+        raise
+    return declared.run(context, options) or 0
+
+
+def _global_options(words: Sequence[str]) -> Options:
+    try:
+        return parse(GLOBAL_FLAGS, words, interspersed=False)
+    except UsageError as error:
+        error.hint = f"Usage:  {PROGRAM} [OPTIONS] COMMAND\n\nRun '{PROGRAM} --help' for more information"
+        raise
+
+
+def _client(options: Options, environment: Mapping[str, str]) -> Client:
+    if len(options.host) > 1:
+        raise CliError("specify only one -H")
+    return Client(choose_host(options.host[0] if options.host else None, environment), environment)
+
+
+def _program_help() -> str:
+    from wherry.cli.help import program_help
+
+    return program_help(GLOBAL_FLAGS)
+
+
+def _say(text: str) -> int:
+    print(text)
+    return 0
+
+
+def _fail(error: CliError) -> int:
+    """One line on stderr, and the hint; output already written comes first."""
+    try:
+        sys.stdout.flush()
+        if str(error):
+            print(f"{PROGRAM}: {error}", file=sys.stderr)
+        if error.hint:
+            print(f"\n{error.hint}", file=sys.stderr)
+    except BrokenPipeError:
+        _forget_output()
+    return error.code
+
+
+def _sentence(error: OSError) -> str:
+    reason = (error.strerror or str(error)).lower()
+    return f"open {error.filename}: {reason}" if error.filename else reason
+
+
+def _forget_output() -> None:
+    """Let the interpreter flush into nothing at its end, so that a closed pipe stays quiet."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.close(null)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

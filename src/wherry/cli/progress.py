@@ -1,0 +1,64 @@
+"""The progress that load, import and pull report (``jsonmessage``): redrawn in place on a terminal, else plain lines."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from wherry.cli.errors import CliError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import TextIO
+
+    Json = dict[str, Any]
+
+
+class Progress:
+    """Shows messages as they come; lines that have an id keep their place on a terminal."""
+
+    def __init__(self, out: TextIO | None = None, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._out = out or sys.stdout
+        self._terminal = self._out.isatty()
+        self._rows: dict[str, int] = {}
+
+    def show(self, messages: Iterable[Json]) -> list[Json]:
+        """Show all messages; returns what came as ``aux``. Raises CliError for an error among them."""
+        extra = []
+        for message in messages:
+            if "error" in message or "errorDetail" in message:
+                raise CliError(_error_text(message))
+            if "aux" in message:
+                extra.append(message["aux"])
+            elif not self._quiet and (not message.get("progressDetail") or self._terminal):
+                self._line(message)
+        self._out.flush()
+        return extra
+
+    def _line(self, message: Json) -> None:
+        if message.get("stream"):
+            self._out.write(message["stream"])
+            return
+        identity = message.get("id", "")
+        text = f"{identity}: {message.get('status', '')}" if identity else message.get("status", "")
+        bar = message.get("progress", "")
+        line = f"{text} {bar}" if bar and self._terminal else text
+        if identity and self._terminal:
+            self._redraw(identity, line)
+        else:
+            self._rows.clear()
+            self._out.write(f"{line}\n")
+        self._out.flush()
+
+    def _redraw(self, identity: str, line: str) -> None:
+        if identity not in self._rows:
+            self._rows[identity] = len(self._rows)
+            self._out.write("\n")
+        up = len(self._rows) - self._rows[identity]
+        self._out.write(f"\x1b[{up}A\x1b[2K\r{line}\x1b[{up}B\r")
+
+
+def _error_text(message: Json) -> str:
+    detail = message.get("errorDetail") or {}
+    return str(detail.get("message") or message.get("error"))

@@ -1,0 +1,22 @@
+"""Ask the engine for an image that it does not have."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from wherry.cli.progress import Progress
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+    from wherry.cli.client import Client
+    from wherry.cli.reference import Reference
+
+
+def pull_image(client: Client, name: Reference, platform: str, quiet: bool, out: TextIO | None = None) -> None:
+    """``POST /images/create?fromImage=``. The engine may refuse; then its ApiError or CliError comes out."""
+    version = name.digest or name.tag
+    query = {"fromImage": name.canonical, "tag": version or None, "platform": platform or None}
+    response = client.request("POST", "/images/create", query)
+    Progress(out or sys.stderr, quiet).show(response.objects())

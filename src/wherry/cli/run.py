@@ -1,0 +1,156 @@
+"""``run`` and ``create``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from wherry.cli.command import Context, Options, command
+from wherry.cli.conversation import Attached, attach, begin_wait, converse, exit_code, signals_for
+from wherry.cli.create_body import create_body
+from wherry.cli.errors import ENGINE_FAILED, ApiError, CannotConnect, CliError, UsageError, start_code
+from wherry.cli.reference import is_identifier, parse_reference
+from wherry.cli.run_flags import CREATE_FLAGS, RUN_FLAGS
+from wherry.cli.terminal import NO_SIZE, check_tty, parse_detach_keys, size
+
+if TYPE_CHECKING:
+    from wherry.cli.client import Client
+
+    Json = dict[str, Any]
+
+PULL_CHOICES = ("always", "missing", "never")
+REMOVAL_PATIENCE = 3.0  # seconds for a container that did not start to be removed
+
+
+class Created(NamedTuple):
+    id: str
+    body: Json
+
+
+@command("[OPTIONS] IMAGE [COMMAND] [ARG...]", CREATE_FLAGS, least=1, interspersed=False)
+def create(context: Context, options: Options) -> int:
+    created = _create(context, options, _body(context, options))
+    print(created.id)
+    return 0
+
+
+@command("[OPTIONS] IMAGE [COMMAND] [ARG...]", RUN_FLAGS, least=1, interspersed=False)
+def run(context: Context, options: Options) -> int:
+    try:
+        body = _body(context, options)
+        if not options.detach:
+            check_tty(options.tty, body["AttachStdin"])
+        parse_detach_keys(options.detach_keys)
+        created = _create(context, options, body)
+        if options.detach:
+            return _run_detached(context, created)
+        return _run_attached(context.client, options, created)
+    except (ApiError, CannotConnect) as error:
+        error.code = ENGINE_FAILED if error.code == 1 else error.code
+        error.hint = _hint(context)
+        raise
+
+
+def _hint(context: Context) -> str:
+    return f"Run 'wherry {context.called} --help' for more information"
+
+
+def _body(context: Context, options: Options) -> Json:
+    """The request's body; what is wrong with the options comes out as UsageError."""
+    try:
+        if options.pull not in PULL_CHOICES:
+            raise ValueError(
+                f"invalid pull option: '{options.pull}': must be one of \"always\", \"missing\" or \"never\""
+            )
+        console = size() if options.tty else NO_SIZE
+        body = create_body(options, context.environment, console)
+        if options.cidfile and os.path.exists(options.cidfile):
+            raise ValueError(
+                "container ID file found, make sure the other container isn't running or delete "
+                f"{options.cidfile}"
+            )
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UsageError(f"open {error.filename}: {reason}", ENGINE_FAILED, _hint(context)) from None
+    except ValueError as error:
+        raise UsageError(str(error), ENGINE_FAILED, _hint(context)) from None
+    if not is_identifier(options.args[0]):
+        _named(options.args[0])
+    return body
+
+
+def _named(image: str) -> Any:
+    try:
+        return parse_reference(image)
+    except ValueError as error:
+        raise CliError(str(error)) from None
+
+
+def _create(context: Context, options: Options, body: Json) -> Created:
+    """Create the container, pulling its image first where it is missing (or always, if asked)."""
+    client, image = context.client, options.args[0]
+    named = not is_identifier(image)
+    if options.pull == "always" and named:
+        _pull(client, options)
+    query = {"name": options.name or None, "platform": options.platform or None}
+    try:
+        answer = client.call("POST", "/containers/create", query, body)
+    except ApiError as error:
+        if error.status != 404 or not named or options.pull != "missing" or "No such image" not in error.message:
+            raise
+        print(f"Unable to find image '{_named(image).tagged().familiar}' locally", file=sys.stderr)
+        _pull(client, options)
+        answer = client.call("POST", "/containers/create", query, body)
+    for warning in answer.get("Warnings") or ():
+        print(f"WARNING: {warning}", file=sys.stderr)
+    if options.cidfile:
+        _write_new(options.cidfile, answer["Id"])
+    return Created(answer["Id"], body)
+
+
+def _pull(client: Client, options: Options) -> None:
+    from wherry.cli.pull import pull_image
+
+    pull_image(client, _named(options.args[0]).tagged(), options.platform, options.quiet)
+
+
+def _write_new(path: str, text: str) -> None:
+    with open(path, "x") as file:
+        file.write(text)
+
+
+def _run_detached(context: Context, created: Created) -> int:
+    try:
+        context.client.call("POST", f"/containers/{created.id}/start")
+    except ApiError as error:
+        error.code = start_code(error.message)
+        raise
+    print(created.id)
+    return 0
+
+
+def _run_attached(client: Client, options: Options, created: Created) -> int:
+    body, path = created.body, f"/containers/{created.id}"
+    stdin, stdout, stderr = (body[key] for key in ("AttachStdin", "AttachStdout", "AttachStderr"))
+    connection = attach(client, created.id, stdin, stdout, stderr, options.detach_keys)
+    attached = Attached(path, connection, options.tty, stdin, options.detach_keys)
+    signals, resizer = signals_for(client, attached, created.id if options.sig_proxy else None)
+    with signals:
+        waiting = begin_wait(client, created.id, "removed" if options.rm else "next-exit")
+
+        def begin() -> None:
+            try:
+                client.call("POST", f"{path}/start")
+            except ApiError as error:
+                error.code = start_code(error.message)
+                if options.rm:
+                    signals.wait_readable(waiting.connection.sock.fileno(), REMOVAL_PATIENCE)
+                raise
+
+        detached = converse(client, attached, signals, begin, resizer)
+        if detached:
+            return 0
+        if not stdout and not stderr:
+            print(created.id, flush=True)
+        return exit_code(waiting, signals)

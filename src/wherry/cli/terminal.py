@@ -1,0 +1,105 @@
+"""The user's terminal: its size, raw mode that is always undone, and the keys that detach."""
+
+from __future__ import annotations
+
+import os
+import sys
+import termios
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from wherry.cli.errors import CliError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DEFAULT_DETACH_KEYS = "ctrl-p,ctrl-q"
+CONTROL_KEYS = {"@": 0, "[": 27, "\\": 28, "]": 29, "^": 30, "_": 31}
+NO_SIZE = (0, 0)
+
+# tcgetattr's fields
+IFLAG, OFLAG, CFLAG, LFLAG, CC = 0, 1, 2, 3, 6
+
+
+def size(fd: int = 1) -> tuple[int, int]:
+    """(rows, columns) of a terminal; (0, 0) where the descriptor is none."""
+    try:
+        columns, rows = os.get_terminal_size(fd)
+    except OSError:
+        return NO_SIZE
+    return rows, columns
+
+
+def check_tty(tty: bool, attach_stdin: bool) -> None:
+    """A terminal inside needs one outside, where its keys come from. Raises CliError."""
+    if tty and attach_stdin and not os.isatty(0):
+        raise CliError("the input device is not a TTY")
+
+
+@contextmanager
+def raw_mode(fd: int) -> Iterator[None]:
+    """Pass every key through unchanged; the terminal is as before afterwards, however this ends."""
+    try:
+        before = termios.tcgetattr(fd)
+    except termios.error:
+        yield
+        return
+    raw = termios.tcgetattr(fd)
+    raw[IFLAG] &= ~(
+        termios.IGNBRK | termios.BRKINT | termios.PARMRK | termios.ISTRIP
+        | termios.INLCR | termios.IGNCR | termios.ICRNL | termios.IXON
+    )  # fmt: skip
+    raw[OFLAG] &= ~termios.OPOST
+    raw[LFLAG] &= ~(termios.ECHO | termios.ECHONL | termios.ICANON | termios.ISIG | termios.IEXTEN)
+    raw[CFLAG] = (raw[CFLAG] & ~(termios.CSIZE | termios.PARENB)) | termios.CS8
+    raw[CC][termios.VMIN], raw[CC][termios.VTIME] = 1, 0
+    sys.stdout.flush()
+    termios.tcsetattr(fd, termios.TCSANOW, raw)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(fd, termios.TCSADRAIN, before)
+
+
+def parse_detach_keys(text: str) -> bytes:
+    """``ctrl-p,ctrl-q`` or ``a,b`` as the bytes that the keys send. CliError otherwise."""
+    return bytes(_key(key) for key in (text or DEFAULT_DETACH_KEYS).split(","))
+
+
+def _key(key: str) -> int:
+    if len(key) == 1 and key.isascii():
+        return ord(key)
+    name, dash, letter = key.partition("-")
+    if key == "DEL":
+        return 127
+    if name == "ctrl" and dash and len(letter) == 1:
+        if "a" <= letter <= "z":
+            return ord(letter) - ord("a") + 1
+        if letter in CONTROL_KEYS:
+            return CONTROL_KEYS[letter]
+    raise CliError(f"invalid detach keys: Unknown character: '{key}'")
+
+
+class DetachFilter:
+    """Watches what is typed for the detach keys, and holds back a beginning of them until it is known not to be."""
+
+    def __init__(self, keys: bytes) -> None:
+        self._keys = keys
+        self._matched = 0
+
+    def feed(self, typed: bytes) -> tuple[bytes, bool]:
+        """What to send on, and whether the user detached."""
+        if not self._matched and self._keys[0] not in typed:
+            return typed, False
+        sent = bytearray()
+        for code in typed:
+            if code != self._keys[self._matched]:
+                sent += self._keys[: self._matched]
+                self._matched = 0
+            if code == self._keys[self._matched]:
+                self._matched += 1
+            else:
+                sent.append(code)
+            if self._matched == len(self._keys):
+                return bytes(sent), True
+        return bytes(sent), False
