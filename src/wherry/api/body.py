@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import cache
 from typing import Any, TypeVar
 
@@ -12,8 +13,8 @@ from wherry.errors import InvalidArgument
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-# A key that does not begin with a capital may be a field in another spelling (or just a label).
-OTHER_SPELLING = re.compile(rb'[{,]\s*"[a-z_]')
+# A key that does not begin with a capital may be a field in another spelling.
+UNCAPITALIZED = re.compile(rb'"([a-z][A-Za-z0-9]*)"\s*:')
 
 
 def check_content_type(content_type: str | None, has_body: bool) -> None:
@@ -31,7 +32,7 @@ def decode_body(data: bytes, kind: type[T]) -> T:
     """The body as a ``kind``. InvalidArgument names the field that is wrong."""
     if not data.strip():
         raise InvalidArgument("invalid JSON: got EOF while reading request body")
-    if OTHER_SPELLING.search(data) is None:
+    if fields_of(kind).isdisjoint(key.lower() for key in UNCAPITALIZED.findall(data)):
         try:
             return msgspec.json.decode(data, type=kind)
         except msgspec.ValidationError:
@@ -62,6 +63,24 @@ def shape_of(kind: Any) -> Any:
     from msgspec import inspect
 
     return inspect.type_info(kind)
+
+
+@cache
+def fields_of(kind: Any) -> frozenset[bytes]:
+    """The names of all fields in a type's documents, in lower case."""
+    return frozenset(field_names(shape_of(kind)))
+
+
+def field_names(info: Any) -> Iterator[bytes]:
+    from msgspec import inspect
+
+    inner = (getattr(info, name) for name in ("item_type", "value_type") if hasattr(info, name))
+    for part in (*inner, *getattr(info, "types", ())):
+        yield from field_names(part)
+    if isinstance(info, inspect.StructType):
+        for field in info.fields:
+            yield field.encode_name.lower().encode()
+            yield from field_names(field.type)
 
 
 def _as_go_reads(value: Any, info: Any) -> Any:
