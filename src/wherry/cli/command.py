@@ -42,10 +42,11 @@ class Flag(NamedTuple):
     many: bool = False
     hidden: bool = False
     shown_default: str = ""
+    alias_of: str = ""
 
     @property
     def key(self) -> str:
-        return self.name.replace("-", "_")
+        return (self.alias_of or self.name).replace("-", "_")
 
     @property
     def label(self) -> str:
@@ -75,10 +76,11 @@ def value(name: str, short: str, word: str, help: str, parse: Parse, default: An
 
 
 def repeated(
-    name: str, short: str, help: str, word: str = "list", parse: Parse = str, hidden: bool = False
+    name: str, short: str, help: str, word: str = "list", parse: Parse = str, alias_of: str = ""
 ) -> Flag:
-    """A flag that may come several times; its value is the list of what was given."""
-    return Flag(name, short, word, help, parse, None, many=True, hidden=hidden)
+    """A flag that may come several times; its value is the list of what was given. One that is only another name for
+    a flag is not shown in ``--help``."""
+    return Flag(name, short, word, help, parse, None, many=True, hidden=bool(alias_of), alias_of=alias_of)
 
 
 class Options:
@@ -99,8 +101,9 @@ class Options:
         try:
             parsed = flag.parse(raw)
         except ValueError as error:
+            shown = raw.replace("\\", "\\\\").replace('"', '\\"')
             raise UsageError(
-                f'invalid argument "{raw}" for "{flag.label}" flag: {error}', ENGINE_FAILED
+                f'invalid argument "{shown}" for "{flag.label}" flag: {error}', ENGINE_FAILED
             ) from None
         self.given.add(flag.key)
         if flag.many:

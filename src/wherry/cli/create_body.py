@@ -24,7 +24,7 @@ JSON_TOKEN = re.compile(r'("(?:[^"\\]|\\.)*")|\s+')
 def create_body(options: Options, environment: Mapping[str, str], console: tuple[int, int]) -> Json:
     """The whole body. ``console`` is (rows, columns) of the terminal, (0, 0) without one."""
     image, *words = options.args
-    mode, attached = endpoints([*options.network, *options.net], _own_attachment(options))
+    mode, attached = endpoints(options.network, _own_attachment(options))
     exposed, bindings = parse_publish(options.publish)
     exposed.update(parse_expose(options.expose))
     binds, anonymous = split_volumes(options.volume)
@@ -72,8 +72,6 @@ def _or_none(items: Sequence[Any]) -> list[Any] | None:
 def streams(options: Options) -> Json:
     """Which streams the client will attach, and what the container's standard input is."""
     detach = "detach" in options.given and options.detach
-    if detach and options.attach:
-        raise ValueError("conflicting options: cannot specify both --attach and --detach")
     wanted = options.attach or ["stdout", "stderr", *(["stdin"] if options.interactive else [])]
     attach_stdin = "stdin" in wanted and not detach
     return {
@@ -92,7 +90,7 @@ def _environment(options: Options, environment: Mapping[str, str]) -> list[str] 
 
 
 def _labels(options: Options) -> dict[str, str]:
-    files = (line for path in options.label_file for line in read_key_file(path, "label", None))
+    files = (line for path in options.label_file for line in read_key_file(path, "label", {}))
     return to_map([*files, *options.label])
 
 
@@ -140,7 +138,7 @@ def _host(options: Options, binds: Sequence[str]) -> Json:
         "VolumeDriver": options.volume_driver,
         "VolumesFrom": _or_none(options.volumes_from),
         "Dns": options.dns,
-        "DnsOptions": [*options.dns_opt, *options.dns_option],
+        "DnsOptions": options.dns_option,
         "DnsSearch": _search(options.dns_search),
         "ExtraHosts": _or_none(options.add_host),
         "Links": _or_none(options.link),
@@ -260,8 +258,8 @@ def _profile(path: str) -> str:
 def _own_attachment(options: Options) -> Attachment:
     return Attachment(
         "default",
-        aliases=(*options.network_alias, *options.net_alias),
-        links=tuple(options.link) if any(n.user_defined for n in (*options.network, *options.net)) else (),
+        aliases=tuple(options.network_alias),
+        links=tuple(options.link) if any(n.user_defined for n in options.network) else (),
         ipv4=options.ip,
         ipv6=options.ip6,
         link_local=tuple(options.link_local_ip),

@@ -25,9 +25,9 @@ def with_environment(assignments: Sequence[str], environment: Mapping[str, str])
     return [f"{a}={environment[a]}" if "=" not in a and a in environment else a for a in assignments]
 
 
-def read_key_file(path: str, kind: str, environment: Mapping[str, str] | None) -> list[str]:
-    """The ``NAME=VALUE`` lines of a file; ``#`` begins a comment. A ``NAME`` alone is looked up, or with no
-    environment to look in gets no value (labels)."""
+def read_key_file(path: str, kind: str, environment: Mapping[str, str]) -> list[str]:
+    """The ``NAME=VALUE`` lines of a file; ``#`` begins a comment. A ``NAME`` alone takes its value from the
+    environment, and is left out where that has none."""
     with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="\n") as file:
         lines = [line.rstrip("\r\n").lstrip() for line in file]
     found: list[str] = []
@@ -41,8 +41,6 @@ def read_key_file(path: str, kind: str, environment: Mapping[str, str] | None) -
             raise ValueError(f"invalid {kind} file ({path}): variable '{name}' contains whitespaces")
         if equals:
             found.append(f"{name}={given}")
-        elif environment is None:
-            found.append(name)
         elif name in environment:
             found.append(f"{name}={environment[name]}")
     return found

@@ -37,6 +37,8 @@ def create(context: Context, options: Options) -> int:
 
 @command("[OPTIONS] IMAGE [COMMAND] [ARG...]", RUN_FLAGS, least=1, interspersed=False)
 def run(context: Context, options: Options) -> int:
+    if options.detach and options.attach:
+        raise CliError("conflicting options: cannot specify both --attach and --detach")
     try:
         body = _body(context, options)
         if not options.detach:
