@@ -453,6 +453,21 @@ def test_what_no_record_needs_is_swept_at_start(root: Path) -> None:
     run(root, scenario)
 
 
+def test_an_image_without_its_layers_is_forgotten_at_start(root: Path) -> None:
+    async def scenario(world: World) -> None:
+        id = await world.load(BASE, tags=["broken"])
+        whole = await world.load(OTHER, tags=["whole"])
+        world.layers.delete(sha256(BASE))
+        again = Images(world.store, world.blobs, world.layers, world.events, lambda image: [])
+        await again.recover()
+        assert [view.record.id for view in await again.list()] == [whole]
+        assert list(world.store.tags().values()) == [whole]
+        assert await world.load(BASE, tags=["broken"]) == id
+        assert world.on_disk() == (2, 4)
+
+    run(root, scenario)
+
+
 def test_removal_waits_for_loads_that_may_need_the_same_layers(root: Path) -> None:
     """While a load is at work nothing is collected; afterwards what is needed is there and the rest gone."""
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -79,3 +81,38 @@ def test_recover_removes_what_a_crash_left(store: BlobStore) -> None:
     BlobStore(store.root).recover()
     assert not os.listdir(store.root / "tmp")
     assert list(store.list()) == [digest]
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+    """On a file system of its own, in a mount namespace of its own."""
+    script = """
+import os, sys
+from pathlib import Path
+from wherry.errors import Internal
+from wherry.image.blobs import BlobStore
+from wherry.image.layers import LayerStore
+from tests.image.making import file, in_chunks, tar
+root = Path(sys.argv[1])
+blobs, layers = BlobStore(root / "blobs"), LayerStore(root / "layers")
+data = os.urandom(3 << 20)
+try:
+    with blobs.batch() as batch:
+        batch.add(in_chunks(data))
+except Internal as error:
+    print(error.message)
+try:
+    with layers.batch() as batch:
+        batch.unpack(in_chunks(tar(file("big", data))), [])
+except Internal as error:
+    print(error.message)
+print(os.listdir(root / "blobs/tmp"), os.listdir(root / "layers/tmp"))
+"""
+    mount = f'mount -t tmpfs -o size=1m tmpfs {tmp_path} && exec {sys.executable} -c "$0" {tmp_path}'
+    command = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", mount, script]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    assert done.stdout.splitlines() == [
+        "cannot write a blob: No space left on device",
+        "cannot write the layer's 'big': No space left on device",
+        "[] []",
+    ]

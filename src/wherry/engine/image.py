@@ -7,6 +7,7 @@ collected when an image goes, and at start: a crash at any point leaves nothing 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Collection, Coroutine, Sequence
 from contextlib import asynccontextmanager
@@ -30,6 +31,8 @@ from wherry.image.layers import LayerStore
 from wherry.image.manifest import Platform
 from wherry.image.reference import Reference
 from wherry.image.rootfs import import_rootfs
+
+log = logging.getLogger(__name__)
 
 __all__ = ["Deleted", "HistoryItem", "ImageView", "Images", "LayerProgress", "LoadLine", "Untagged"]
 
@@ -66,7 +69,19 @@ class Images:
         """Remove what a crash left half done. Before anything else is asked."""
         await asyncio.to_thread(self._blobs.recover)
         await asyncio.to_thread(self._layers.recover)
+        self._drop_broken()
         await self.collect()
+
+    def _drop_broken(self) -> None:
+        """Forget images whose layers are gone: after a power cut the store may be older than the disk."""
+        tags = self._store.tags()
+        for image in self._store.images():
+            if not all(self._layers.get(chain_id) for chain_id in image.chain_ids):
+                log.warning("image %s is forgotten: a layer of it is missing; load it again", image.id)
+                self._store.delete_image(image.id)
+                for name in [name for name, id in tags.items() if id == image.id]:
+                    self._store.delete_tag(name)
+        self._known = None
 
     # --- looking
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from wherry.engine.image_record import ImageRecord
 from wherry.errors import NotFound
@@ -14,7 +15,7 @@ from wherry.image.reference import Reference
 _ID_PREFIX = re.compile(r"(?:sha256:)?([0-9a-f]{1,64})")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Catalog:
     """The images and their names at one moment. Canonical references are the keys of ``tags``."""
 
@@ -37,11 +38,26 @@ class Catalog:
 
     def references(self, image_id: Digest) -> list[Reference]:
         """All names of an image, sorted."""
-        return sorted(Reference.parse(name) for name, image in self.tags.items() if image == image_id)
+        return self._references.get(image_id, [])
 
     def children(self, image_id: Digest) -> list[ImageRecord]:
         """Images built or committed from this one."""
-        return [image for image in self.images.values() if image.parent == image_id]
+        return self._children.get(image_id, [])
+
+    @cached_property
+    def _references(self) -> dict[Digest, list[Reference]]:
+        found: dict[Digest, list[Reference]] = {}
+        for name, image_id in self.tags.items():
+            found.setdefault(image_id, []).append(Reference.parse(name))
+        return {image_id: sorted(names) for image_id, names in found.items()}
+
+    @cached_property
+    def _children(self) -> dict[Digest, list[ImageRecord]]:
+        found: dict[Digest, list[ImageRecord]] = {}
+        for image in self.images.values():
+            if image.parent is not None:
+                found.setdefault(image.parent, []).append(image)
+        return found
 
     def _by_id(self, digest: Digest, missing: str) -> ImageRecord:
         found = self.images.get(digest)

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import BinaryIO, NamedTuple, Self
 from uuid import uuid4
 
-from wherry.errors import InvalidArgument, NotFound
+from wherry.errors import Internal, InvalidArgument, NotFound
 from wherry.image.digest import Digest, hex_of, is_digest
 from wherry.image.manifest import DOCUMENT_LIMIT
 from wherry.linux.sync import fsync_directory
@@ -168,8 +168,11 @@ def read_limited(file: BinaryIO, limit: int, what: str) -> bytes:
 
 def _write(file: BinaryIO, chunk: bytes | memoryview) -> None:
     view = memoryview(chunk)
-    while (count := file.write(view)) < len(view):
-        view = view[count:]
+    try:
+        while (count := file.write(view)) < len(view):
+            view = view[count:]
+    except OSError as error:
+        raise Internal(f"cannot write a blob: {error.strerror}") from error
 
 
 def _missing(digest: Digest) -> NotFound:
