@@ -98,7 +98,8 @@ static void container_exited(struct monitor *monitor, int status)
     monitor->oom = monitor->settings->oom_path && cgroup_counter(monitor->settings->oom_path, monitor->settings->oom_key);
     write_exit_file(monitor);
     control_exited(monitor);
-    clients_end(monitor, true); /* behind the exit status: who sees the end may ask for it at once */
+    monitor->told = true;
+    clients_end(monitor, true);
     monitor->clean_at = monitor->now;
     monitor->clean_until = monitor->now + CLEAN_FOR_MS;
 }

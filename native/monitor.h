@@ -49,7 +49,7 @@ struct monitor {
     int epoll, control, signals, input;
     pid_t child;
     int code;          /* -1 while the container runs */
-    bool oom, cleaned;
+    bool oom, told, cleaned; /* told: the daemon has the exit status, so clients may see the end */
     int64_t finished;  /* nanoseconds since 1970 */
     int64_t now;       /* milliseconds, monotonic */
     int64_t clean_at, clean_until; /* when to try again to remove the cgroups, and when to give up */

@@ -19,7 +19,7 @@ static void stream_end(struct monitor *monitor, struct stream *stream)
     stream->ready = false;
     if (monitor->streams[0].fd < 0 && monitor->streams[1].fd < 0) {
         log_finish();
-        if (monitor->code >= 0) /* else the clients end behind the exit status, which they may ask for at once */
+        if (monitor->told) /* else later: who sees the end may ask for the exit status at once */
             clients_end(monitor, true);
     }
 }
