@@ -94,12 +94,13 @@ def test_input_glued_to_the_head_is_the_containers(api: Api, headers: str, lengt
 
 
 @pytest.mark.parametrize("headers", [UPGRADE, ""], ids=["upgrade", "no upgrade asked"])
-def test_a_head_that_comes_in_pieces(api: Api, headers: str) -> None:
+@pytest.mark.parametrize("step", [1, 7])
+def test_a_head_that_comes_in_pieces(api: Api, headers: str, step: int) -> None:
     id = running_cat(api)
     request = head(f"/containers/{id}/attach?{ATTACH}", headers, None) + b"input"
     with api.wire() as wire:
-        for at in range(0, len(request), 7):
-            wire.send(request[at : at + 7])
+        for at in range(0, len(request), step):
+            wire.send(request[at : at + step])
             time.sleep(0.002)
         assert wire.read_head()[0] == (101 if headers else 200)
         assert read_framed(wire, 5) == b"input"

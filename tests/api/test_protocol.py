@@ -156,6 +156,17 @@ def test_a_body_in_chunks(api: Api) -> None:
         assert wire.reply("POST").status == 201
 
 
+def test_a_client_that_asks_before_it_sends(api: Api) -> None:
+    with api.wire() as wire:
+        head = "POST /containers/create HTTP/1.1\r\nHost:\r\nContent-Type: application/json\r\n"
+        wire.send(f"{head}Expect: 100-continue\r\nContent-Length: 2\r\n\r\n".encode())
+        assert wire.read_until(b"\r\n\r\n") == b"HTTP/1.1 100 Continue"
+        wire.send(b"{}")
+        assert wire.reply("POST").status == 400
+        wire.send(b"POST /nowhere HTTP/1.1\r\nHost:\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+        assert wire.read_head()[0] == 404
+
+
 def test_a_connection_serves_many_requests(api: Api) -> None:
     with api.wire() as wire:
         for _ in range(50):

@@ -86,6 +86,9 @@ class App:
         if found is None:
             raise HttpError(404, "page not found")
         bound, middle = found
+        if request.headers.get("Expect", "").lower() == "100-continue":
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            request.writer.output_size = 0  # of the answer proper
         call = Call(self.engine, request, connection, version, parse_query(query) if query else {})
         result = await bound(call, middle)
         if isinstance(result, Stream):

@@ -31,6 +31,7 @@ HEAD_LIMIT = 64 << 10
 BODY_LIMIT = 16 << 20
 RECEIVE_LIMIT = 64 << 10  # bounds what is read behind a head, which goes on to a monitor in one packet
 
+POST = b"POST "
 RAW_TARGET = re.compile(rb"POST (?:/v[\d.]+)?(?:/containers/\S+?/attach|/exec/[^/\s]+/start)(?:\?\S*)? HTTP/")
 UPGRADE_FIELD = re.compile(rb"\r\nupgrade[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE)
 ASKED_UPGRADE = "X-Wherry-Upgrade"
@@ -97,7 +98,7 @@ class Connection(RequestHandler):
         idle = self._waiter is not None and not self._waiter.done() and not self._messages
         if idle and data and not self._in_head and not self._upgraded:
             data, self._held = self._held + data, b""
-            if data.startswith(b"POST ") and b"\r\n\r\n" not in data and len(data) < HEAD_LIMIT:
+            if POST.startswith(data[: len(POST)]) and b"\r\n\r\n" not in data and len(data) < HEAD_LIMIT:
                 self._held = data
                 return
             data = as_upgrade(data)
@@ -186,7 +187,7 @@ def as_upgrade(data: bytes) -> bytes:
     that the client named goes under another header.
     """
     end = data.find(b"\r\n\r\n")
-    if end < 0 or not data.startswith(b"POST "):
+    if end < 0 or not data.startswith(POST):
         return data
     line, _, _ = data.partition(b"\r\n")
     fields = data[len(line) : end]
