@@ -26,6 +26,7 @@ from wherry.image.files import (
     xattrs_of,
 )
 from wherry.image.lower import OPAQUE, Found, Lower
+from wherry.image.merged import Merged
 from wherry.image.paths import Whiteout, clean, show, split_whiteout
 from wherry.image.tar import Entry, Kind
 from wherry.linux.trees import remove_tree
@@ -33,7 +34,6 @@ from wherry.linux.trees import remove_tree
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_DIRECTORIES = 128
-_LINKS = 40  # symlinks on one path; the kernel's own limit
 _ARCHIVE_FAULTS = frozenset({E2BIG, EINVAL, EISDIR, ELOOP, ENAMETOOLONG, ENOTDIR, ERANGE})
 
 
@@ -47,13 +47,11 @@ class LayerTree:
     def __init__(self, root: Path, lower: Lower) -> None:
         self.size = 0
         self.entries = 0
-        self._lower = lower
         self._root = os.open(root, _DIRECTORY)
+        self._merged = Merged(self._root, lower)
         self._dirs: dict[bytes, int] = {b"": self._root}  # as spelled in the archive → descriptor
         self._aliases: dict[bytes, bytes] = {}  # spelled through symlinks → real
         self._attributes: dict[bytes, Entry] = {}  # of directories, real path → set last
-        self._whiteouts: set[bytes] = set()
-        self._opaque: set[bytes] = set()
         self._umask = umask()
 
     def close(self) -> None:
@@ -79,9 +77,9 @@ class LayerTree:
             if b"" not in self._attributes:
                 self._attributes[b""] = self._inherited(b"")
             self._hide_root()
-            for path in sorted(self._whiteouts):
+            for path in sorted(self._merged.whiteouts):
                 self._apply_whiteout(path)
-            for path in self._opaque - {b""}:
+            for path in self._merged.opaque - {b""}:
                 os.setxattr(self._directory(path), OPAQUE, b"y")
             for path, entry in list(self._attributes.items()):
                 set_attributes(self._directory(path), entry, entry.mode)
@@ -157,7 +155,7 @@ class LayerTree:
         self._forget_aliases()
 
     def _make_hardlink(self, parent: bytes, base: bytes, entry: Entry) -> None:
-        real = self._resolve_parent(clean(entry.link))
+        real = self._merged.resolve_parent(clean(entry.link))
         if real == self._real(parent, base):
             return  # a link to itself changes nothing
         try:
@@ -181,7 +179,7 @@ class LayerTree:
 
     def _make_node(self, directory: int, parent: bytes, base: bytes, entry: Entry) -> None:
         if entry.kind is Kind.CHAR and entry.major == entry.minor == 0:
-            self._whiteouts.add(self._real(parent, base))  # overlay's own spelling of one
+            self._merged.whiteouts.add(self._real(parent, base))  # overlay's own spelling of one
             return
         types = {Kind.CHAR: stat.S_IFCHR, Kind.BLOCK: stat.S_IFBLK, Kind.FIFO: stat.S_IFIFO}
         mode = types[entry.kind] | entry.mode
@@ -197,7 +195,7 @@ class LayerTree:
 
     def _inherited(self, path: bytes) -> Entry:
         """The attributes of a directory that the archive implies but does not carry: as the layers below have it."""
-        found = self._visible_below(path)
+        found = self._merged.below(path)
         if found is None or not stat.S_ISDIR(found.status.st_mode):
             return Entry(path, Kind.DIRECTORY, 0o755, 0, 0, 0, 0)
         status = found.status
@@ -233,7 +231,7 @@ class LayerTree:
                 if parent in self._aliases:
                     self._aliases[path] = self._real(parent, base)
                 return self._remember(path, fd)
-        real = self._resolve(path)
+        real = self._merged.resolve(path)
         if real != path:
             self._aliases[path] = real
         return self._remember(path, self._open_real(real))
@@ -283,73 +281,13 @@ class LayerTree:
         parent = self._aliases.get(parent, parent)
         return parent + b"/" + base if parent else base
 
-    # --- looking
-
-    def _resolve(self, path: bytes) -> bytes:
-        """``path`` with its symlinks followed inside the image. The result may not exist yet."""
-        done: list[bytes] = []
-        todo = path.split(b"/")[::-1] if path else []
-        links = 0
-        while todo:
-            name = todo.pop()
-            if name in (b"", b"."):
-                continue
-            if name == b"..":
-                del done[-1:]
-                continue
-            here = b"/".join([*done, name])
-            target = self._link_target(here)
-            if target is None:
-                done.append(name)
-                continue
-            links += 1
-            if links > _LINKS or len(here) + len(target) > 8192:
-                raise InvalidArgument(f"too many symlinks on the way to {show(path)}")
-            if target.startswith(b"/"):
-                done.clear()
-            todo += target.split(b"/")[::-1]
-        return b"/".join(done)
-
-    def _resolve_parent(self, path: bytes) -> bytes:
-        parent, _, base = path.rpartition(b"/")
-        real = self._resolve(parent)
-        return real + b"/" + base if real else base
-
-    def _link_target(self, path: bytes) -> bytes | None:
-        """What a symlink at a real path says; None if there is none. A file in the way is an error."""
-        status = self._lstat(path)
-        if status is not None:
-            if stat.S_ISDIR(status.st_mode):
-                return None
-            if stat.S_ISLNK(status.st_mode):
-                return os.readlink(path, dir_fd=self._root)
-            raise InvalidArgument(f"the archive uses {show(path)} as a directory, which it is not")
-        found = self._visible_below(path)
-        return found.readlink() if found and stat.S_ISLNK(found.status.st_mode) else None
-
-    def _lstat(self, path: bytes) -> os.stat_result | None:
-        """Of a path whose directories were just seen to be none but directories."""
-        try:
-            return os.stat(path, dir_fd=self._root, follow_symlinks=False)
-        except FileNotFoundError:
-            return None
-
-    def _visible_below(self, path: bytes) -> Found | None:
-        """The file in the layers below, unless this layer hides it or a directory above it."""
-        at = 0
-        while path and at <= len(path):
-            end = path.find(b"/", at)
-            end = len(path) if end < 0 else end
-            if path[: max(at - 1, 0)] in self._opaque or path[:end] in self._whiteouts:
-                return None
-            at = end + 1
-        return self._lower.lookup(path)
+    # --- hard links
 
     def _find_link_target(self, real: bytes, entry: Entry) -> None:
         """Make sure that this tree has it; a file that only a layer below has is copied up first."""
-        if self._lstat(real) is not None:
+        if self._merged.lstat(real) is not None:
             return
-        found = self._visible_below(real)
+        found = self._merged.below(real)
         if found is None or not stat.S_ISREG(found.status.st_mode):
             raise InvalidArgument(
                 f"hard link {show(entry.name)}: its target {show(entry.link)} is not in the image"
@@ -398,8 +336,10 @@ class LayerTree:
         inside = real + b"/"
         for path in [path for path in self._attributes if path == real or path.startswith(inside)]:
             del self._attributes[path]
-        self._opaque = {path for path in self._opaque if path != real and not path.startswith(inside)}
-        self._whiteouts = {path for path in self._whiteouts if not path.startswith(inside)}
+        self._merged.opaque = {
+            path for path in self._merged.opaque if path != real and not path.startswith(inside)
+        }
+        self._merged.whiteouts = {path for path in self._merged.whiteouts if not path.startswith(inside)}
 
     def _note_whiteout(self, whiteout: Whiteout) -> None:
         if whiteout.ignored:
@@ -407,15 +347,15 @@ class LayerTree:
         self._directory(whiteout.parent)
         real = self._aliases.get(whiteout.parent, whiteout.parent)
         if whiteout.opaque:
-            self._opaque.add(real)
+            self._merged.opaque.add(real)
         else:
-            self._whiteouts.add(real + b"/" + whiteout.name if real else whiteout.name)
+            self._merged.whiteouts.add(real + b"/" + whiteout.name if real else whiteout.name)
 
     def _hide_root(self) -> None:
         """Overlayfs knows no opaque root: each name that the layers below show there is hidden by itself."""
-        if b"" in self._opaque:
-            self._opaque.discard(b"")
-            self._whiteouts |= self._lower.root_names()
+        if b"" in self._merged.opaque:
+            self._merged.opaque.discard(b"")
+            self._merged.whiteouts |= self._merged.lower.root_names()
 
     def _apply_whiteout(self, path: bytes) -> None:
         """Hide what lies below; this layer's own file of that name stays (layer.md "Whiteouts").
@@ -431,14 +371,14 @@ class LayerTree:
                 os.mknod(base, stat.S_IFCHR, 0, dir_fd=directory)
             return
         if stat.S_ISDIR(status.st_mode):
-            self._opaque.add(path)
+            self._merged.opaque.add(path)
 
     def _is_below(self, path: bytes) -> bool:
-        self._whiteouts.discard(path)
+        self._merged.whiteouts.discard(path)
         try:
-            return self._visible_below(path) is not None
+            return self._merged.below(path) is not None
         finally:
-            self._whiteouts.add(path)
+            self._merged.whiteouts.add(path)
 
 
 def _failure(name: bytes, error: OSError | OverflowError) -> InvalidArgument | Internal:
