@@ -412,7 +412,11 @@ def test_images_of_containers(root: Path) -> None:
         assert world.store.image(id) is not None  # the container can still be started
         assert world.on_disk() == (1, 2)
         world.unuse(id, "f" * 64)
-        await world.images.collect()
+        world.images.released(id)
+        for _ in range(200):
+            await asyncio.sleep(0.01)
+            if world.on_disk() == (0, 0):
+                break
         assert world.on_disk() == (0, 0)
         assert world.store.image(id) is None
 

@@ -244,6 +244,7 @@ class Containers:
         self._launching.discard(container)
         self._snapshots.remove(container.id)
         self._store.delete_container(container.id)
+        self._images.released(container.record.image)
         self._forget(container.record)
         container.drop_attaching()
         self._publish(container.record, "destroy")

@@ -64,6 +64,7 @@ class Images:
         self._garbage = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._known: Catalog | None = None
+        self._removed: set[Digest] = set()  # images that are kept for containers alone
 
     async def recover(self) -> None:
         """Remove what a crash left half done. Before anything else is asked."""
@@ -246,6 +247,7 @@ class Images:
         image = self._store.image(image_id)
         if image is not None and self._users(image_id):
             self._put(replace(image, removed=True))
+            self._removed.add(image_id)
         else:
             self._store.delete_image(image_id)
             self._known = None
@@ -268,6 +270,11 @@ class Images:
 
     # --- collecting
 
+    def released(self, image_id: Digest) -> None:
+        """A container of this image is gone: what was only kept for it can go too."""
+        if image_id in self._removed:
+            self._spawn(self.collect())
+
     async def collect(self) -> None:
         """Delete blobs and layers that no image needs. While something is being added, it waits for that to end."""
         async with self._collecting:
@@ -281,13 +288,14 @@ class Images:
     def _needed_images(self) -> Sequence[ImageRecord]:
         """All, less those that were removed and whose last container is gone."""
         images = self._store.images()
-        if any(image.removed for image in images):
-            used = {container.image for container in self._store.containers()}
-            for image in images:
-                if image.removed and image.id not in used:
-                    self._store.delete_image(image.id)
-            images = self._store.images()
-        return images
+        self._removed = {image.id for image in images if image.removed}
+        if not self._removed:
+            return images
+        used = {container.image for container in self._store.containers()}
+        for image_id in self._removed - used:
+            self._store.delete_image(image_id)
+        self._removed &= used
+        return [image for image in images if not image.removed or image.id in used]
 
     def _sweep(self, blobs: Collection[Digest], chain_ids: Collection[Digest]) -> None:
         for layer in list(self._layers.list()):
