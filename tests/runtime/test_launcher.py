@@ -59,7 +59,7 @@ def test_mounts_are_docker_s(lab: Lab) -> None:  # noqa: F811
 def test_hidden_and_read_only_paths(lab: Lab) -> None:  # noqa: F811
     script = """
         cat /proc/keys /proc/timer_list | wc -c; ls /sys/firmware | wc -l
-        echo 1 > /proc/sys/net/ipv4/ip_forward; touch /sys/firmware/x; touch /proc/sys/x
+        echo 1 > /proc/sys/net/ipv4/ip_forward; touch /sys/firmware/x; echo 1 > /proc/sys/kernel/panic
         echo y > /sys/fs/cgroup/pids/pids.max; echo done
     """
     ended = lab.shell(script)
@@ -201,7 +201,7 @@ def test_init_reaps_and_passes_signals_on(lab: Lab) -> None:  # noqa: F811
         script = """
             echo $$; (sh -c 'sleep 0.05 & echo orphaned' ) ; sleep 0.3
             grep -l '^State:.Z' /proc/[0-9]*/status | wc -l; cat /proc/1/comm
-            trap 'exit 7' TERM; kill -TERM 1; sleep 5
+            trap 'exit 7' TERM; kill -TERM 1; sleep 0.3
         """
         ended = await lab.run(Wanted(argv=("sh", "-c", script), init=True))
         return ended.status.code, ended.output
