@@ -20,7 +20,7 @@ static int open_master(const struct launch *launch)
 {
     struct statfs filesystem;
     int unlock = 0, master = -1;
-    int directory = root_open(launch, "/dev/pts", O_PATH | O_DIRECTORY, RESOLVE_NO_SYMLINKS);
+    int directory = root_open(launch, "/dev/pts", O_PATH | O_DIRECTORY, 0);
     if (directory < 0)
         return -1;
     if (fstatfs(directory, &filesystem) != 0 || filesystem.f_type != DEVPTS_MAGIC)

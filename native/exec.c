@@ -61,14 +61,14 @@ static void use_own_null(const struct launch *launch)
     struct stat status;
     if (launch->root < 0)
         return;
-    int null = root_open(launch, "/dev/null", O_PATH, RESOLVE_NO_SYMLINKS);
+    int null = root_open(launch, "/dev/null", O_PATH, 0);
     if (null < 0)
         return;
     bool real = fstat(null, &status) == 0 && S_ISCHR(status.st_mode) && status.st_rdev == makedev(1, 3);
     close(null);
     if (!real)
         return;
-    null = root_open(launch, "/dev/null", O_RDWR | O_NOCTTY, RESOLVE_NO_SYMLINKS);
+    null = root_open(launch, "/dev/null", O_RDWR | O_NOCTTY, 0);
     for (int fd = 0; fd <= 2 && null >= 0; fd++)
         if (fstat(fd, &status) == 0 && S_ISCHR(status.st_mode) && status.st_rdev == makedev(1, 3))
             dup2(null, fd);

@@ -27,7 +27,7 @@ static int empty_directory(struct launch *launch, int *keep)
 static int null_device(struct launch *launch)
 {
     struct stat status;
-    int null = root_open(launch, "/dev/null", O_PATH, RESOLVE_NO_SYMLINKS);
+    int null = root_open(launch, "/dev/null", O_PATH, 0);
     if (null < 0)
         return -1;
     int tree = -1;
