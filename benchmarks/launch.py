@@ -141,9 +141,8 @@ def bench_crun(bundle: Bundle, rounds: int) -> None:
         subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
         times.append(time.perf_counter() - began)
     for name in (f"{bundle.name}/crun", bundle.name):  # controllers that only crun enters
-        for left in CGROUPS.glob(f"*/{name}"):
-            if left.parts[4] not in CONTROLLERS:
-                left.rmdir()
+        if (CGROUPS / "cpuset" / name).exists():
+            (CGROUPS / "cpuset" / name).rmdir()
     print(f"crun    run true:                              all gone {median(times)}")
 
 
@@ -153,8 +152,14 @@ def enter_namespaces() -> None:
     if libc.unshare(int(Namespace.MOUNT | Namespace.NET)) != 0:
         raise OSError(ctypes.get_errno(), "unshare: this needs root")
     subprocess.run(["mount", "--make-rprivate", "/"], check=True)
-    if os.path.ismount("/sys/fs/cgroup/unified"):
-        subprocess.run(["umount", "/sys/fs/cgroup/unified"], check=True)
+    own = tempfile.mkdtemp(prefix="wherry-bench-")
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", own], check=True)
+    for controller in ("cpuset", *CONTROLLERS):
+        Path(own, controller).mkdir()
+        subprocess.run(["mount", "--bind", CGROUPS / controller, f"{own}/{controller}"], check=True)
+    subprocess.run(["mount", "--rbind", own, CGROUPS], check=True)
+    subprocess.run(["umount", "-R", own], check=True)
+    os.rmdir(own)
 
 
 def main() -> None:
