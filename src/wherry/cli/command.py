@@ -129,6 +129,7 @@ class Command(NamedTuple):
     least: int
     most: int | None
     interspersed: bool
+    quoted: bool
 
 
 def command(
@@ -137,12 +138,14 @@ def command(
     least: int = 0,
     most: int | None = None,
     interspersed: bool = True,
+    quoted: bool = False,
 ) -> Callable[[Callable[[Context, Options], int | None]], Command]:
     """Declare a function as a command. ``least`` and ``most`` count its arguments; with ``interspersed=False`` flags
-    end at the first argument, as for ``run IMAGE COMMAND -x``."""
+    end at the first argument, as for ``run IMAGE COMMAND -x``. With ``quoted`` an argument may itself be options in
+    quotes: a word with a space in it is no flag."""
 
     def declare(function: Callable[[Context, Options], int | None]) -> Command:
-        return Command(function, usage, flags, least, most, interspersed)
+        return Command(function, usage, flags, least, most, interspersed, quoted)
 
     return declare
 
@@ -150,7 +153,9 @@ def command(
 HELP = switch("help", "", "Print usage")
 
 
-def parse(flags: Sequence[Flag], words: Sequence[str], interspersed: bool = True) -> Options:
+def parse(
+    flags: Sequence[Flag], words: Sequence[str], interspersed: bool = True, quoted: bool = False
+) -> Options:
     """The words as options and arguments, by the rules of Go's pflag. Raises UsageError."""
     options = Options([*flags, HELP])
     by_name = {flag.name: flag for flag in (*flags, HELP)}
@@ -159,6 +164,8 @@ def parse(flags: Sequence[Flag], words: Sequence[str], interspersed: bool = True
     for word in queue:
         if word == "--":
             options.args.extend(queue)
+        elif quoted and " " in word:
+            options.args.append(word)
         elif word.startswith("--"):
             _long(options, by_name, word, queue)
         elif word.startswith("-") and word != "-":

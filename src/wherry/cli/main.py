@@ -75,7 +75,7 @@ def dispatch(words: Sequence[str], environment: Mapping[str, str]) -> int:
 def _run(entry: tree.Entry, called: str, words: Sequence[str], context: Context) -> int:
     declared = entry.load()
     try:
-        options = parse(declared.flags, words, declared.interspersed)
+        options = parse(declared.flags, words, declared.interspersed, declared.quoted)
         if options.help:
             from wherry.cli.help import command_help
 

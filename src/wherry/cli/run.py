@@ -30,7 +30,10 @@ class Created(NamedTuple):
 
 @command("[OPTIONS] IMAGE [COMMAND] [ARG...]", CREATE_FLAGS, least=1, interspersed=False)
 def create(context: Context, options: Options) -> int:
-    created = _create(context, options, _body(context, options))
+    body = _body(context, options)
+    if options.dry_run:
+        return _dry_run(context, options, body)
+    created = _create(context, options, body)
     print(created.id)
     return 0
 
@@ -41,6 +44,8 @@ def run(context: Context, options: Options) -> int:
         raise CliError("conflicting options: cannot specify both --attach and --detach")
     try:
         body = _body(context, options)
+        if options.dry_run:
+            return _dry_run(context, options, body)
         if not options.detach:
             check_tty(options.tty, body["AttachStdin"])
         parse_detach_keys(options.detach_keys)
@@ -54,6 +59,12 @@ def run(context: Context, options: Options) -> int:
         raise
 
 
+def _dry_run(context: Context, options: Options, body: Json) -> int:
+    from wherry.cli.plan import dry_run
+
+    return dry_run(context, options, body)
+
+
 def _hint(context: Context) -> str:
     return f"Run 'wherry {context.called} --help' for more information"
 
@@ -65,6 +76,8 @@ def _body(context: Context, options: Options) -> Json:
             raise ValueError(
                 f"invalid pull option: '{options.pull}': must be one of \"always\", \"missing\" or \"never\""
             )
+        if options.format and not options.dry_run:
+            raise ValueError("--format is for --dry-run only")
         console = size() if options.tty else NO_SIZE
         body = create_body(options, context.environment, console)
         if options.cidfile and os.path.exists(options.cidfile):

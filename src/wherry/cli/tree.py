@@ -31,6 +31,7 @@ def _entry(names: str, place: str, summary: str) -> Entry:
 GROUPS = {
     "container": "Manage containers",
     "image": "Manage images",
+    "plan": "Show and compare plans: what a container's start does, and why",
     "system": "Manage Wherry",
 }
 
@@ -62,6 +63,8 @@ COMMANDS = (
     _entry("image load, load", "image:load", "Load an image from a tar archive or STDIN"),
     _entry("container logs, logs", "logs:logs", "Fetch the logs of a container"),
     _entry("container port, port", "container:port", "List port mappings or a specific mapping for the container"),
+    _entry("plan diff", "plan:diff", "Show how two plans differ: of containers, or of options that end in an image"),
+    _entry("plan show", "plan:show", "Show the plan of a container: every step of its start, with its cause"),
     _entry("container rename, rename", "container:rename", "Rename a container"),
     _entry("container restart, restart", "container:restart", "Restart one or more containers"),
     _entry("container rm, container remove, rm", "container:rm", "Remove one or more containers"),

@@ -1,0 +1,20 @@
+"""``--format json`` of commands that show whole documents."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from wherry.cli.errors import CliError
+
+
+def check_format(given: str) -> None:
+    """Raises CliError for a format that there is none of."""
+    if given not in ("", "json"):
+        raise CliError(f"unknown format '{given}': it can be 'json', or be left out for text")
+
+
+def print_json(document: Any) -> int:
+    """Two spaces deep, in ASCII, so that nothing in it can steer a terminal."""
+    print(json.dumps(document, indent=2))
+    return 0
