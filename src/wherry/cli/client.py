@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from wherry.cli.host import Host
 
-    Query = Mapping[str, str | int | bool | None]
+    Value = str | int | bool | None
+    Query = Mapping[str, Value] | Sequence[tuple[str, Value]]  # pairs where a name comes more than once
 
 NEWEST_API = "1.51"
 OLDEST_API = "1.24"
@@ -145,7 +146,8 @@ def quote(text: str) -> str:
 
 def query_string(query: Query | None) -> str:
     """``?a=1&b=x``, sorted as Go does; None and False are left out, True is 1."""
-    given = [(k, v) for k, v in sorted((query or {}).items()) if v is not None and v is not False]
+    pairs_given = query.items() if hasattr(query, "items") else query or ()
+    given = [(k, v) for k, v in sorted(pairs_given, key=lambda pair: pair[0]) if v is not None and v is not False]
     pairs = (f"{k}={quote('1' if v is True else str(v)).replace('/', '%2F').replace(':', '%3A')}" for k, v in given)
     return "?" + "&".join(pairs) if given else ""
 

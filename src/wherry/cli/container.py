@@ -1,0 +1,116 @@
+"""Verbs on containers that print the name of each, or little more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from wherry.cli.command import Context, Options, command, number, switch, text
+from wherry.cli.conversation import begin_wait, exit_code
+from wherry.cli.errors import CliError
+from wherry.cli.output import report_each
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wherry.cli.client import Query
+
+    Json = dict[str, Any]
+
+MANY = "[OPTIONS] CONTAINER [CONTAINER...]"
+
+ENDING_FLAGS = (
+    text("signal", "s", "Signal to send to the container"),
+    number("timeout", "t", "Seconds to wait before killing the container", default=None),
+    number("time", "", "Seconds to wait before killing the container", default=None)._replace(
+        hidden=True, alias_of="timeout"
+    ),
+)
+KILL_FLAGS = (text("signal", "s", "Signal to send to the container"),)
+RM_FLAGS = (
+    switch("force", "f", "Force the removal of a running container (uses SIGKILL)"),
+    switch("link", "l", "Remove the specified link"),
+    switch("volumes", "v", "Remove anonymous volumes associated with the container"),
+)
+
+
+def _each(context: Context, options: Options, method: str, verb: str, query: Query | None = None) -> int:
+    paths = [f"/containers/{name}{verb}" for name in options.args]
+    return report_each(options.args, context.client.call_each(method, paths, query))
+
+
+def _ending(options: Options) -> Query:
+    return {"signal": options.signal or None, "t": options.timeout}
+
+
+@command(MANY, ENDING_FLAGS, least=1)
+def stop(context: Context, options: Options) -> int:
+    return _each(context, options, "POST", "/stop", _ending(options))
+
+
+@command(MANY, ENDING_FLAGS, least=1)
+def restart(context: Context, options: Options) -> int:
+    return _each(context, options, "POST", "/restart", _ending(options))
+
+
+@command(MANY, KILL_FLAGS, least=1)
+def kill(context: Context, options: Options) -> int:
+    return _each(context, options, "POST", "/kill", {"signal": options.signal or None})
+
+
+@command(MANY, RM_FLAGS, least=1)
+def rm(context: Context, options: Options) -> int:
+    return _each(
+        context, options, "DELETE", "", {"force": options.force, "v": options.volumes, "link": options.link}
+    )
+
+
+@command("CONTAINER [CONTAINER...]", least=1)
+def wait(context: Context, options: Options) -> int:
+    code = 0
+    for name in options.args:
+        try:
+            print(exit_code(begin_wait(context.client, name, None)), flush=True)
+        except CliError as error:
+            code = report_each([name], [error])
+    return code
+
+
+@command("CONTAINER NEW_NAME", least=2, most=2)
+def rename(context: Context, options: Options) -> int:
+    old, new = (name.strip() for name in options.args)
+    if not old or not new:
+        raise CliError("Error: Neither old nor new names may be empty")
+    try:
+        context.client.call("POST", f"/containers/{old}/rename", {"name": new})
+    except CliError as error:
+        report_each([old], [error])
+        raise CliError(f"Error: failed to rename container named {old}") from None
+    return 0
+
+
+@command("CONTAINER [PRIVATE_PORT[/PROTO]]", least=1, most=2)
+def port(context: Context, options: Options) -> int:
+    name = options.args[0]
+    found = context.client.call("GET", f"/containers/{name}/json")
+    ports: dict[str, list[Json] | None] = found["NetworkSettings"]["Ports"] or {}
+    if len(options.args) == 1:
+        for line in _mappings(ports):
+            print(line)
+        return 0
+    wanted = options.args[1]
+    bound = ports.get(wanted if "/" in wanted else f"{wanted}/tcp")
+    if not bound:
+        raise CliError(f"Error: No public port '{wanted}' published for {name}")
+    for binding in bound:
+        print(_address(binding))
+    return 0
+
+
+def _mappings(ports: dict[str, list[Json] | None]) -> Iterator[str]:
+    for inside in sorted(ports, key=lambda p: (int(p.partition("/")[0]), p)):
+        yield from (f"{inside} -> {_address(binding)}" for binding in ports[inside] or ())
+
+
+def _address(binding: Json) -> str:
+    address = binding["HostIp"]
+    return f"[{address}]:{binding['HostPort']}" if ":" in address else f"{address}:{binding['HostPort']}"

@@ -1,0 +1,50 @@
+"""``logs``."""
+
+from __future__ import annotations
+
+from wherry.cli.command import Context, Options, command, switch, text
+from wherry.cli.errors import CliError
+from wherry.cli.streams import STDOUT, Demultiplexer, write_all
+from wherry.cli.times import parse_time
+
+MOMENT_HELP = '(e.g. "2013-01-02T13:23:37Z") or relative (e.g. "42m" for 42 minutes)'
+
+LOGS_FLAGS = (
+    switch("details", "", "Show extra details provided to logs"),
+    switch("follow", "f", "Follow log output"),
+    text("since", "", f"Show logs since timestamp {MOMENT_HELP}"),
+    text("tail", "n", "Number of lines to show from the end of the logs", default="all"),
+    switch("timestamps", "t", "Show timestamps"),
+    text("until", "", f"Show logs before a timestamp {MOMENT_HELP}"),
+)
+
+
+@command("[OPTIONS] CONTAINER", LOGS_FLAGS, least=1, most=1)
+def logs(context: Context, options: Options) -> int:
+    client = context.client
+    query = {
+        "stdout": True,
+        "stderr": True,
+        "since": moment("since", options.since),
+        "until": moment("until", options.until),
+        "timestamps": options.timestamps,
+        "follow": options.follow,
+        "tail": options.tail,
+        "details": options.details,
+    }
+    found = client.call("GET", f"/containers/{options.args[0]}/json")
+    response = client.request("GET", f"/containers/{found['Id']}/logs", query)
+    demultiplexer = Demultiplexer()
+    for piece in response.pieces():
+        if found["Config"]["Tty"]:
+            write_all(STDOUT, piece)
+        else:
+            demultiplexer.feed(piece)
+    return 0
+
+
+def moment(name: str, given: str) -> str | None:
+    try:
+        return parse_time(given) if given else None
+    except ValueError as error:
+        raise CliError(f'invalid value for "{name}": {error}') from None

@@ -1,0 +1,91 @@
+"""``version``."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from wherry import __version__
+from wherry.cli.client import NEWEST_API
+from wherry.cli.command import Context, Options, command
+from wherry.cli.errors import CliError
+from wherry.cli.output import object_format, print_object
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    Json = dict[str, Any]
+
+MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}
+INDENT = 18  # where the server's values begin
+
+
+@command("[OPTIONS]", (object_format(),), most=0)
+def version(context: Context, options: Options) -> int:
+    failure: CliError | None = None
+    server: Json | None = None
+    try:
+        server = context.client.call("GET", "/version")
+    except CliError as error:
+        failure = error
+    both = {"Client": client_version(context.client.api_version if server else NEWEST_API), "Server": server}
+    if options.format:
+        print_object(both, options.format)
+    else:
+        print("\n".join([*_client_lines(both["Client"]), *(_server_lines(server) if server else ())]))
+    if failure:
+        raise failure
+    return 0
+
+
+def client_version(api: str) -> Json:
+    machine = os.uname().machine
+    return {
+        "Version": __version__,
+        "ApiVersion": api,
+        "DefaultAPIVersion": NEWEST_API,
+        "Os": "linux",
+        "Arch": MACHINES.get(machine, machine),
+    }
+
+
+def _client_lines(client: Json | None) -> Iterator[str]:
+    assert client is not None
+    yield "Client:"
+    yield f" {'Version:':<{INDENT}} {client['Version']}"
+    yield f" {'API version:':<{INDENT}} {client['ApiVersion']}"
+    yield f" {'OS/Arch:':<{INDENT}} {client['Os']}/{client['Arch']}"
+
+
+def _server_lines(server: Json) -> Iterator[str]:
+    platform = (server.get("Platform") or {}).get("Name", "")
+    yield f"\nServer: {platform}".rstrip(" ")
+    for component in server.get("Components") or [_as_component(server)]:
+        yield f" {component['Name']}:"
+        yield f"  {'Version:':<{INDENT - 1}} {component['Version']}".rstrip()
+        details = component.get("Details") or {}
+        if component["Name"] == "Engine":
+            yield from _engine_lines(details)
+        elif "GitCommit" in details:
+            yield f"  {'GitCommit:':<{INDENT - 1}} {details['GitCommit']}"
+
+
+def _as_component(server: Json) -> Json:
+    """An old engine has no components; it is one itself."""
+    details = {key: str(given) for key, given in server.items() if isinstance(given, (str, bool))}
+    return {"Name": "Engine", "Version": server["Version"], "Details": details}
+
+
+def _engine_lines(details: Json) -> Iterator[str]:
+    api = f"{details.get('ApiVersion', '')} (minimum version {details.get('MinAPIVersion', '')})"
+    rows = {
+        "API version:": api,
+        "Go version:": details.get("GoVersion", ""),
+        "Git commit:": details.get("GitCommit", ""),
+        "Built:": details.get("BuildTime", ""),
+        "OS/Arch:": f"{details.get('Os', '')}/{details.get('Arch', '')}",
+        "Experimental:": details.get("Experimental", "false"),
+    }
+    for name, given in rows.items():
+        if given:
+            yield f"  {name:<{INDENT - 1}} {given}"
