@@ -71,7 +71,9 @@ def main() -> None:
     plain = [images.large_layer(number, FILES, BYTES) for number in range(LAYERS)]
     packed = [igzip.compress(layer, 2) for layer in plain]
     archive = images.docker_archive(packed, ["large:latest"], {"Cmd": ["/bin/true"]})
-    print(f"{LAYERS * FILES} files, {sum(map(len, plain)) >> 20} MiB plain, {len(archive) >> 20} MiB packed\n")
+    print(
+        f"{LAYERS * FILES} files, {sum(map(len, plain)) >> 20} MiB plain, {len(archive) >> 20} MiB packed\n"
+    )
     show("load", lambda f: load(io.BytesIO(archive), BlobStore(f / "blobs"), LayerStore(f / "layers")))
     show("  unpack the layers", lambda f: unpack(packed, f))
     show("  of that, on its own: decompress", lambda f: decompress(packed))
