@@ -72,9 +72,11 @@ size_t detach_filter(struct client *client, const unsigned char *data, size_t le
 /* Bytes of a client for the container, put at the end of what waits. */
 void input_give(struct monitor *monitor, struct client *client, const unsigned char *data, size_t length)
 {
-    size_t end = monitor->input_at + monitor->input_length;
     if (length == 0 || !client->input)
         return;
+    if (monitor->input_length == 0)
+        monitor->input_at = 0;
+    size_t end = monitor->input_at + monitor->input_length;
     if (length + KEYS_MAX > INPUT_BYTES - end) {
         client_end(monitor, client, DETACH_CLIENT);
         return;

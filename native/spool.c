@@ -49,14 +49,9 @@ void spool_append(struct monitor *monitor, struct client *client, const char *da
 {
     if (client->spool < 0)
         client->spool = open(monitor->settings->spool_dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (client->spool < 0) {
+    if (client->spool < 0 || !write_at_tail(client, data, length)) {
         client->gone = true; /* nowhere to keep it, and a gap would be worse than an end */
-        return;
-    }
-    int64_t tail = client->tail;
-    if (!write_at_tail(client, data, length)) {
-        client->tail = tail;
-        client->gone = true;
+        client_end(monitor, client, DETACH_CLIENT);
     } else if (client->tail - client->head > LAG_MAX) {
         give_up(monitor, client, "wherry: this reader is too far behind, its output ends here\n");
     }

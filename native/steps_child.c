@@ -72,6 +72,7 @@ _Noreturn void child_main(struct launch *launch)
 {
     uint32_t next = launch->plan.clone + 1;
     close(FD_CONTROL);
+    close(FD_LISTEN);
     reset_signals();
     die_with_monitor(launch);
     setsid();

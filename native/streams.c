@@ -37,11 +37,12 @@ static size_t stream_read(struct monitor *monitor, struct stream *stream)
     ssize_t length = read(stream->fd, frame + FRAME_HEADER, READ_BYTES);
     if (length < 0 && errno == EINTR)
         return 0;
-    if (length < 0 && errno == EAGAIN) {
+    bool vacant = errno == EIO && monitor->code < 0; /* nobody has the terminal open for now; systemd does so */
+    if (length < 0 && (errno == EAGAIN || vacant)) {
         stream->ready = false;
         return 0;
     }
-    if (length <= 0) { /* a terminal ends with EIO */
+    if (length <= 0) {
         stream_end(monitor, stream);
         return 0;
     }

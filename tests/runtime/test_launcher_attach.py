@@ -170,6 +170,29 @@ def test_terminal_and_resize(lab: Lab) -> None:  # noqa: F811
     asyncio.run(scenario())
 
 
+def test_a_terminal_that_is_closed_and_opened_again(lab: Lab) -> None:  # noqa: F811
+    async def scenario() -> None:
+        client = Client(1)
+        script = "echo one; exec <&- >&- 2>&-; sleep 0.2; exec >/dev/console; echo two"
+        monitored = await start(lab, script, client, tty=True)
+        assert await client.all() == b"one\r\ntwo\r\n"
+        await lab.finish(monitored)
+
+    asyncio.run(scenario())
+
+
+def test_a_spool_that_cannot_be_written_ends_its_reader_only(lab: Lab) -> None:  # noqa: F811
+    async def scenario() -> None:
+        slow, fast = Client(1), Client(2)
+        (lab.bundle.base / "spool").rmdir()
+        monitored = await start(lab, FLOOD, slow, fast)
+        assert len(await fast.all()) == SIZE
+        assert len(await slow.all()) < SIZE
+        assert (await lab.finish(monitored)).code == 3
+
+    asyncio.run(scenario())
+
+
 def test_interrupt_from_the_terminal(lab: Lab) -> None:  # noqa: F811
     async def scenario() -> None:
         client = Client(1, stdin=True)
