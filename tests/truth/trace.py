@@ -86,10 +86,8 @@ class Tracer:
         monitor = [c for c in calls[start + 1 :] if c.pid == calls[start].pid]
         first = next(int(c.result.split()[0]) for c in monitor if c.name in ("clone3", "clone"))
         child = [c for c in calls if c.pid == first]
-        if not any(
-            c.name == "execve" for c in child
-        ):  # an init: in its namespace pids are others, so by novelty
-            known = {c.pid for c in calls[:start]} | {calls[start].pid, first}
-            second = next(c.pid for c in calls[start:] if c.pid not in known)
+        if not any(c.name == "execve" for c in child):
+            # An init. What clone gives it is a pid of its namespace, so its child is known by its exec.
+            second = next(c.pid for c in calls[start + 1 :] if c.name == "execve" and c.pid != first)
             child += [c for c in calls if c.pid == second]
         return monitor, child
