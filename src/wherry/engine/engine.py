@@ -12,6 +12,7 @@ from wherry.engine.config import EngineConfig
 from wherry.engine.containers import Containers, ImageUsers
 from wherry.engine.events import EventBus
 from wherry.engine.exec import Execs
+from wherry.engine.explain.explainer import Explainer
 from wherry.engine.image import Images
 from wherry.engine.launching import Launching
 from wherry.engine.network import Networks
@@ -39,7 +40,7 @@ class Engine:
 
     ``await engine.start()`` takes over what an earlier engine left; ``await engine.stop()`` leaves
     running containers running. The parts are public: ``containers``, ``execs``, ``images``, ``networks``,
-    ``events``, ``system``.
+    ``events``, ``system``, ``explainer``.
     """
 
     def __init__(self, config: EngineConfig) -> None:
@@ -63,6 +64,9 @@ class Engine:
         )
         self.execs = Execs(self.containers, self._launching, self.events)
         self.system = System(config, self._store, self.containers, self.images, self._cgroups)
+        self.explainer = Explainer(
+            config, self._store, self.containers, self._launching, self._cgroups, self._snapshots
+        )
         self._sweeper: asyncio.Task[None] | None = None
 
     def _image_users(self, image_id: str) -> ImageUsers:

@@ -8,6 +8,7 @@ Text is decoded as UTF-8 with replacement: what a container names is no reason t
 from __future__ import annotations
 
 import os
+import posixpath
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import Self
 
 CHUNK = 1 << 16
 KILOBYTE = 1024
+LINKS_MAX = 40
 NAMESPACES = ("mnt", "pid", "net", "ipc", "uts", "cgroup", "user", "time")
 UNLIMITED = "unlimited"
 LIMIT_COLUMNS = (
@@ -90,14 +92,42 @@ class ProcessDirectory:
 
     def descriptors(self) -> int:
         """How many descriptors are open: Linux 6.2 and later say so in the directory's size."""
-        return os.stat("fd", dir_fd=self.fd).st_size or self._listed("fd")
+        return os.stat("fd", dir_fd=self.fd).st_size or len(self._names("fd"))
 
-    def _listed(self, name: str) -> int:
-        directory = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.fd)
+    def _names(self, directory: str) -> list[str]:
+        file = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.fd)
         try:
-            return len(os.listdir(directory))
+            return os.listdir(file)
         finally:
-            os.close(directory)
+            os.close(file)
+
+    def children(self) -> list[int]:
+        """The processes that its threads have started and that are still its children."""
+        found = [self.text(f"task/{thread}/children") for thread in self._names("task")]
+        return [int(pid) for text in found for pid in text.split()]
+
+    def resolve(self, path: str) -> str:
+        """A path of its root with all links followed, as far as there is something; links lead nowhere outside.
+
+        Only to compare paths: what is there may change at any time.
+        """
+        done, pending, links = "", path.split("/")[::-1], 0
+        while pending:
+            part = pending.pop()
+            if part in ("", ".", ".."):
+                done = posixpath.dirname(done).rstrip("/") if part == ".." else done
+                continue
+            try:
+                link = os.readlink(f"root{done}/{part}", dir_fd=self.fd)
+            except OSError:
+                done = f"{done}/{part}"
+                continue
+            links += 1
+            if links > LINKS_MAX:
+                return path
+            done = "" if link.startswith("/") else done
+            pending.extend(link.split("/")[::-1])
+        return done or "/"
 
     def has(self, path: str) -> bool:
         """Whether there is something at a path of the process's own root."""

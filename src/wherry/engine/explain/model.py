@@ -77,7 +77,8 @@ class RouteItem(Item):
 
 
 class PortItem(Item):
-    """A published port, from the nft maps, with what has gone through it."""
+    """A published port, from the nft maps. ``packets`` and ``bytes`` are those that were translated: the kernel
+    asks the map for the first packet of a connection only, so they count connections."""
 
     protocol: str
     host: str  # address:port on the host
@@ -108,11 +109,19 @@ class Cost(msgspec.Struct, rename="pascal", kw_only=True):
 class Drift(msgspec.Struct, rename="pascal", kw_only=True):
     """One difference between plan and kernel."""
 
-    kind: str  # limit, mount, port, address, route, process, namespace, rights
+    kind: str  # namespace, mount, limit, rights, interface, address, route, port, process
     what: str  # "memory.limit_in_bytes", "/mnt", "0.0.0.0:8080/tcp", …
     planned: str  # "" : not in the plan
     actual: str  # "" : not there
     cause: str = ""  # of what was planned
+
+
+class Checked(msgspec.Struct, rename="pascal", kw_only=True):
+    """One container in the answer of ``check``: no ``drift``, no difference."""
+
+    id: str
+    name: str
+    drift: list[Drift] = field(default_factory=list)
 
 
 class Explanation(msgspec.Struct, rename="pascal", kw_only=True):

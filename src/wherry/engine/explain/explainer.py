@@ -1,0 +1,211 @@
+"""Explain and check: a container's plan, read back from the kernel.
+
+All reading runs in a worker thread; the event loop only takes down which containers there are and what is recorded
+of them. What all containers of one question have in common is read once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+
+from wherry.engine.config import EngineConfig
+from wherry.engine.containers import Containers
+from wherry.engine.explain import items
+from wherry.engine.explain.drift import find_drift
+from wherry.engine.explain.layers import layer_items
+from wherry.engine.explain.model import Checked, Cost, Drift, Explanation
+from wherry.engine.explain.observed import Host, Observed, Subject
+from wherry.engine.explain.reading import CHECK, Depth, read_container, read_host
+from wherry.engine.image_record import ImageRecord
+from wherry.engine.launching import Launching
+from wherry.engine.model import ContainerRecord
+from wherry.engine.paths import ContainerPaths
+from wherry.engine.store import Store
+from wherry.errors import WherryError
+from wherry.network.firewall import table_name
+from wherry.runtime.cgroups import Cgroups
+from wherry.runtime.steps import Plan
+from wherry.snapshot.overlay import OverlayStore
+
+SECOND_LOOK = 0.02  # seconds: how long a process may be on its way into its cgroup
+EXITED = "it exited while it was read"
+NOTHING = Plan(())
+
+
+class Explainer:
+    """Answers what the kernel holds for containers, and where that is not what their plans say."""
+
+    def __init__(
+        self,
+        config: EngineConfig,
+        store: Store,
+        containers: Containers,
+        launching: Launching,
+        cgroups: Cgroups,
+        snapshots: OverlayStore,
+    ) -> None:
+        self._config = config
+        self._store = store
+        self._containers = containers
+        self._launching = launching
+        self._cgroups = cgroups
+        self._snapshots = snapshots
+        self._table = table_name(config.bridge)
+
+    async def explain(self, ref: str, *, read_filter: bool = False) -> Explanation:
+        """All of one container. NotFound, InvalidArgument for a bad ``ref``.
+
+        ``read_filter``: the seccomp program is read from the kernel too, for which the container's first process
+        is stopped for a moment. Of one that does not run there is only what is left of it.
+        """
+        container = self._containers.get(ref)
+        record = copied(container.record)
+        running, images = self._running(), self._image_ids()
+        return await asyncio.to_thread(self._explain, record, running, images, Depth(filter=read_filter))
+
+    async def check(self, refs: Sequence[str] | None = None) -> list[Checked]:
+        """The differences between plan and kernel of some containers or, by default, of all that run.
+
+        NotFound where one of ``refs`` does not exist. A container that does not run has none.
+        """
+        wanted = self._containers.everyone() if refs is None else [self._containers.get(ref) for ref in refs]
+        records = [copied(c.record) for c in wanted if refs is not None or c.running]
+        return await asyncio.to_thread(self._check, records, self._running())
+
+    def _running(self) -> list[Subject]:
+        """The containers that run, for namespaces that are shared among them. Their plans are not needed."""
+        return [Subject(c.record, NOTHING, c.state.pid) for c in self._containers.everyone() if c.running]
+
+    def _image_ids(self) -> list[str]:
+        return [container.record.image for container in self._containers.everyone()]
+
+    # ------------------------------------------------------------ one container, in a thread
+
+    def _explain(
+        self, record: ContainerRecord, running: list[Subject], images: list[str], depth: Depth
+    ) -> Explanation:
+        notes: list[str] = []
+        subject = self._subject(record, notes)
+        explanation = self._left_over(subject, images)
+        explanation.notes = notes
+        if record.state.running:
+            host = read_host(self._table, running)
+            observed = read_container(subject, host, self._cgroups, self._cgroup_path(record), depth)
+            if observed is None:
+                explanation.running, explanation.pid, explanation.status = False, 0, "exited"
+                notes.append(EXITED)
+            else:
+                self._fill(explanation, subject, observed, host)
+        return explanation
+
+    def _subject(self, record: ContainerRecord, notes: list[str]) -> Subject:
+        """With its plan, where that can still be computed."""
+        try:
+            plan = self._launching.plan_of(record, self._containers.get)
+        except (WherryError, OSError) as error:
+            notes.append(f"its plan cannot be computed any more: {error}")
+            plan = NOTHING
+        return Subject(record, plan, record.state.pid)
+
+    def _left_over(self, subject: Subject, images: list[str]) -> Explanation:
+        """What there is of a container whether it runs or not."""
+        record, paths = subject.record, ContainerPaths.of(self._config, subject.id)
+        explanation = Explanation(
+            id=record.id,
+            name=record.name,
+            image=record.config.image or record.image,
+            command=" ".join([record.path, *record.args]),
+            status=record.state.status,
+            running=record.state.running,
+            pid=record.state.pid,
+            cost=Cost(writable=self._snapshots.size_rw(record.id), log=log_bytes(paths.log)),
+        )
+        image = self._store.image(record.image)
+        if image is not None:
+            explanation.layers = layer_items(image, self._users(images), subject.plan)
+        return explanation
+
+    def _users(self, images: Iterable[str]) -> list[ImageRecord]:
+        """The image of each container, once for each container."""
+        known = {id: self._store.image(id) for id in set(images)}
+        return [image for id in images if (image := known[id]) is not None]
+
+    def _fill(self, explanation: Explanation, subject: Subject, observed: Observed, host: Host) -> None:
+        plan = subject.plan
+        explanation.namespaces = list(items.namespace_items(subject, observed, host))
+        explanation.mounts = items.mount_items(plan, observed)
+        explanation.limits = items.limit_items(plan, observed.cgroup)
+        explanation.rights = list(items.rights_items(plan, observed))
+        explanation.interfaces = items.interface_items(plan, observed, host)
+        explanation.routes = items.route_items(plan, observed)
+        explanation.ports = list(items.port_items(plan, host))
+        explanation.processes = list(items.process_items(subject, observed))
+        left = explanation.cost
+        explanation.cost = items.cost(observed, writable=left.writable, log=left.log)
+        if plan is not NOTHING:
+            explanation.drift = self._drift(subject, observed, host)
+
+    # ------------------------------------------------------------ drift, in a thread
+
+    def _check(self, records: Sequence[ContainerRecord], running: list[Subject]) -> list[Checked]:
+        host = read_host(self._table, running) if any(r.state.running for r in records) else None
+        return [self._checked(record, host) for record in records]
+
+    def _checked(self, record: ContainerRecord, host: Host | None) -> Checked:
+        checked = Checked(id=record.id, name=record.name)
+        if record.state.running and host is not None:
+            subject = self._subject(record, [])
+            observed = self._read(subject, host)
+            if observed is not None and subject.plan is not NOTHING:
+                checked.drift = self._drift(subject, observed, host)
+        return checked
+
+    def _read(self, subject: Subject, host: Host) -> Observed | None:
+        return read_container(subject, host, self._cgroups, self._cgroup_path(subject.record), CHECK)
+
+    def _drift(self, subject: Subject, observed: Observed, host: Host) -> list[Drift]:
+        """A process that was outside its cgroup may have been on its way in, as each exec is: look again."""
+        if observed.strays:
+            time.sleep(SECOND_LOOK)
+            again = self._read(subject, host)
+            if again is None:
+                return []
+            still = {stray.pid for stray in again.strays}
+            strays = tuple(stray for stray in observed.strays if stray.pid in still)
+            observed = replace(observed, strays=strays)
+        return find_drift(subject, observed, host)
+
+    def _cgroup_path(self, record: ContainerRecord) -> str:
+        """OCI runtime-spec, config-linux.md "Cgroups Path"; as ``runtime/spec.py`` makes it."""
+        parent = record.host_config.cgroup_parent or self._config.cgroup_parent
+        return f"/{parent.strip('/')}/{record.id}"
+
+
+def copied(record: ContainerRecord) -> ContainerRecord:
+    """As it is now: the original goes on changing in the event loop's thread."""
+    return msgspec.structs.replace(record, state=msgspec.structs.replace(record.state))
+
+
+def log_bytes(path: Path) -> int:
+    """Of a log with the files that it was rotated into."""
+    try:
+        names = os.listdir(path.parent)
+    except OSError:
+        return 0
+    return sum(
+        size_of(path.parent / name) for name in names if name == path.name or name.startswith(f"{path.name}.")
+    )
+
+
+def size_of(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
