@@ -13,6 +13,14 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
 ID = "c0ffee" * 10 + "beef"
+INSPECTED = {
+    "Id": ID,
+    "OSType": "linux",
+    "State": {"Running": True, "Status": "running"},
+    "Config": {"Tty": False},
+    "ExitCode": 0,
+    "Running": False,
+}
 
 Answers = Callable[[str, str], tuple[int, Any] | None]
 
@@ -29,21 +37,18 @@ class Request(NamedTuple):
 
 def standard(method: str, path: str) -> tuple[int, Any]:
     """An answer that lets docker's and wherry's create, start, stop … finish without an error."""
-    if path == "/containers/create":
-        return 201, {"Id": ID, "Warnings": []}
-    if path.endswith("/wait"):
-        return 200, {"StatusCode": 0}
-    if path == "/info":
-        return 200, {"OSType": "linux"}
-    if path.endswith("/exec"):
-        return 201, {"Id": ID}
-    if method == "GET" and path.endswith("/json") and path.count("/") == 2:
-        return 200, []
-    if method == "GET":
-        state = {"Running": True, "Status": "running"}
-        return 200, {"Id": ID, "State": state, "Config": {"Tty": False}, "ExitCode": 0, "Running": False}
+    ends = {
+        "/create": (201, {"Id": ID, "Warnings": []}),
+        "/exec": (201, {"Id": ID}),
+        "/wait": (200, {"StatusCode": 0}),
+    }
+    for end, answer in ends.items():
+        if path.endswith(end) and path != "/images/create":
+            return answer
     if method == "DELETE" and path.startswith("/images/"):
         return 200, []
+    if method == "GET":
+        return 200, [] if path.endswith("s/json") else INSPECTED
     return 204, None
 
 
@@ -87,7 +92,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.headers.get("Upgrade") and status < 400:
             self.hijack()
             return
-        payload = b"" if answer is None else answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+        payload = (
+            b"" if answer is None else answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+        )
         self.send_response(status)
         self.send_header("Api-Version", "1.50")
         self.send_header("Ostype", "linux")

@@ -1,6 +1,7 @@
 """The same command lines through docker's own command line and through ours: the engine must get the same requests,
 and what docker refuses we refuse in the same words."""
 
+# ruff: noqa: E501
 from __future__ import annotations
 
 import os
@@ -231,15 +232,23 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def by_docker(docker_cli: str, engine: Recorder, words: list[str], folder: Path) -> tuple[int, str, list[Request]]:
-    environment = {**os.environ, "DOCKER_HOST": f"unix://{engine.server_address}", "DOCKER_CONFIG": str(folder)}
+def by_docker(
+    docker_cli: str, engine: Recorder, words: list[str], folder: Path
+) -> tuple[int, str, list[Request]]:
+    environment = {
+        **os.environ,
+        "DOCKER_HOST": f"unix://{engine.server_address}",
+        "DOCKER_CONFIG": str(folder),
+    }
     done = subprocess.run(
         [docker_cli, *words], env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True
     )
     return done.returncode, done.stderr, engine.take()
 
 
-def by_wherry(engine: Recorder, words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, list[Request]]:
+def by_wherry(
+    engine: Recorder, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> tuple[int, str, list[Request]]:
     code = main(["-H", f"unix://{engine.server_address}", *words])
     return code, capsys.readouterr().err, engine.take()
 
@@ -257,7 +266,12 @@ def comparable(request: Request) -> Request:
 
 @pytest.mark.parametrize("line", ACCEPTED)
 def test_same_requests(
-    line: str, docker_cli: str, engine: Recorder, files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    line: str,
+    docker_cli: str,
+    engine: Recorder,
+    files: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     texts = [line.replace("{files}", str(files)).replace("{program}", who) for who in ("docker", "wherry")]
     docker = by_docker(docker_cli, engine, shlex.split(texts[0]), tmp_path)
@@ -271,7 +285,12 @@ def test_same_requests(
 
 @pytest.mark.parametrize("line", REFUSED)
 def test_same_refusal(
-    line: str, docker_cli: str, engine: Recorder, files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    line: str,
+    docker_cli: str,
+    engine: Recorder,
+    files: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     words = shlex.split(line.replace("{files}", str(files)))
     docker = by_docker(docker_cli, engine, words, tmp_path)

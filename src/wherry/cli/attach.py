@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wherry.cli.command import Context, Options, command, switch, text
-from wherry.cli.conversation import Attached, attach as open_stream, begin_wait, converse, exit_code, signals_for
+from wherry.cli.conversation import Attached, begin_wait, converse, exit_code, signals_for
+from wherry.cli.conversation import attach as open_stream
 from wherry.cli.errors import CliError
 from wherry.cli.terminal import NO_SIZE, check_tty, size
 
@@ -49,5 +50,5 @@ def attach(context: Context, options: Options) -> int:
 
     with signals:
         if converse(client, attached, signals, repaint, resizer):
-            raise CliError("read escape sequence", 0)
+            raise CliError("read escape sequence")
         return exit_code(waiting, signals)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from wherry.cli.embedded import may_start, start_engine
@@ -15,7 +16,7 @@ from wherry.cli.errors import ApiError, CliError
 from wherry.cli.host import connection_error
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from wherry.cli.host import Host
 
@@ -146,10 +147,17 @@ def quote(text: str) -> str:
 
 def query_string(query: Query | None) -> str:
     """``?a=1&b=x``, sorted as Go does; None and False are left out, True is 1."""
-    pairs_given = query.items() if hasattr(query, "items") else query or ()
-    given = [(k, v) for k, v in sorted(pairs_given, key=lambda pair: pair[0]) if v is not None and v is not False]
-    pairs = (f"{k}={quote('1' if v is True else str(v)).replace('/', '%2F').replace(':', '%3A')}" for k, v in given)
-    return "?" + "&".join(pairs) if given else ""
+    pairs = query.items() if isinstance(query, Mapping) else query or ()
+    given = sorted((pair for pair in pairs if pair[1] is not None and pair[1] is not False), key=_name)
+    return "?" + "&".join(f"{name}={_query_value(value)}" for name, value in given) if given else ""
+
+
+def _name(pair: tuple[str, Value]) -> str:
+    return pair[0]
+
+
+def _query_value(value: Value) -> str:
+    return quote("1" if value is True else str(value)).replace("/", "%2F").replace(":", "%3A")
 
 
 def version_tuple(text: str) -> tuple[int, ...]:
@@ -204,12 +212,16 @@ class Client:
         target = f"/v{self.api_version}{quote(path)}{query_string(query)}"
         return self._exchange(method, target, payload, sent, data).raise_for_status()
 
-    def call_each(self, method: str, paths: Sequence[str], query: Query | None = None) -> Iterator[ApiError | None]:
+    def call_each(
+        self, method: str, paths: Sequence[str], query: Query | None = None
+    ) -> Iterator[ApiError | None]:
         """The same call on many paths at once, ``AT_ONCE`` at a time; what became of each, in order."""
         for start in range(0, len(paths), AT_ONCE):
             batch = paths[start : start + AT_ONCE]
             prefix = f"/v{self.api_version}"
-            sent = [self._send(method, f"{prefix}{quote(path)}{query_string(query)}", b"", {}) for path in batch]
+            sent = [
+                self._send(method, f"{prefix}{quote(path)}{query_string(query)}", b"", {}) for path in batch
+            ]
             for connection in sent:
                 response = Response(connection, method)
                 try:
@@ -229,12 +241,22 @@ class Client:
         return response.connection
 
     def _exchange(
-        self, method: str, target: str, payload: bytes, headers: dict[str, str], data: Iterable[bytes] | None = None
+        self,
+        method: str,
+        target: str,
+        payload: bytes,
+        headers: dict[str, str],
+        data: Iterable[bytes] | None = None,
     ) -> Response:
         return Response(self._send(method, target, payload, headers, data), method)
 
     def _send(
-        self, method: str, target: str, payload: bytes, headers: dict[str, str], data: Iterable[bytes] | None = None
+        self,
+        method: str,
+        target: str,
+        payload: bytes,
+        headers: dict[str, str],
+        data: Iterable[bytes] | None = None,
     ) -> Connection:
         connection, self._idle = self._idle or Connection(self._connect()), None
         lines = [f"{method} {target} HTTP/1.1", "Host: api.wherry.localhost", "User-Agent: wherry"]

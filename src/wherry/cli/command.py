@@ -59,10 +59,14 @@ class Flag(NamedTuple):
 
 def switch(name: str, short: str, help: str, default: bool | None = False, hidden: bool = False) -> Flag:
     """A flag that needs no value; ``default=None`` tells "not given" from false."""
-    return Flag(name, short, "", help, boolean, default, hidden=hidden, shown_default="true" if default else "")
+    return Flag(
+        name, short, "", help, boolean, default, hidden=hidden, shown_default="true" if default else ""
+    )
 
 
-def text(name: str, short: str, help: str, word: str = "string", default: str = "", hidden: bool = False) -> Flag:
+def text(
+    name: str, short: str, help: str, word: str = "string", default: str = "", hidden: bool = False
+) -> Flag:
     shown = f'"{default}"' if default else ""
     return Flag(name, short, word, help, str, default, hidden=hidden, shown_default=shown)
 
@@ -71,7 +75,9 @@ def number(name: str, short: str, help: str, default: int | None = 0, word: str 
     return Flag(name, short, word, help, integer, default, shown_default=str(default) if default else "")
 
 
-def value(name: str, short: str, word: str, help: str, parse: Parse, default: Any, hidden: bool = False) -> Flag:
+def value(
+    name: str, short: str, word: str, help: str, parse: Parse, default: Any, hidden: bool = False
+) -> Flag:
     return Flag(name, short, word, help, parse, default, hidden=hidden)
 
 

@@ -71,7 +71,9 @@ def ls(context: Context, options: Options) -> int:
     found = context.client.call("GET", "/containers/json", query)
     if options.quiet:
         if options.format:
-            print("WARNING: Ignoring custom format, because both --format and --quiet are set.", file=sys.stderr)
+            print(
+                "WARNING: Ignoring custom format, because both --format and --quiet are set.", file=sys.stderr
+            )
         _print_ids(found, options.no_trunc)
         return 0
     columns = (*COLUMNS, "Size") if options.size else COLUMNS
@@ -119,7 +121,11 @@ def _image(container: Json, short: bool) -> str:
     if not short:
         return image
     whole = image.removeprefix("sha256:")
-    return short_id(image) if len(whole) == 64 and set(whole) <= set("0123456789abcdef") else image.partition("@")[0]
+    return (
+        short_id(image)
+        if len(whole) == 64 and set(whole) <= set("0123456789abcdef")
+        else image.partition("@")[0]
+    )
 
 
 def _quoted(words: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from wherry.cli.errors import ENGINE_FAILED, ApiError, CliError
@@ -32,9 +32,17 @@ class Attached(NamedTuple):
     detach_keys: str
 
 
-def attach(client: Client, container: str, stdin: bool, stdout: bool, stderr: bool, detach_keys: str) -> Connection:
+def attach(
+    client: Client, container: str, stdin: bool, stdout: bool, stderr: bool, detach_keys: str
+) -> Connection:
     """``POST /containers/{id}/attach``."""
-    query = {"stream": True, "stdin": stdin, "stdout": stdout, "stderr": stderr, "detachKeys": detach_keys or None}
+    query = {
+        "stream": True,
+        "stdin": stdin,
+        "stdout": stdout,
+        "stderr": stderr,
+        "detachKeys": detach_keys or None,
+    }
     return client.hijack(f"/containers/{container}/attach", query)
 
 
@@ -57,10 +65,8 @@ def forwarder(client: Client, container: str) -> Callable[[str], None]:
     """Sends a signal on to the container; one that cannot be delivered is the container's end and no error."""
 
     def forward(name: str) -> None:
-        try:
+        with suppress(ApiError):
             client.call("POST", f"/containers/{container}/kill", {"signal": name})
-        except ApiError:
-            pass
 
     return forward
 

@@ -218,14 +218,14 @@ def _security(items: Sequence[str]) -> Json:
     """Security options; a seccomp profile is read here and sent whole."""
     sent, paths_masked = [], True
     for item in items:
-        key, separator, given = _split_security(item)
+        key, _, given = _split_security(item)
         if key == "seccomp" and given not in ("unconfined", "builtin"):
             sent.append(f"seccomp={_profile(given)}")
         elif key == "systempaths" and given == "unconfined":
             paths_masked = False
         else:
             sent.append(item)
-    paths = None if paths_masked else []
+    paths: list[str] | None = None if paths_masked else []
     return {"SecurityOpt": sent or None, "MaskedPaths": paths, "ReadonlyPaths": paths}
 
 

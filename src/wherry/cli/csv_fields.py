@@ -37,7 +37,9 @@ def _quoted(line: str, start: int) -> tuple[str, int]:
         if after in ("", ","):
             return field, end + 2
         if after != '"':
-            raise ValueError(f'parse error on line 1, column {end + 1}: extraneous or missing " in quoted-field')
+            raise ValueError(
+                f'parse error on line 1, column {end + 1}: extraneous or missing " in quoted-field'
+            )
         field, position = field + '"', end + 2
 
 

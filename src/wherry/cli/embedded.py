@@ -13,7 +13,7 @@ from wherry.cli.host import DEFAULT_SOCKET
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from wherry.cli.host import Host
 
@@ -71,7 +71,7 @@ def _log_path(environment: Mapping[str, str]) -> str:
     return os.path.join(folder, "wherryd.log")
 
 
-def _spawn(command: Sequence[str], log: str) -> int:
+def _spawn(command: list[str], log: str) -> int:
     """Start a process in a session of its own, with ``/`` as its folder and the log as its output."""
     pid = os.fork()
     if pid:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 BUILT_IN = ("default", "bridge", "host", "none")
+NETWORK_TEXTS = {"name": "target", "ip": "ipv4", "ip6": "ipv6"}
+NETWORK_LISTS = {"alias": "aliases", "link-local-ip": "link_local"}
 HARDWARE_ADDRESS = re.compile(r"[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}")
 
 
@@ -73,21 +75,18 @@ def parse_network(text: str) -> Attachment:
 
 
 def _with_field(made: Attachment, key: str, given: str) -> Attachment:
-    if key == "name":
-        return made._replace(target=given)
-    if key == "alias":
-        return made._replace(aliases=(*made.aliases, given))
-    if key == "ip":
-        return made._replace(ipv4=given)
-    if key == "ip6":
-        return made._replace(ipv6=given)
+    if key in NETWORK_TEXTS:
+        changed: dict[str, Any] = {NETWORK_TEXTS[key]: given}
+        return made._replace(**changed)
+    if key in NETWORK_LISTS:
+        name = NETWORK_LISTS[key]
+        extended: dict[str, Any] = {name: (*getattr(made, name), given)}
+        return made._replace(**extended)
     if key == "mac-address":
         return made._replace(mac=hardware_address(given))
-    if key == "link-local-ip":
-        return made._replace(link_local=(*made.link_local, given))
     if key == "driver-opt":
-        name, _, option = given.partition("=")
-        return made._replace(driver_options=(*made.driver_options, (name, option)))
+        option, _, chosen = given.partition("=")
+        return made._replace(driver_options=(*made.driver_options, (option, chosen)))
     if key == "gw-priority":
         return made._replace(priority=int(given))
     raise ValueError(f"invalid field key {key}")

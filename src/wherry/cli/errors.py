@@ -49,7 +49,10 @@ class ApiError(CliError):
 
 def start_code(message: str) -> int:
     """The exit code for a start that failed: 127 no such command, 126 not executable, 125 the engine."""
-    if any(text in message for text in ("executable file not found", "no such file or directory", "system cannot")):
+    if any(
+        text in message
+        for text in ("executable file not found", "no such file or directory", "system cannot")
+    ):
         return NOT_FOUND
     if any(text in message for text in ("permission denied", "is a directory", "exec format error")):
         return NOT_EXECUTABLE

@@ -44,7 +44,14 @@ def _show(event: Json, format: str) -> None:
 
 def _fields(event: Json) -> Json:
     """The event under the names that Docker's templates use."""
-    names = {"status": "Status", "id": "ID", "from": "From", "scope": "Scope", "time": "Time", "timeNano": "TimeNano"}
+    names = {
+        "status": "Status",
+        "id": "ID",
+        "from": "From",
+        "scope": "Scope",
+        "time": "Time",
+        "timeNano": "TimeNano",
+    }
     empty = {"Status": "", "ID": "", "From": ""}
     return {**empty, **{names.get(key, key): given for key, given in event.items()}}
 

@@ -44,7 +44,7 @@ def execute(context: Context, options: Options) -> int:
     signals, resizer = signals_for(client, attached, None)
     with signals:
         if converse(client, attached, signals, _ready, resizer):
-            return 0
+            raise CliError("read escape sequence")
     return int(client.call("GET", f"/exec/{made}/json")["ExitCode"] or 0)
 
 

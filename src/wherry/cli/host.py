@@ -68,6 +68,7 @@ def choose_host(option: str | None, environment: Mapping[str, str]) -> Host:
 def connection_error(host: Host, error: OSError) -> CannotConnect:
     if isinstance(error, PermissionError):
         return CannotConnect(
-            f"permission denied while trying to connect to the engine's socket at {host.url}: connect: permission denied"
+            f"permission denied while trying to connect to the engine's socket at {host.url}: "
+            "connect: permission denied"
         )
     return CannotConnect(f"Cannot connect to the Wherry daemon at {host.url}. Is the daemon running?")

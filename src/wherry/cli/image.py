@@ -122,7 +122,9 @@ def tag(context: Context, options: Options) -> int:
     try:
         name = parse_reference(target)
     except ValueError as error:
-        raise CliError(f'Error parsing reference: "{target}" is not a valid repository/tag: {error}') from None
+        raise CliError(
+            f'Error parsing reference: "{target}" is not a valid repository/tag: {error}'
+        ) from None
     query = {"repo": name.canonical, "tag": name.tagged().tag or None}
     context.client.call("POST", f"/images/{source}/tag", query)
     return 0

@@ -142,7 +142,8 @@ def _history_row(layer: Json, short: bool, human: bool) -> Row:
     return Row(
         ID=short_id(layer["Id"]) if short else layer["Id"],
         CreatedSince=_since(layer["Created"]),
-        CreatedAt=time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(layer["Created"])) + _zone(layer["Created"]),
+        CreatedAt=time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(layer["Created"]))
+        + _zone(layer["Created"]),
         CreatedBy=ellipsis(created_by, CREATED_BY_WIDTH) if short else created_by,
         Size=human_size(layer["Size"]) if human else str(layer["Size"]),
         Comment=layer.get("Comment", ""),

@@ -29,9 +29,15 @@ def info(context: Context, options: Options) -> int:
         failure = error
     if options.format:
         client = {"ClientInfo": {"Version": __version__, "Debug": False, "Context": "default"}}
-        print_object({**found, **({CLIENT_ERRORS: [str(failure)]} if failure else {}), **client}, options.format)
+        print_object(
+            {**found, **({CLIENT_ERRORS: [str(failure)]} if failure else {}), **client}, options.format
+        )
         return 1 if failure else 0
-    print("\n".join(["Client:", f" Version:    {__version__}", " Debug Mode: false", "", "Server:", *_lines(found)]))
+    print(
+        "\n".join(
+            ["Client:", f" Version:    {__version__}", " Debug Mode: false", "", "Server:", *_lines(found)]
+        )
+    )
     if failure:
         raise failure
     for warning in found.get("Warnings") or ():
@@ -106,7 +112,9 @@ def _machine(info: Json) -> Iterator[str]:
         },
     )
     yield f" Total Memory: {human_memory(info['MemTotal'])}"
-    yield from _plain(info, {"Name": "Name", "ID": "ID", "Docker Root Dir": "DockerRootDir", "Debug Mode": "Debug"})
+    yield from _plain(
+        info, {"Name": "Name", "ID": "ID", "Docker Root Dir": "DockerRootDir", "Debug Mode": "Debug"}
+    )
     yield from (f" {label}" for label in _labels(info))
     yield from _plain(info, {"Experimental": "ExperimentalBuild"})
     registries = (info.get("RegistryConfig") or {}).get("InsecureRegistryCIDRs") or ()

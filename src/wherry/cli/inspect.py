@@ -87,8 +87,8 @@ def _print_found(options: Options, find: Find) -> int:
             errors.append(error)
     _print_objects(found, options.format)
     sys.stdout.flush()
-    for error in errors:
-        print(f"wherry: {error}", file=sys.stderr)
+    for missing in errors:
+        print(f"wherry: {missing}", file=sys.stderr)
     return 1 if errors else 0
 
 

@@ -67,7 +67,9 @@ def dispatch(words: Sequence[str], environment: Mapping[str, str]) -> int:
     if found is None:
         called = " ".join(words[:2] if words[0] in tree.GROUPS else words[:1])
         where = f"{PROGRAM} {words[0]}" if words[0] in tree.GROUPS else PROGRAM
-        raise UsageError(f"unknown command: {PROGRAM} {called}", hint=f"Run '{where} --help' for more information")
+        raise UsageError(
+            f"unknown command: {PROGRAM} {called}", hint=f"Run '{where} --help' for more information"
+        )
     entry, called, count = found
     return _run(entry, called, words[count:], Context(_client(options, environment), environment, called))
 

@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 
     Json = dict[str, Any]
 
-OPTION_GROUPS = {"bind": "BindOptions", "volume": "VolumeOptions", "image": "ImageOptions", "tmpfs": "TmpfsOptions"}
+OPTION_GROUPS = {
+    "bind": "BindOptions",
+    "volume": "VolumeOptions",
+    "image": "ImageOptions",
+    "tmpfs": "TmpfsOptions",
+}
 WITHOUT_VALUE = {"readonly", "ro", "volume-nocopy", "bind-nonrecursive"}
 RECURSION = {"enabled", "disabled", "writable", "readonly"}
 CDI_NAME = re.compile(r"[A-Za-z][\w.-]*/[A-Za-z][\w.-]*=[A-Za-z0-9][\w.:-]*")
@@ -71,7 +76,11 @@ def _recursion(field: str, mount: Json) -> str:
             f"invalid value for bind-recursive: {field} "
             '(must be "enabled", "disabled", "writable", or "readonly")'
         )
-    names = {"disabled": "NonRecursive", "writable": "ReadOnlyNonRecursive", "readonly": "ReadOnlyForceRecursive"}
+    names = {
+        "disabled": "NonRecursive",
+        "writable": "ReadOnlyNonRecursive",
+        "readonly": "ReadOnlyForceRecursive",
+    }
     if field in names:
         _options(mount, "bind")[names[field]] = True
     return field

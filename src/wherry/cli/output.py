@@ -63,7 +63,9 @@ def table(lines: Sequence[Sequence[str]]) -> str:
     if not lines:
         return ""
     count = max(map(len, lines))
-    widths = [max([MINIMUM, *(len(line[n]) + GAP for line in lines if n < len(line) - 1)]) for n in range(count)]
+    widths = [
+        max([MINIMUM, *(len(line[n]) + GAP for line in lines if n < len(line) - 1)]) for n in range(count)
+    ]
     return "".join(
         "".join(cell.ljust(width) for cell, width in zip(line[:-1], widths, strict=False)) + line[-1] + "\n"
         for line in lines

@@ -49,7 +49,8 @@ def _mappings(spec: str) -> list[tuple[str, str, str]]:
             raise ValueError(f"invalid ranges specified for container and host Ports: {container} and {host}")
         return [(f"{first}/{protocol}", host_ip, f"{host_first}-{host_last}")]
     return [
-        (f"{first + n}/{protocol}", host_ip, str(host_first + n) if host else "") for n in range(last - first + 1)
+        (f"{first + n}/{protocol}", host_ip, str(host_first + n) if host else "")
+        for n in range(last - first + 1)
     ]
 
 
@@ -77,7 +78,9 @@ def parse_expose(specs: list[str]) -> dict[str, Json]:
         if ":" in spec:
             raise ValueError(f"invalid port format for --expose: {spec}")
         ports, _, protocol = spec.partition("/")
-        first, last = _range(ports, f"invalid range format for --expose: {spec}, error: {_range_error(ports)}")
+        first, last = _range(
+            ports, f"invalid range format for --expose: {spec}, error: {_range_error(ports)}"
+        )
         exposed.update({f"{port}/{protocol.lower() or 'tcp'}": {} for port in range(first, last + 1)})
     return exposed
 
@@ -122,7 +125,9 @@ def parse_extra_host(text: str) -> str:
         raise ValueError(f'bad format for add-host: "{text}"')
     if address == "host-gateway":
         return f"{name}:{address}"
-    bare = address[1:-1] if len(address) > 2 and address.startswith("[") and address.endswith("]") else address
+    bare = (
+        address[1:-1] if len(address) > 2 and address.startswith("[") and address.endswith("]") else address
+    )
     if not is_address(bare):
         raise ValueError(f'invalid IP address in add-host: "{address}"')
     return f"{name}:{bare}"

@@ -1,4 +1,4 @@
-"""The progress that load, import and pull report (``jsonmessage``): redrawn in place on a terminal, else plain lines."""
+"""The progress of load, import and pull (``jsonmessage``): redrawn in place on a terminal, else plain lines."""
 
 from __future__ import annotations
 

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from wherry.cli.reference import Reference
 
 
-def pull_image(client: Client, name: Reference, platform: str, quiet: bool, out: TextIO | None = None) -> None:
+def pull_image(
+    client: Client, name: Reference, platform: str, quiet: bool, out: TextIO | None = None
+) -> None:
     """``POST /images/create?fromImage=``. The engine may refuse; then its ApiError or CliError comes out."""
     version = name.digest or name.tag
     query = {"fromImage": name.canonical, "tag": version or None, "platform": platform or None}

@@ -35,7 +35,9 @@ class Reference(NamedTuple):
     @property
     def familiar(self) -> str:
         """As short as it can be, with its tag or digest: ``busybox:latest``."""
-        return self._with_version(self.path.removeprefix(OFFICIAL) if self.domain == DEFAULT_DOMAIN else self.canonical)
+        return self._with_version(
+            self.path.removeprefix(OFFICIAL) if self.domain == DEFAULT_DOMAIN else self.canonical
+        )
 
     @property
     def full(self) -> str:

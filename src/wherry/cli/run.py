@@ -74,7 +74,7 @@ def _body(context: Context, options: Options) -> Json:
     try:
         if options.pull not in PULL_CHOICES:
             raise ValueError(
-                f"invalid pull option: '{options.pull}': must be one of \"always\", \"missing\" or \"never\""
+                f'invalid pull option: \'{options.pull}\': must be one of "always", "missing" or "never"'
             )
         if options.format and not options.dry_run:
             raise ValueError("--format is for --dry-run only")
@@ -112,7 +112,12 @@ def _create(context: Context, options: Options, body: Json) -> Created:
     try:
         answer = client.call("POST", "/containers/create", query, body)
     except ApiError as error:
-        if error.status != 404 or not named or options.pull != "missing" or "No such image" not in error.message:
+        if (
+            error.status != 404
+            or not named
+            or options.pull != "missing"
+            or "No such image" not in error.message
+        ):
             raise
         print(f"Unable to find image '{_named(image).tagged().familiar}' locally", file=sys.stderr)
         _pull(client, options)

@@ -13,8 +13,9 @@ from wherry.cli.ports import canonical_address, parse_extra_host
 from wherry.cli.units import parse_bytes, parse_cpus, parse_duration, parse_memory_swap
 
 ULIMITS = frozenset(
-    "core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack".split()
-)
+    ("core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio",
+     "rttime", "sigpending", "stack")
+)  # fmt: skip
 IPC_SYSCTLS = frozenset(
     f"kernel.{name}"
     for name in ("msgmax", "msgmnb", "msgmni", "sem", "shmall", "shmmax", "shmmni", "shm_rmid_forced")
@@ -32,14 +33,11 @@ def parse_ulimit(given: str) -> dict[str, Any]:
         raise ValueError(f"invalid ulimit type: {name}")
     parts = limits.split(":")
     if len(parts) > 2:
-        raise ValueError(
-            f"too many limit value arguments - {limits}, can only have up to two, `soft[:hard]`"
-        )
+        raise ValueError(f"too many limit value arguments - {limits}, can only have up to two, `soft[:hard]`")
     soft, hard = _limit(parts[0]), _limit(parts[-1])
     if hard != -1 and soft == -1:
         raise ValueError(
-            "ulimit soft limit must be less than or equal to hard limit: "
-            f"soft: -1 (unlimited), hard: {hard}"
+            f"ulimit soft limit must be less than or equal to hard limit: soft: -1 (unlimited), hard: {hard}"
         )
     if hard != -1 and soft > hard:
         raise ValueError(f"ulimit soft limit must be less than or equal to hard limit: {soft} > {hard}")

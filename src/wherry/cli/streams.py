@@ -10,6 +10,7 @@ import os
 import select
 import socket
 import struct
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from wherry.cli.errors import CliError
@@ -181,7 +182,5 @@ class Session:
         self._outgoing = self._outgoing[sent:]
 
     def _half_close(self) -> None:
-        try:
+        with suppress(OSError):
             self._sock.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass

@@ -256,7 +256,7 @@ class Execution:
         return passed[0]
 
     def _scope_of(self, name: str) -> dict[str, Any]:
-        for scope in reversed(self._scopes):
+        for scope in self._scopes[::-1]:
             if name in scope:
                 return scope
         raise TemplateError(f'template: :1: undefined variable "${name}"')
@@ -318,16 +318,17 @@ def _call(name: str, function: Callable[..., Any], arguments: Sequence[Any]) -> 
 
 def _walk(value: Any, names: Sequence[str], arguments: Sequence[Any]) -> Any:
     where = "." + ".".join(names)
+    at = f'template: :1: executing "" at <{where}>'
     for n, name in enumerate(names):
         if isinstance(value, Row) and name not in value:
-            raise TemplateError(f'template: :1: executing "" at <{where}>: can\'t evaluate field {name}')
+            raise TemplateError(f"{at}: can't evaluate field {name}")
         if value is None:
-            raise TemplateError(f'template: :1: executing "" at <{where}>: nil pointer evaluating .{name}')
+            raise TemplateError(f"{at}: nil pointer evaluating .{name}")
         if not isinstance(value, dict):
             kind = type(value).__name__
-            raise TemplateError(f'template: :1: executing "" at <{where}>: can\'t evaluate field {name} in type {kind}')
+            raise TemplateError(f"{at}: can't evaluate field {name} in type {kind}")
         if name not in value and name not in ABSENT:
-            raise TemplateError(f'template: :1: executing "" at <{where}>: map has no entry for key "{name}"')
+            raise TemplateError(f'{at}: map has no entry for key "{name}"')
         value = value[name] if name in value else ABSENT[name]
         if callable(value):
             value = _call(where, value, arguments if n == len(names) - 1 else ())

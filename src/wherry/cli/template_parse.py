@@ -16,7 +16,9 @@ TOKEN = re.compile(
     | (?P<mark>:=|=|\||\(|\)|,)""",
     re.VERBOSE,
 )
-ACTION = re.compile(r"\{\{(-(?=\s))?((?:\"(?:[^\"\\]|\\.)*\"|`[^`]*`|/\*.*?\*/|(?!\}\}).)*?)((?<=\s)-)?\}\}", re.DOTALL)
+ACTION = re.compile(
+    r"\{\{(-(?=\s))?((?:\"(?:[^\"\\]|\\.)*\"|`[^`]*`|/\*.*?\*/|(?!\}\}).)*?)((?<=\s)-)?\}\}", re.DOTALL
+)
 
 
 class TemplateError(ValueError):
@@ -116,19 +118,26 @@ def split(source: str) -> Iterator[Piece]:
 
 def tokens(source: str) -> list[tuple[str, str]]:
     """(kind, text) of an action's inside."""
-    found, position = [], 0
+    found: list[tuple[str, str]] = []
+    position = 0
     while position < len(source):
         match = TOKEN.match(source, position)
         if match is None:
             raise TemplateError(f"template: :1: unexpected {source[position]!r} in action")
         if match.lastgroup:
-            adjacent = position > 0 and not source[position - 1].isspace()
-            kind = "chain" if match.lastgroup == "field" and adjacent and found[-1][1] == ")" else match.lastgroup
-            if match.lastgroup == "field" and adjacent and found[-1][0] == "variable":
-                kind = "chain"
-            found.append((kind, match[0]))
+            chained = match.lastgroup == "field" and _can_chain(source, position, found)
+            found.append(("chain" if chained else match.lastgroup, match[0]))
         position = match.end()
     return found
+
+
+def _can_chain(source: str, position: int, found: Sequence[tuple[str, str]]) -> bool:
+    """Whether a field here belongs to the variable or parenthesis right before it."""
+    return (
+        bool(found)
+        and not source[position - 1].isspace()
+        and (found[-1][1] == ")" or found[-1][0] == "variable")
+    )
 
 
 class ActionParser:
@@ -264,5 +273,7 @@ class Parser:
         if ended == "else":
             otherwise, ended = self._nodes()
         if ended != "end":
-            raise TemplateError("template: :1: unexpected EOF" if not ended else f"template: :1: unexpected {ended}")
+            raise TemplateError(
+                "template: :1: unexpected EOF" if not ended else f"template: :1: unexpected {ended}"
+            )
         return Branch(kind, pipeline, body, otherwise)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from typing import Any
 
 from wherry.cli.units import parse_duration
 
@@ -32,9 +33,9 @@ def parse_time(text: str, now: float | None = None) -> str:
 def _seconds(match: re.Match[str]) -> int:
     numbers = [int(part or 0) for part in match.groups()[:6]]
     zone = match[8]
-    fields = (*numbers, 0, 1, -1)
+    fields: Any = (*numbers, 0, 1, -1)
     try:
-        local = int(time.mktime(fields))  # type: ignore[arg-type]
+        local = int(time.mktime(fields))
     except (OverflowError, ValueError):
         raise ValueError(f'failed to parse value as time or duration: "{match[0]}"') from None
     if not zone:
@@ -42,7 +43,7 @@ def _seconds(match: re.Match[str]) -> int:
     from calendar import timegm
 
     offset = 0 if zone == "Z" else _offset(zone)
-    return timegm(fields) - offset  # type: ignore[arg-type]
+    return timegm(fields) - offset
 
 
 def _offset(zone: str) -> int:

@@ -7,7 +7,11 @@ import re
 BINARY = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 DECIMAL_NAMES = ("B", "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB")
 BINARY_NAMES = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB")
-NANOSECONDS = {"ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
+MICRO, MILLI, SECOND = 10**3, 10**6, 10**9
+NANOSECONDS = {"ns": 1, "us": MICRO, "µs": MICRO, "μs": MICRO, "ms": MILLI, "s": SECOND}
+NANOSECONDS.update(m=60 * SECOND, h=3600 * SECOND)
+
+LONG_UNITS = ((48, 1, "hours"), (336, 24, "days"), (1460, 168, "weeks"), (17520, 730, "months"))
 
 SIZE = re.compile(r"(\d*\.?\d*) ?(\D*)", re.ASCII)
 DURATION_PART = re.compile(r"(\d*)(?:\.(\d*))?([^\d.]*)", re.ASCII)
@@ -23,7 +27,7 @@ def parse_bytes(text: str) -> int:
     if unit not in BINARY or suffix == "ib":
         raise ValueError(f"invalid suffix: '{match[2]}'")
     whole, _, fraction = match[1].partition(".")
-    scale = 1024 ** BINARY[unit]
+    scale: int = 1024 ** BINARY[unit]
     return int(whole or 0) * scale + int(fraction or 0) * scale // 10 ** len(fraction)
 
 
@@ -106,7 +110,7 @@ def human_duration(seconds: float) -> str:
 def _long_duration(hours: int) -> str:
     if hours == 1:
         return "About an hour"
-    for limit, unit, name in ((48, 1, "hours"), (336, 24, "days"), (1460, 168, "weeks"), (17520, 730, "months")):
+    for limit, unit, name in LONG_UNITS:
         if hours < limit:
             return f"{hours // unit} {name}"
     return f"{hours // 8760} years"
