@@ -7,6 +7,7 @@ import asyncio
 import logging
 import os
 import re
+import resource
 import signal
 import sys
 import time
@@ -21,6 +22,7 @@ from wherry.api.activity import Activity
 from wherry.api.app import create_app, serve
 from wherry.engine.config import EngineConfig
 from wherry.engine.engine import Engine
+from wherry.engine.model import Ulimit
 from wherry.errors import InvalidArgument, WherryError
 
 DEFAULT_HOST = "unix:///run/wherry/wherry.sock"
@@ -112,6 +114,7 @@ def engine_config(args: argparse.Namespace, file: DaemonFile) -> EngineConfig:
         no_new_privileges=bool(args.no_new_privileges or file.no_new_privileges),
         init=bool(args.init or file.init),
         pool_size=args.network_pool,
+        ulimits=(allow_many_files(),),
     )
 
 
@@ -124,6 +127,16 @@ async def idle(engine: Engine, activity: Activity, seconds: float) -> None:
             activity.touch()
         elif not activity.open and time.monotonic() - activity.last >= seconds:
             return
+
+
+def allow_many_files() -> Ulimit:
+    """One load or a few hundred containers take more descriptors than the usual soft limit.
+
+    The limit as it was is what containers get.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return Ulimit(name="nofile", soft=soft, hard=hard)
 
 
 async def run(config: EngineConfig, hosts: Sequence[str], idle_exit: float | None) -> None:

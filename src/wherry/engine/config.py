@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from wherry.engine.model import Ulimit
+
 
 @dataclass(frozen=True, slots=True)
 class EngineConfig:
@@ -24,6 +26,7 @@ class EngineConfig:
     no_new_privileges: bool = False
     init: bool = False
     pool_size: int = 8
+    ulimits: tuple[Ulimit, ...] = ()  # of every container that does not ask for others
 
     @property
     def containers_dir(self) -> Path:

@@ -143,7 +143,7 @@ class Containers:
     async def create(self, request: ContainerCreate, *, name: str | None, platform: str | None) -> Created:
         """Make a container from an image: its record, then its writable directories."""
         if not request.image:
-            raise InvalidArgument("Config cannot be empty in order to create a container")
+            raise InvalidArgument("config cannot be empty in order to create a container")
         image = await self._images.resolve(request.image)
         id = new_id()
         record = make_record(id, self._claim_name(name, id), request, image, self._config)
@@ -164,7 +164,7 @@ class Containers:
     async def dry_run(self, request: ContainerCreate, *, name: str | None) -> Planned:
         """The plan that create and start would execute. Nothing is made, recorded or reserved."""
         if not request.image:
-            raise InvalidArgument("Config cannot be empty in order to create a container")
+            raise InvalidArgument("config cannot be empty in order to create a container")
         image = await self._images.resolve(request.image)
         id = new_id()
         record = make_record(id, self._claim_name(name, id), request, image, self._config)

@@ -86,7 +86,7 @@ class Execs:
         """Raise what ``start`` would, while the answer can still be an error."""
         instance = self.inspect(id)
         if instance.started:
-            raise Conflict(f"Error: Exec command {id} is already running")
+            raise Conflict(f"exec command {id} has already run")
         self._check_running(instance.container)
 
     async def start(

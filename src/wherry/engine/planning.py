@@ -95,6 +95,7 @@ class Planner:
                 masked=self._thermal,
                 devices=self._devices(record),
                 security=parse_security(host.security_opt),
+                ulimits=self._config.ulimits,
             )
         )
 

@@ -13,7 +13,8 @@ from wherry.engine.model import Attachment, ContainerRecord, EndpointSettings
 from wherry.engine.network import Networks
 from wherry.engine.preparing import joins
 from wherry.engine.store import Store
-from wherry.errors import Conflict, NotFound
+from wherry.errors import Conflict, Internal, NotFound
+from wherry.network.pool import Endpoint
 from wherry.network.ports import PortBinding
 from wherry.runtime.preparation import JoinContainer, NetworkEndpoint, PublishPort
 from wherry.runtime.spec import JoinedNamespaces
@@ -94,13 +95,24 @@ class Sandboxes:
         record = container.record
         endpoint = await self._networks.attach(record.config.mac_address)
         container.endpoint = endpoint
-        published = self._networks.publish(endpoint.address, ports) if ports else ()
+        published = self._publish(record, endpoint, ports) if ports else ()
         lease = record.attachment = self._networks.attachment(endpoint, published)
         record.networks["bridge"] = endpoint_settings(record.networks.get("bridge"), lease)
         sandbox.fds[Fd.NET] = endpoint.netns_fd
         sandbox.joined = replace(sandbox.joined, network="bridge")
         sandbox.address, sandbox.gateway = endpoint.address.ip, endpoint.gateway
         self._tell("connect", record)
+
+    def _publish(
+        self, record: ContainerRecord, endpoint: Endpoint, ports: Sequence[PortBinding]
+    ) -> Sequence[PortBinding]:
+        try:
+            return self._networks.publish(endpoint.address, ports)
+        except Internal as error:  # in the words that clients of Docker know
+            raise Internal(
+                "failed to set up container networking: driver failed programming external connectivity "
+                f"on endpoint {record.name} ({endpoint.endpoint_id}): {error.message}"
+            ) from error
 
     def leave(self, container: Container) -> None:
         """Give back address, ports and namespace. Idempotent."""
