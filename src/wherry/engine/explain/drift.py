@@ -7,10 +7,8 @@ capabilities, adding filters, setting no-new-privileges.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv4Interface
-from typing import TypeVar
 
-from wherry.engine.explain.limits import is_device_rule, planned_texts, shown, value_of
+from wherry.engine.explain.limits import shown, value_of
 from wherry.engine.explain.model import Drift
 from wherry.engine.explain.mounts import (
     NULL_DEVICE,
@@ -21,47 +19,20 @@ from wherry.engine.explain.mounts import (
     match_mounts,
     planned_mounts,
 )
+from wherry.engine.explain.network_drift import network_drift, port_drift
 from wherry.engine.explain.observed import CgroupState, Host, Observed, Subject
-from wherry.linux.mountinfo import MountEntry
-from wherry.linux.rtnetlink import Interface, NetworkState
-from wherry.network.firewall import Forwarding
-from wherry.runtime import capabilities
-from wherry.runtime.preparation import JoinContainer, NetworkEndpoint, PublishPort
-from wherry.runtime.steps import (
-    Capabilities,
-    CgroupWrite,
-    Clone,
-    JoinNamespace,
-    Namespace,
-    NoNewPrivileges,
-    Plan,
-    Seccomp,
-    Step,
+from wherry.engine.explain.planned import (
+    joined_containers,
+    own_namespaces,
+    planned_devices,
+    planned_limits,
+    steps_of,
 )
+from wherry.linux.mountinfo import MountEntry
+from wherry.runtime import capabilities
+from wherry.runtime.steps import Capabilities, NoNewPrivileges, Plan, Seccomp, Step
 
-KINDS = {
-    "mnt": Namespace.MOUNT,
-    "pid": Namespace.PID,
-    "net": Namespace.NET,
-    "ipc": Namespace.IPC,
-    "uts": Namespace.UTS,
-    "cgroup": Namespace.CGROUP,
-    "user": Namespace.USER,
-    "time": Namespace.TIME,
-}
-JOINED = {"network": "net", "pid": "pid", "ipc": "ipc"}  # JoinContainer's words
-LOOPBACK, INSIDE = "lo", "eth0"
-LOOPBACK_ADDRESSES = {"127.0.0.1/8", "::1/128"}
 FILTERED = 2  # Seccomp: in /proc/PID/status
-DENY, ALLOW, EVERY_DEVICE = "devices.deny", "devices.allow", "a"
-
-S = TypeVar("S", bound=Step)
-Way = tuple[str, str, str]  # destination, gateway, interface
-
-
-def steps_of(plan: Plan, kind: type[S]) -> Iterator[S]:
-    """The plan's steps of one kind, the engine's own included."""
-    return (step for step in (*plan.preparation, *plan.steps) if isinstance(step, kind))
 
 
 def find_drift(subject: Subject, observed: Observed, host: Host) -> list[Drift]:
@@ -108,19 +79,6 @@ def namespace_difference(
         actual=actual or f"another, {inode}",
         cause=str(step.cause) if step else "default",
     )
-
-
-def own_namespaces(plan: Plan) -> dict[str, Step]:
-    """Kinds that the plan makes anew, or takes ready-made from the pool."""
-    found: dict[str, Step] = {}
-    for step in plan.steps:
-        if isinstance(step, Clone | JoinNamespace):
-            found |= {kind: step for kind, flag in KINDS.items() if step.namespaces & flag}
-    return found
-
-
-def joined_containers(plan: Plan) -> dict[str, JoinContainer]:
-    return {JOINED[step.kind]: step for step in steps_of(plan, JoinContainer)}
 
 
 def refers(ref: str, name: str) -> bool:
@@ -206,18 +164,6 @@ def limit_drift(plan: Plan, cgroup: CgroupState) -> Iterator[Drift]:
             )
 
 
-def planned_limits(plan: Plan) -> tuple[dict[str, str], dict[str, str]]:
-    """Causes and values by the cgroup file's name. Device rules are apart."""
-    writes = [(base_name(step.path), step) for step in steps_of(plan, CgroupWrite)]
-    kept = [(file, step) for file, step in writes if not is_device_rule(file)]
-    causes = {file: str(step.cause) for file, step in kept}
-    return causes, dict(planned_texts((file, step.value) for file, step in kept))
-
-
-def base_name(path: str) -> str:
-    return path.rpartition("/")[2]
-
-
 def device_drift(plan: Plan, cgroup: CgroupState) -> Iterator[Drift]:
     """Only for a plan that denies all and allows some: of any other the kernel does not list the exceptions."""
     planned = planned_devices(plan)
@@ -228,13 +174,6 @@ def device_drift(plan: Plan, cgroup: CgroupState) -> Iterator[Drift]:
         yield Drift(kind="limit", what="devices.list", planned=rule, actual="", cause="default")
     for rule in sorted(actual - planned):
         yield Drift(kind="limit", what="devices.list", planned="", actual=rule)
-
-
-def planned_devices(plan: Plan) -> set[str] | None:
-    writes = [(base_name(step.path), step.value) for step in steps_of(plan, CgroupWrite)]
-    if (DENY, EVERY_DEVICE) not in writes:
-        return None
-    return {value for file, value in writes if file == ALLOW}
 
 
 def process_drift(observed: Observed) -> Iterator[Drift]:
@@ -274,128 +213,3 @@ def capability_drift(step: Capabilities, observed: Observed) -> Iterator[Drift]:
 
 def rights(what: str, planned: str, actual: str, step: Step) -> Drift:
     return Drift(kind="rights", what=what, planned=planned, actual=actual, cause=str(step.cause))
-
-
-# ---------------------------------------------------------------- network
-
-
-def network_drift(plan: Plan, network: NetworkState, host: Host) -> Iterator[Drift]:
-    """Of a network namespace that is the container's own; who joins another's is not asked for it."""
-    own = own_namespaces(plan)
-    if "net" not in own or "net" in joined_containers(plan):
-        return
-    endpoint = next(steps_of(plan, NetworkEndpoint), None)
-    cause = str((endpoint or own["net"]).cause)
-    yield from interface_drift(endpoint, network, host, cause)
-    yield from address_drift(endpoint, network, cause)
-    yield from route_drift(endpoint, network, cause)
-
-
-def interface_drift(
-    endpoint: NetworkEndpoint | None, network: NetworkState, host: Host, cause: str
-) -> Iterator[Drift]:
-    found = {interface.name: interface for interface in network.interfaces}
-    wanted = (LOOPBACK, INSIDE) if endpoint is not None else (LOOPBACK,)
-    for name in wanted:
-        if name not in found:
-            yield Drift(kind="interface", what=name, planned="up", actual="", cause=cause)
-        elif not found[name].up:
-            yield Drift(kind="interface", what=name, planned="up", actual="down", cause=cause)
-    for name, interface in found.items():
-        if name not in wanted and interface.up:
-            yield Drift(kind="interface", what=name, planned="", actual=interface.kind or "up")
-    if endpoint is not None and INSIDE in found:
-        yield from wiring_drift(endpoint, found[INSIDE], host, cause)
-
-
-def wiring_drift(endpoint: NetworkEndpoint, inside: Interface, host: Host, cause: str) -> Iterator[Drift]:
-    if endpoint.mac and inside.mac != endpoint.mac:
-        yield Drift(
-            kind="interface", what=f"{INSIDE} MAC", planned=endpoint.mac, actual=inside.mac, cause=cause
-        )
-    end = host.links.get(inside.peer)
-    bridge = host.link_name(end.master) if end is not None else ""
-    if end is not None and bridge != endpoint.bridge:
-        yield Drift(
-            kind="interface", what=f"{end.name} on the host", planned=f"on {endpoint.bridge}",
-            actual=f"on {bridge}" if bridge else "on no bridge", cause=cause,
-        )  # fmt: skip
-
-
-def address_drift(endpoint: NetworkEndpoint | None, network: NetworkState, cause: str) -> Iterator[Drift]:
-    planned = {(LOOPBACK, address) for address in LOOPBACK_ADDRESSES}
-    there = {(network.name_of(a.index), a.address) for a in network.addresses if not a.link_local}
-    if endpoint is not None and endpoint.address:
-        planned.add((INSIDE, endpoint.address))
-        if (INSIDE, endpoint.address) not in there:
-            yield Drift(kind="address", what=INSIDE, planned=endpoint.address, actual="", cause=cause)
-    for interface, address in sorted(there - planned):
-        yield Drift(kind="address", what=interface, planned="", actual=address)
-
-
-def route_drift(endpoint: NetworkEndpoint | None, network: NetworkState, cause: str) -> Iterator[Drift]:
-    by_hand, planned = routes_by_hand(network), planned_routes(endpoint)
-    if endpoint is not None and endpoint.address:
-        connected = str(IPv4Interface(endpoint.address).network)
-        if not any(r.destination == connected for r in network.routes):
-            yield Drift(kind="route", what=connected, planned=f"on {INSIDE}", actual="", cause=cause)
-    for destination, gateway, interface in sorted(planned - by_hand):
-        yield Drift(kind="route", what=destination, planned=way(gateway, interface), actual="", cause=cause)
-    for destination, gateway, interface in sorted(by_hand - planned):
-        yield Drift(kind="route", what=destination, planned="", actual=way(gateway, interface))
-
-
-def routes_by_hand(network: NetworkState) -> set[Way]:
-    """The routes that did not come with an address."""
-    kept = (route for route in network.routes if not route.by_kernel)
-    return {(route.destination, route.gateway, network.name_of(route.index)) for route in kept}
-
-
-def planned_routes(endpoint: NetworkEndpoint | None) -> set[Way]:
-    known = endpoint is not None and endpoint.address
-    return {("default", endpoint.gateway, INSIDE)} if endpoint is not None and known else set()
-
-
-def way(gateway: str, interface: str) -> str:
-    return f"via {gateway} on {interface}" if gateway else f"on {interface}"
-
-
-# ---------------------------------------------------------------- ports
-
-
-def port_drift(plan: Plan, host: Host) -> Iterator[Drift]:
-    address = container_address(plan)
-    if address is None:
-        return
-    planned = {forwarding(step, address): step for step in steps_of(plan, PublishPort) if step.host_port}
-    by_key, keys = {host_key(found): found for found in host.ports}, {host_key(wanted) for wanted in planned}
-    for wanted, step in planned.items():
-        actual = by_key.get(host_key(wanted))
-        if actual != wanted:
-            yield Drift(
-                kind="port",
-                what=host_key(wanted),
-                planned=container_end(wanted),
-                actual=container_end(actual) if actual else "",
-                cause=str(step.cause),
-            )
-    for found in sorted(host.ports, key=host_key):
-        if found.container_ip == address and host_key(found) not in keys:
-            yield Drift(kind="port", what=host_key(found), planned="", actual=container_end(found))
-
-
-def container_address(plan: Plan) -> IPv4Address | None:
-    endpoint = next(steps_of(plan, NetworkEndpoint), None)
-    return IPv4Interface(endpoint.address).ip if endpoint is not None and endpoint.address else None
-
-
-def forwarding(step: PublishPort, address: IPv4Address) -> Forwarding:
-    return Forwarding(step.proto, IPv4Address(step.host_ip), step.host_port, address, step.container_port)
-
-
-def host_key(port: Forwarding) -> str:
-    return f"{port.host_ip}:{port.host_port}/{port.proto}"
-
-
-def container_end(port: Forwarding) -> str:
-    return f"{port.container_ip}:{port.container_port}"

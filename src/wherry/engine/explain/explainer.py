@@ -23,6 +23,7 @@ from wherry.engine.explain.layers import layer_items
 from wherry.engine.explain.model import Checked, Cost, Drift, Explanation
 from wherry.engine.explain.observed import Host, Observed, Subject
 from wherry.engine.explain.reading import CHECK, Depth, read_container, read_host
+from wherry.engine.explain.rights_items import rights_items
 from wherry.engine.image_record import ImageRecord
 from wherry.engine.launching import Launching
 from wherry.engine.model import ContainerRecord
@@ -142,7 +143,7 @@ class Explainer:
         explanation.namespaces = list(items.namespace_items(subject, observed, host))
         explanation.mounts = items.mount_items(plan, observed)
         explanation.limits = items.limit_items(plan, observed.cgroup)
-        explanation.rights = list(items.rights_items(plan, observed))
+        explanation.rights = list(rights_items(plan, observed))
         explanation.interfaces = items.interface_items(plan, observed, host)
         explanation.routes = items.route_items(plan, observed)
         explanation.ports = list(items.port_items(plan, host))

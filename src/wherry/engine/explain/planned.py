@@ -1,0 +1,93 @@
+"""What a plan says of one matter, picked out of its steps. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv4Interface
+from typing import TypeVar
+
+from wherry.engine.explain.limits import is_device_rule, planned_texts
+from wherry.network.firewall import Forwarding
+from wherry.runtime.preparation import JoinContainer, NetworkEndpoint, PublishPort
+from wherry.runtime.steps import CgroupWrite, Clone, JoinNamespace, Namespace, Plan, Step
+
+KINDS = {
+    "mnt": Namespace.MOUNT,
+    "pid": Namespace.PID,
+    "net": Namespace.NET,
+    "ipc": Namespace.IPC,
+    "uts": Namespace.UTS,
+    "cgroup": Namespace.CGROUP,
+    "user": Namespace.USER,
+    "time": Namespace.TIME,
+}
+JOINED = {"network": "net", "pid": "pid", "ipc": "ipc"}  # JoinContainer's words
+LOOPBACK, INSIDE = "lo", "eth0"
+DENY, ALLOW, EVERY_DEVICE = "devices.deny", "devices.allow", "a"
+
+S = TypeVar("S", bound=Step)
+Way = tuple[str, str, str]  # destination, gateway, interface
+
+
+def steps_of(plan: Plan, kind: type[S]) -> Iterator[S]:
+    """The plan's steps of one kind, the engine's own included."""
+    return (step for step in (*plan.preparation, *plan.steps) if isinstance(step, kind))
+
+
+def cause_of(step: Step | None, otherwise: str = "") -> str:
+    return str(step.cause) if step is not None else otherwise
+
+
+# ---------------------------------------------------------------- namespaces
+
+
+def own_namespaces(plan: Plan) -> dict[str, Step]:
+    """Kinds that the plan makes anew, or takes ready-made from the pool."""
+    found: dict[str, Step] = {}
+    for step in plan.steps:
+        if isinstance(step, Clone | JoinNamespace):
+            found |= {kind: step for kind, flag in KINDS.items() if step.namespaces & flag}
+    return found
+
+
+def joined_containers(plan: Plan) -> dict[str, JoinContainer]:
+    return {JOINED[step.kind]: step for step in steps_of(plan, JoinContainer)}
+
+
+# ---------------------------------------------------------------- cgroups
+
+
+def planned_limits(plan: Plan) -> tuple[dict[str, str], dict[str, str]]:
+    """Causes and values by the cgroup file's name. Device rules are apart."""
+    writes = [(base_name(step.path), step) for step in steps_of(plan, CgroupWrite)]
+    kept = [(file, step) for file, step in writes if not is_device_rule(file)]
+    causes = {file: str(step.cause) for file, step in kept}
+    return causes, dict(planned_texts((file, step.value) for file, step in kept))
+
+
+def base_name(path: str) -> str:
+    return path.rpartition("/")[2]
+
+
+def planned_devices(plan: Plan) -> set[str] | None:
+    writes = [(base_name(step.path), step.value) for step in steps_of(plan, CgroupWrite)]
+    if (DENY, EVERY_DEVICE) not in writes:
+        return None
+    return {value for file, value in writes if file == ALLOW}
+
+
+# ---------------------------------------------------------------- network
+
+
+def planned_routes(endpoint: NetworkEndpoint | None) -> set[Way]:
+    known = endpoint is not None and endpoint.address
+    return {("default", endpoint.gateway, INSIDE)} if endpoint is not None and known else set()
+
+
+def container_address(plan: Plan) -> IPv4Address | None:
+    endpoint = next(steps_of(plan, NetworkEndpoint), None)
+    return IPv4Interface(endpoint.address).ip if endpoint is not None and endpoint.address else None
+
+
+def forwarding(step: PublishPort, address: IPv4Address) -> Forwarding:
+    return Forwarding(step.proto, IPv4Address(step.host_ip), step.host_port, address, step.container_port)
