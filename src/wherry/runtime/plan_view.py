@@ -73,9 +73,9 @@ def step_view(number: int, phase: str, step: Step, masked: Mapping[str, str]) ->
             phase=phase,
             heading=step.heading.value,
             name=step.name,
-            text=step.describe(),
+            text=printable(step.describe()),
             origin=step.cause.origin.value,
-            cause=step.cause.text,
+            cause=printable(step.cause.text),
             arguments=arguments,
         ),
         masked,
@@ -93,8 +93,13 @@ def argument(value: Any) -> Any:
     if isinstance(value, tuple):
         return [argument(item) for item in value]
     if isinstance(value, str):
-        return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        return printable(value)
     return int(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def printable(text: str) -> str:
+    """JSON is UTF-8, and names of files are bytes: what is no UTF-8 is replaced."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def replace_texts(value: Any, masked: Mapping[str, str]) -> Any:

@@ -1,0 +1,111 @@
+"""A create request becomes a record."""
+
+from __future__ import annotations
+
+import pytest
+
+from wherry.engine.config import EngineConfig
+from wherry.engine.image_record import ImageRecord
+from wherry.engine.model import (
+    ContainerCreate,
+    ContainerRecord,
+    HostConfig,
+    LogConfig,
+    Mount,
+    PortBinding,
+    RestartPolicy,
+)
+from wherry.engine.request import ignored, log_files, log_size, make_record
+from wherry.errors import InvalidArgument, NotFound
+from wherry.image.digest import Digest
+from wherry.image.manifest import ImageConfig, RunConfig
+
+ID = "ab" * 32
+RUN = RunConfig(cmd=["sh"], env=["PATH=/bin", "A=image"], exposed_ports={"80": {}}, labels={"from": "image"})
+
+
+def image(run: RunConfig = RUN) -> ImageRecord:
+    config = ImageConfig(architecture="amd64", os="linux", config=run)
+    return ImageRecord(
+        id=Digest("sha256:" + "1" * 64), config=config, chain_ids=(), layers=(), layer_sizes=()
+    )
+
+
+def record(host: HostConfig | None = None, run: RunConfig = RUN, **fields: object) -> ContainerRecord:
+    request = ContainerCreate(image="busybox", host_config=host, **fields)  # type: ignore[arg-type]
+    return make_record(ID, "box", request, image(run), EngineConfig())
+
+
+def test_the_image_fills_in_what_the_request_leaves_open() -> None:
+    made = record(env=["A=request"], labels={"own": "1"})
+    assert (made.path, made.args) == ("sh", [])
+    assert made.config.env == ["A=request", "PATH=/bin"]
+    assert made.config.labels == {"from": "image", "own": "1"}
+    assert made.config.exposed_ports == {"80/tcp": {}}
+    assert made.config.hostname == ID[:12]
+
+
+def test_docker_defaults_are_filled_in() -> None:
+    host = record().host_config
+    assert (host.network_mode, host.ipc_mode, host.restart_policy.name) == ("bridge", "private", "no")
+    assert host.shm_size == 64 << 20 and host.log_config.type == "json-file"
+
+
+def test_swap_is_twice_the_memory_unless_it_is_said() -> None:
+    assert record(HostConfig(memory=64 << 20)).host_config.memory_swap == 128 << 20
+    assert record(HostConfig(memory=64 << 20, memory_swap=-1)).host_config.memory_swap == -1
+
+
+def test_a_published_port_is_exposed() -> None:
+    made = record(HostConfig(port_bindings={"8080": [PortBinding(host_port="1")]}))
+    assert set(made.config.exposed_ports or ()) == {"80/tcp", "8080/tcp"}
+    assert set(made.host_config.port_bindings or ()) == {"8080/tcp"}
+
+
+def test_the_hosts_network_has_the_hosts_name() -> None:
+    assert record(HostConfig(network_mode="host")).config.hostname != ID[:12]
+
+
+@pytest.mark.parametrize(
+    ("host", "text"),
+    [
+        (HostConfig(port_bindings={"x/tcp": None}), "invalid port"),
+        (HostConfig(port_bindings={"80/tcp": [PortBinding(host_port="a")]}), "invalid port"),
+        (HostConfig(port_bindings={"80/icmp": None}), "invalid port"),
+        (HostConfig(log_config=LogConfig(type="syslog")), "no log driver named"),
+        (HostConfig(log_config=LogConfig(type="json-file", config={"nope": "1"})), "unknown log opt"),
+        (HostConfig(log_config=LogConfig(type="json-file", config={"max-size": "ten"})), "max-size"),
+        (HostConfig(log_config=LogConfig(type="json-file", config={"max-file": "0"})), "max-file"),
+        (HostConfig(restart_policy=RestartPolicy(name="always")), "restart policy"),
+        (HostConfig(mounts=[Mount(type="volume", source="v", target="/v")]), "volumes are not supported"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_words(host: HostConfig, text: str) -> None:
+    with pytest.raises(InvalidArgument, match=text):
+        record(host)
+
+
+def test_an_unknown_network_is_not_found() -> None:
+    with pytest.raises(NotFound, match="network backend not found"):
+        record(HostConfig(network_mode="backend"))
+
+
+def test_no_command_at_all() -> None:
+    with pytest.raises(InvalidArgument, match="no command specified"):
+        record(run=RunConfig())
+
+
+def test_what_is_accepted_but_not_done_is_said() -> None:
+    ports = HostConfig(network_mode="host", port_bindings={"80/tcp": [PortBinding(host_port="1")]})
+    assert any("discarded" in warning for warning in ignored(record(ports)))
+    assert any(
+        "/data" in warning for warning in ignored(record(run=RunConfig(cmd=["sh"], volumes={"/data": {}})))
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("10m", 10 << 20), ("1g", 1 << 30), ("512", 512), ("5kb", 5 << 10), ("-1", 0)]
+)
+def test_log_sizes(text: str, size: int) -> None:
+    config = LogConfig(type="json-file", config={"max-size": text, "max-file": "3"})
+    assert (log_size(config), log_files(config)) == (size, 3)
