@@ -11,7 +11,6 @@ import socket
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from wherry.cli.embedded import may_start, start_engine
 from wherry.cli.errors import ApiError, CliError
 from wherry.cli.host import connection_error
 
@@ -272,6 +271,8 @@ class Client:
         try:
             return self.host.connect()
         except OSError as error:
+            from wherry.cli.embedded import may_start, start_engine
+
             absent = isinstance(error, (FileNotFoundError, ConnectionRefusedError))
             if absent and may_start(self.host, self._environment):
                 return start_engine(self.host, self._environment)

@@ -17,12 +17,11 @@ from wherry.cli.output import (
     print_rows,
     short_id,
 )
+from wherry.cli.row import Row
 from wherry.cli.units import human_duration, human_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-    from wherry.cli.template import Row
 
     Json = dict[str, Any]
 
@@ -89,8 +88,6 @@ def _print_ids(found: Iterable[Json], whole: bool) -> None:
 
 def row(container: Json, short: bool) -> Row:
     """A container as the list shows it."""
-    from wherry.cli.template import Row
-
     labels: dict[str, str] = container.get("Labels") or {}
     mounts: list[Json] = container.get("Mounts") or []
     words = container["Command"]

@@ -15,12 +15,11 @@ from wherry.cli.output import (
     print_rows,
     short_id,
 )
+from wherry.cli.row import Row
 from wherry.cli.units import human_duration, human_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from wherry.cli.template import Row
 
     Json = dict[str, Any]
 
@@ -92,8 +91,6 @@ def image_rows(image: Json, short: bool, digests: bool) -> Iterator[Row]:
 
 
 def _image_row(image: Json, short: bool, repository: str, tag: str, digest: str) -> Row:
-    from wherry.cli.template import Row
-
     return Row(
         Repository=repository,
         Tag=tag,
@@ -136,8 +133,6 @@ def history(context: Context, options: Options) -> int:
 
 
 def _history_row(layer: Json, short: bool, human: bool) -> Row:
-    from wherry.cli.template import Row
-
     created_by = layer["CreatedBy"].replace("\t", " ")
     return Row(
         ID=short_id(layer["Id"]) if short else layer["Id"],

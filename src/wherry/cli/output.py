@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from wherry.cli.command import Flag, repeated, text
 from wherry.cli.errors import CliError
+from wherry.cli.row import Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-    from wherry.cli.template import Row
 
 MINIMUM = 10  # a column's least width, gap included
 GAP = 3
@@ -78,7 +77,7 @@ def print_rows(rows: Sequence[Row], headers: dict[str, str], columns: Sequence[s
         heading = [headers[column] for column in columns]
         sys.stdout.write(table([heading, *([str(row[column]) for column in columns] for row in rows)]))
         return
-    from wherry.cli.template import Row, Template, TemplateError
+    from wherry.cli.template import Template, TemplateError
 
     as_table = format.startswith("table ")
     source = "{{json .}}" if format == "json" else format.removeprefix("table ")
@@ -91,7 +90,7 @@ def print_rows(rows: Sequence[Row], headers: dict[str, str], columns: Sequence[s
     try:
         lines = [template.render(row) for row in rows]
         if as_table:
-            lines.insert(0, template.render(_heading_row(headers, Row)))
+            lines.insert(0, template.render(_heading_row(headers)))
     except TemplateError as error:
         raise CliError(f"failed to execute template: {error}") from None
     if as_table:
@@ -100,9 +99,9 @@ def print_rows(rows: Sequence[Row], headers: dict[str, str], columns: Sequence[s
         sys.stdout.write("".join(line + "\n" for line in lines))
 
 
-def _heading_row(headers: dict[str, str], make: type[Row]) -> Row:
+def _heading_row(headers: dict[str, str]) -> Row:
     """The headings as a row, so that the template itself puts them in order."""
-    row = make(headers)
+    row = Row(headers)
     row["Label"] = lambda name: name
     return row
 

@@ -6,6 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from wherry.cli.row import Row
 from wherry.cli.template_parse import (
     Action,
     Branch,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from wherry.cli.template_parse import Node, Operand, Pipeline
 
-__all__ = ["Row", "Template", "TemplateError", "show"]
+__all__ = ["Template", "TemplateError", "show", "to_json"]
 
 ABSENT = {  # what the engine leaves out of an inspect when it is empty, with its empty value
     "Annotations": {}, "ArgsEscaped": False, "ExposedPorts": {}, "Health": None, "Healthcheck": None, "Init": None,
@@ -33,10 +34,6 @@ ABSENT = {  # what the engine leaves out of an inspect when it is empty, with it
     "SizeRw": None, "StopSignal": "", "StopTimeout": None, "StorageOpt": {}, "Sysctls": {}, "Tmpfs": {},
 }  # fmt: skip
 SUBSTITUTE = re.compile(r"%([-+# 0]*)(\d*)(?:\.(\d+))?([a-zA-Z%])")
-
-
-class Row(dict[str, Any]):
-    """What a list's template sees: its columns, and methods as callables; other names are errors."""
 
 
 class Break(Exception):

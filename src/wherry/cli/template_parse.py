@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -213,10 +212,12 @@ class ActionParser:
 def _literal(kind: str, text: str) -> object:
     if kind == "raw":
         return text[1:-1]
+    from ast import literal_eval
+
     try:
         if kind == "number":
             return float(text) if re.search(r"[.eE]", text) and "x" not in text.lower() else int(text, 0)
-        unquoted = str(ast.literal_eval(text))
+        unquoted = str(literal_eval(text))
     except (ValueError, SyntaxError):
         raise TemplateError(f"template: :1: bad literal {text}") from None
     return ord(unquoted) if kind == "char" else unquoted

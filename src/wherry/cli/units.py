@@ -27,8 +27,12 @@ def parse_bytes(text: str) -> int:
     if unit not in BINARY or suffix == "ib":
         raise ValueError(f"invalid suffix: '{match[2]}'")
     whole, _, fraction = match[1].partition(".")
-    scale: int = 1024 ** BINARY[unit]
-    return int(whole or 0) * scale + int(fraction or 0) * scale // 10 ** len(fraction)
+    return _scaled(whole, fraction, 1 << (10 * BINARY[unit]))
+
+
+def _scaled(whole: str, fraction: str, scale: int) -> int:
+    """``whole.fraction`` times the scale, exactly, rounded down."""
+    return int(f"{whole}{fraction}" or 0) * scale // int("1" + "0" * len(fraction))
 
 
 def parse_memory_swap(text: str) -> int:
@@ -64,8 +68,7 @@ def parse_duration(text: str) -> int:
             raise ValueError(f'time: missing unit in duration "{text}"')
         if match[3] not in NANOSECONDS:
             raise ValueError(f'time: unknown unit "{match[3]}" in duration "{text}"')
-        scale, fraction = NANOSECONDS[match[3]], match[2] or ""
-        total += int(match[1] or 0) * scale + int(fraction or 0) * scale // 10 ** len(fraction)
+        total += _scaled(match[1], match[2] or "", NANOSECONDS[match[3]])
         rest = rest[match.end() :]
     if not text.strip("+-"):
         raise ValueError(f'time: invalid duration "{text}"')
