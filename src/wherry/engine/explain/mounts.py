@@ -54,6 +54,7 @@ class PlannedMount:
     source: str = ""
     upper: str = ""
     lower: str = ""  # names of the layers, as overlayfs shows them
+    place: str = ""  # of the root: where on the host it was put together
     read_only: bool = False
     recursive: bool = False
     restrictions: frozenset[str] = frozenset()
@@ -92,7 +93,15 @@ def planned_mount(step: Step) -> Iterator[PlannedMount]:
     cause = str(step.cause)
     match step:
         case OverlayRoot():
-            yield PlannedMount(How.ROOT, "/", cause, "overlay", upper=step.upper, lower=":".join(step.lower))
+            yield PlannedMount(
+                How.ROOT,
+                "/",
+                cause,
+                "overlay",
+                upper=step.upper,
+                lower=":".join(step.lower),
+                place=step.target,
+            )
         case BindRoot():
             yield PlannedMount(How.ROOT, "/", cause, source=step.source, recursive=True)
         case Mount():
@@ -190,20 +199,25 @@ def match_mounts(planned: Sequence[PlannedMount], table: MountTable) -> MountMat
     return MountMatch(matched, [m for m in left if not m.optional or m.target in table.present])
 
 
-def brought_by(entry: MountEntry, planned: Iterable[PlannedMount], table: MountTable) -> PlannedMount | None:
+def brought_by(entry: MountEntry, planned: Sequence[PlannedMount], table: MountTable) -> PlannedMount | None:
     """The recursive bind that a mount came with: there is its like on the host, or its events reach in here."""
     for mount in planned:
         target = table.resolved.get(mount.target, mount.target)
         if mount.recursive and entry.target != target and within(entry.target, target):
             here = [e for e in table.entries if e.target == target]
-            if any(e.receives for e in here) or copied(entry, mount, target, table):
+            if any(e.receives for e in here) or copied(entry, mount, target, planned, table):
                 return mount
     return None
 
 
-def copied(entry: MountEntry, mount: PlannedMount, target: str, table: MountTable) -> bool:
+def copied(
+    entry: MountEntry, mount: PlannedMount, target: str, planned: Sequence[PlannedMount], table: MountTable
+) -> bool:
+    """Whether it is a copy of a mount on the host, or of this container's own root while that was put together."""
     suffix = entry.target[len(target.rstrip("/")) :]
     origin = normal(f"{mount.source or mount.target}{suffix}")
+    if any(root.place and within(origin, root.place) for root in planned):
+        return True
     others = table.host if mount.source else (e for e in table.entries if e is not entry)
     return any(e.target == origin and e.device == entry.device for e in others)
 
