@@ -112,6 +112,10 @@ class Paper:
         for part in wrap(text, self.width - indent) if text else [""]:
             self._write(" " * indent + self.styled(part, style) if part else "")
 
+    def whole_line(self, text: str) -> None:
+        """One line, however long, for those who count lines."""
+        self._write(text)
+
     def heading(self, text: str) -> None:
         self._write("")
         self._write(self.styled(text.upper(), "bold"))

@@ -50,20 +50,33 @@ COMMANDS = (
     ),
     _entry("container create, create", "run:create", "Create a new container"),
     _entry("system events, events", "events:events", "Get real time events from the server"),
+    _entry(
+        "container explain, explain", "explain:explain", "Show what the kernel holds for a container, and why"
+    ),
     _entry("image history, history", "image_list:history", "Show the history of an image"),
     _entry(
-        "image import, import", "image:import_", "Import the contents from a tarball to create a filesystem image"
+        "image import, import",
+        "image:import_",
+        "Import the contents from a tarball to create a filesystem image",
     ),
     _entry("inspect", "inspect:inspect", "Return low-level information on Docker objects"),
     _entry(
-        "container inspect", "inspect:inspect_container", "Display detailed information on one or more containers"
+        "container inspect",
+        "inspect:inspect_container",
+        "Display detailed information on one or more containers",
     ),
     _entry("image inspect", "inspect:inspect_image", "Display detailed information on one or more images"),
     _entry("container kill, kill", "container:kill", "Kill one or more running containers"),
     _entry("image load, load", "image:load", "Load an image from a tar archive or STDIN"),
     _entry("container logs, logs", "logs:logs", "Fetch the logs of a container"),
-    _entry("container port, port", "container:port", "List port mappings or a specific mapping for the container"),
-    _entry("plan diff", "plan:diff", "Show how two plans differ: of containers, or of options that end in an image"),
+    _entry(
+        "container port, port", "container:port", "List port mappings or a specific mapping for the container"
+    ),
+    _entry(
+        "plan diff",
+        "plan:diff",
+        "Show how two plans differ: of containers, or of options that end in an image",
+    ),
     _entry("plan show", "plan:show", "Show the plan of a container: every step of its start, with its cause"),
     _entry("container rename, rename", "container:rename", "Rename a container"),
     _entry("container restart, restart", "container:restart", "Restart one or more containers"),

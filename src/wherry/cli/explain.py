@@ -1,0 +1,100 @@
+"""``explain``: what the kernel holds for a container, and where that is not what was planned."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from wherry.cli.command import Context, Options, command, switch, text
+from wherry.cli.errors import ApiError, CliError, UsageError
+from wherry.cli.json_output import check_format, print_json
+
+if TYPE_CHECKING:
+    Json = dict[str, Any]
+
+EXPLAIN_FLAGS = (
+    switch("all", "a", "With --check: check every container that runs"),
+    switch("check", "", "Show only what differs between plan and kernel; exit 1 if anything does"),
+    text("format", "", "Format of the output: 'json', or text without it"),
+    text(
+        "html", "", "Write a page that needs nothing beside it into a file ('-' for the output)", word="file"
+    ),
+)
+
+
+@command("[OPTIONS] CONTAINER [CONTAINER...]", EXPLAIN_FLAGS)
+def explain(context: Context, options: Options) -> int:
+    check_options(options)
+    if options.check:
+        return _check(context, options)
+    (name,) = options.args
+    found = context.client.call("GET", f"/containers/{name}/explain")
+    if options.html:
+        return _write_page(found, options.html)
+    if options.format:
+        return print_json(found)
+    from wherry.cli.explain_text import show_explanation
+
+    show_explanation(found)
+    return 0
+
+
+def check_options(options: Options) -> None:
+    """Raises UsageError for what does not go together."""
+    check_format(options.format)
+    if options.all and not options.check:
+        raise UsageError("--all is for --check only")
+    if options.all and options.args:
+        raise UsageError("--all and names of containers exclude each other")
+    if options.html and (options.format or options.check):
+        raise UsageError("--html excludes --format and --check")
+    if not options.check and len(options.args) != 1:
+        raise UsageError("'wherry explain' requires 1 argument; only with --check it takes more")
+    if options.check and not options.all and not options.args:
+        raise UsageError("'wherry explain --check' requires at least 1 argument, or --all")
+
+
+def _check(context: Context, options: Options) -> int:
+    """1 where something has drifted, or where a container could not be looked at."""
+    checked, failed = _checked(context, options)
+    if options.format:
+        print_json(checked)
+    else:
+        from wherry.cli.explain_text import show_check
+
+        show_check(checked)
+    sys.stdout.flush()
+    for error in failed:
+        print(f"wherry: {error}", file=sys.stderr)
+    return 1 if failed or any(one["Drift"] for one in checked) else 0
+
+
+def _checked(context: Context, options: Options) -> tuple[list[Json], list[ApiError]]:
+    client = context.client
+    if options.all:
+        return client.call("GET", "/explain", {"check": True, "all": True}), []
+    checked: list[Json] = []
+    failed = []
+    for name in options.args:
+        try:
+            checked += client.call("GET", f"/containers/{name}/explain", {"check": True})
+        except ApiError as error:
+            failed.append(error)
+    return checked, failed
+
+
+def _write_page(found: Json, path: str) -> int:
+    from datetime import datetime
+
+    from wherry.cli.page import page
+
+    written = page(found, datetime.now().astimezone())
+    if path == "-":
+        print(written)
+        return 0
+    try:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(written)
+    except OSError as error:
+        raise CliError(f"open {path}: {(error.strerror or str(error)).lower()}") from None
+    return 0

@@ -1,0 +1,173 @@
+"""An explanation as text for a terminal of 100 columns."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from wherry.cli import explain_words as words
+from wherry.cli.paper import Column, Paper, visible
+from wherry.cli.plan_text import folded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    Json = dict[str, Any]
+    Rows = list[tuple[str, ...]]
+
+PLAIN, NAME, NUMBER = Column(), Column("bold", fixed=True), Column(right=True, fixed=True)
+DIM, CAUSE = Column("dim"), Column("cause")
+
+
+def layer_rows(found: Json) -> Rows:
+    return [
+        (
+            words.short_digest(x["Digest"]),
+            words.size(x["Size"]),
+            x["CreatedBy"] or "",
+            words.sharing(x),
+            words.cause(x),
+        )
+        for x in found["Layers"]
+    ]
+
+
+def namespace_rows(found: Json) -> Rows:
+    return [
+        (x["Kind"], str(x["Inode"]), words.shared_namespace(x), words.cause(x)) for x in found["Namespaces"]
+    ]
+
+
+def mount_rows(found: Json) -> Rows:
+    return [(x["Target"], x["Fstype"], x["Source"], x["Options"], words.cause(x)) for x in found["Mounts"]]
+
+
+def limit_rows(found: Json) -> Rows:
+    return [
+        (
+            x["Name"],
+            words.used_words(x) + (f"; {x['Note']}" if x["Note"] else ""),
+            words.file_name(x),
+            words.cause(x),
+        )
+        for x in found["Limits"]
+    ]
+
+
+def rights_rows(found: Json) -> Rows:
+    """Rights that come to the same stand together: ``{effective, permitted} capabilities``."""
+    groups = groupby(found["Rights"], key=lambda item: (rights_value(item), words.cause(item)))
+    return [(folded([item["Name"] for item in group]), *same) for same, group in groups]
+
+
+def rights_value(item: Json) -> str:
+    names = ", ".join(item["Values"])
+    return f"{item['Value']}: {names}" if names and item["Value"] else names or item["Value"]
+
+
+def interface_rows(found: Json) -> Rows:
+    return [
+        (
+            x["Name"],
+            interface_words(x),
+            f"in {words.size(x['RxBytes'])}, out {words.size(x['TxBytes'])}",
+            words.cause(x),
+        )
+        for x in found["Interfaces"]
+    ]
+
+
+def interface_words(item: Json) -> str:
+    said = [*item["Addresses"], item["Mac"], item["State"]]
+    if item["HostEnd"]:
+        said.append(
+            f"other end {item['HostEnd']}" + (f" on bridge {item['Bridge']}" if item["Bridge"] else "")
+        )
+    return ", ".join(part for part in said if part)
+
+
+def route_rows(found: Json) -> Rows:
+    return [
+        (
+            x["Destination"],
+            (f"via {x['Gateway']} " if x["Gateway"] else "") + f"on {x['Interface']}",
+            "",
+            words.cause(x),
+        )
+        for x in found["Routes"]
+    ]
+
+
+def port_rows(found: Json) -> Rows:
+    return [
+        (f"{x['Host']}/{x['Protocol']}", f"→ {x['Container']}", passed(x), words.cause(x))
+        for x in found["Ports"]
+    ]
+
+
+def passed(port: Json) -> str:
+    return f"{port['Packets']:,} packets, {words.size(port['Bytes'])}"
+
+
+def network_rows(found: Json) -> Rows:
+    return interface_rows(found) + route_rows(found) + port_rows(found)
+
+
+def process_rows(found: Json) -> Rows:
+    return [
+        (str(x["Pid"]), words.size(x["Pss"]), f"{x['Descriptors']} open", x["Command"], words.cause(x))
+        for x in found["Processes"]
+    ]
+
+
+def cost_rows(found: Json) -> Rows:
+    return list(words.costs(found["Cost"]))
+
+
+SECTIONS: tuple[tuple[str, Callable[[Json], Rows], Sequence[Column]], ...] = (
+    ("layers, the topmost first", layer_rows, (DIM._replace(fixed=True), NUMBER, PLAIN, DIM, CAUSE)),
+    ("namespaces", namespace_rows, (NAME, NUMBER, PLAIN, CAUSE)),
+    ("mounts", mount_rows, (Column("bold"), PLAIN, DIM, DIM, CAUSE)),
+    ("limits", limit_rows, (NAME, PLAIN, DIM, CAUSE)),
+    ("rights", rights_rows, (Column("bold"), PLAIN, CAUSE)),
+    ("network", network_rows, (NAME, PLAIN, DIM, CAUSE)),
+    ("processes", process_rows, (NUMBER, NUMBER, NUMBER, PLAIN, CAUSE)),
+    ("what it costs", cost_rows, (NAME, NUMBER, DIM)),
+)
+
+
+def show_explanation(found: Json, paper: Paper | None = None) -> None:
+    """Print all of it: what it is, drifts first, then what the kernel holds, each line with its cause."""
+    paper = paper or Paper()
+    running = f"{found['Status']}, pid {found['Pid']}" if found["Running"] else found["Status"]
+    paper.line(f"{visible(found['Name'])}  ({visible(running)})", "bold")
+    facts = [("image", found["Image"]), ("command", found["Command"]), ("id", words.short_id(found["Id"]))]
+    paper.table(facts, (DIM._replace(fixed=True), PLAIN))
+    for note in found["Notes"]:
+        paper.line(f"Note: {visible(note)}", "yellow")
+    show_drift(found, paper)
+    for title, rows_of, columns in SECTIONS:
+        if rows := rows_of(found):
+            paper.heading(title)
+            paper.table(rows, columns)
+
+
+def show_drift(found: Json, paper: Paper) -> None:
+    if found["Drift"]:
+        paper.heading("drift: the kernel does not hold what was planned")
+        for drift in found["Drift"]:
+            paper.line(visible(words.drift_words(drift)), "red", indent=2)
+    elif found["Running"]:
+        paper.line("No drift: the kernel holds what was planned.", "green")
+    else:
+        paper.line(
+            f"It does not run. What is left of it is below; `wherry plan show {found['Name']}` has its plan."
+        )
+
+
+def show_check(checked: Sequence[Json], paper: Paper | None = None) -> None:
+    """Print the drifts only, one line each."""
+    paper = paper or Paper()
+    for one in checked:
+        for drift in one["Drift"]:
+            paper.whole_line(visible(f"{one['Name']}: {words.drift_words(drift)}"))

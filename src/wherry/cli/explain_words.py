@@ -1,0 +1,116 @@
+"""The words that the text and the page of an explanation share: amounts, limits, causes, drifts."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from wherry.cli.units import human_memory
+
+if TYPE_CHECKING:
+    Json = dict[str, Any]
+
+UNIT = re.compile(r"([\d.]+)(\D+)")
+NANOSECONDS = (("ns", 1), ("µs", 1_000), ("ms", 1_000_000), ("s", 1_000_000_000))
+NOBODY = "not in the plan"
+SHORT_ID = 12
+DIGEST_SHOWN = 12
+
+
+def amount(value: int | None, unit: str) -> str:
+    """``64 MiB``, ``1.5 s``, ``12``; without a limit for None."""
+    if value is None:
+        return "no limit"
+    if unit == "bytes":
+        return size(value)
+    if unit == "nanoseconds":
+        return duration(value)
+    if unit == "microseconds":
+        return duration(value * 1000)
+    return f"{value:,}" if unit != "switch" else "yes" if value else "no"
+
+
+def size(value: int) -> str:
+    """``64 MiB``."""
+    return UNIT.sub(r"\1 \2", human_memory(value))
+
+
+def duration(nanoseconds: int) -> str:
+    """In the largest unit of which there is at least one."""
+    unit, scale = next(((u, s) for u, s in reversed(NANOSECONDS) if nanoseconds >= s), NANOSECONDS[0])
+    return (
+        f"{nanoseconds / scale:.3g} {unit}"
+        if nanoseconds < 1000 * scale
+        else f"{nanoseconds // scale:,} {unit}"
+    )
+
+
+def cause(item: Json) -> str:
+    """Who asked; what nobody asked for is said as such."""
+    return str(item.get("Cause") or NOBODY).removeprefix("request: ")
+
+
+def short_id(id: str) -> str:
+    return id[:SHORT_ID]
+
+
+def short_digest(digest: str) -> str:
+    return digest.partition(":")[2][:DIGEST_SHOWN] or digest
+
+
+def sharing(layer: Json) -> str:
+    """How many other containers here stand on a layer."""
+    others = layer["SharedBy"]
+    if not others:
+        return "used by this one only"
+    return f"used by {others} other container{'' if others == 1 else 's'}"
+
+
+def shared_namespace(item: Json) -> str:
+    whose = item["SharedWith"]
+    return f"shared with {'the host' if whose == 'host' else whose}" if whose else "its own"
+
+
+def drift_words(drift: Json) -> str:
+    """One sentence: ``limit memory.limit_in_bytes is 128, planned is 64 (--memory 64)``."""
+    about = f"{drift['Kind']} {drift['What']}"
+    if not drift["Planned"]:
+        return f"{about} is {drift['Actual']}, and in no plan"
+    why = f" ({cause(drift)})" if drift["Cause"] else ""
+    if not drift["Actual"]:
+        return f"{about} is not there, planned is {drift['Planned']}{why}"
+    return f"{about} is {drift['Actual']}, planned is {drift['Planned']}{why}"
+
+
+def file_name(limit: Json) -> str:
+    """Of the cgroup file, without the way to it."""
+    return str(limit["File"]).rpartition("/")[2]
+
+
+def used_words(limit: Json) -> str:
+    """``1.2 MiB of 64 MiB``."""
+    most = amount(limit["Limit"], limit["Unit"])
+    if limit["Used"] is None:
+        return most
+    return (
+        f"{amount(limit['Used'], limit['Unit'])} of {most}"
+        if limit["Limit"] is not None
+        else (f"{amount(limit['Used'], limit['Unit'])}, {most}")
+    )
+
+
+def costs(cost: Json) -> list[tuple[str, str, str]]:
+    """What the container costs: name, amount, and what that is."""
+    return [
+        ("memory of its own", size(cost["Private"]), "pages that no other process maps"),
+        (
+            "share of common memory",
+            size(cost["Shared"]),
+            "its part of pages that others map too (PSS)",
+        ),
+        ("monitor", size(cost["Monitor"]), "PSS of the process that looks after it"),
+        ("processes", str(cost["Processes"]), "in its cgroup"),
+        ("descriptors", str(cost["Descriptors"]), "files, sockets and pipes that they hold open"),
+        ("writable layer", size(cost["Writable"]), "what it has written on top of its image"),
+        ("log", size(cost["Log"]), "what it has said, kept on disk"),
+    ]
