@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 PLAIN, NAME, NUMBER = Column(), Column("bold", fixed=True), Column(right=True, fixed=True)
 DIM, CAUSE = Column("dim"), Column("cause")
+OVERLAY_DIRECTORIES = ("lowerdir=", "lowerdir+=", "upperdir=", "workdir=")
 
 
 def layer_rows(found: Json) -> Rows:
@@ -39,7 +40,20 @@ def namespace_rows(found: Json) -> Rows:
 
 
 def mount_rows(found: Json) -> Rows:
-    return [(x["Target"], x["Fstype"], x["Source"], x["Options"], words.cause(x)) for x in found["Mounts"]]
+    return [
+        (x["Target"], mount_source(x, found["Id"]), mount_options(x), words.cause(x)) for x in found["Mounts"]
+    ]
+
+
+def mount_source(mount: Json, id: str) -> str:
+    """What is mounted; the container's id, which stands above, as a word."""
+    source = mount["Source"].replace(id, "<id>")
+    return source if source.startswith(mount["Fstype"]) else f"{mount['Fstype']} {source}"
+
+
+def mount_options(mount: Json) -> str:
+    """Without an overlay's directories: the layers stand above."""
+    return ",".join(o for o in mount["Options"].split(",") if not o.startswith(OVERLAY_DIRECTORIES))
 
 
 def limit_rows(found: Json) -> Rows:
@@ -121,13 +135,13 @@ def process_rows(found: Json) -> Rows:
 
 
 def cost_rows(found: Json) -> Rows:
-    return list(words.costs(found["Cost"]))
+    return list(words.costs(found))
 
 
 SECTIONS: tuple[tuple[str, Callable[[Json], Rows], Sequence[Column]], ...] = (
     ("layers, the topmost first", layer_rows, (DIM._replace(fixed=True), NUMBER, PLAIN, DIM, CAUSE)),
     ("namespaces", namespace_rows, (NAME, NUMBER, PLAIN, CAUSE)),
-    ("mounts", mount_rows, (Column("bold"), PLAIN, DIM, DIM, CAUSE)),
+    ("mounts", mount_rows, (Column("bold"), PLAIN, DIM, CAUSE)),
     ("limits", limit_rows, (NAME, PLAIN, DIM, CAUSE)),
     ("rights", rights_rows, (Column("bold"), PLAIN, CAUSE)),
     ("network", network_rows, (NAME, PLAIN, DIM, CAUSE)),

@@ -88,29 +88,30 @@ def file_name(limit: Json) -> str:
 
 
 def used_words(limit: Json) -> str:
-    """``1.2 MiB of 64 MiB``."""
+    """``1.2 MiB of 64 MiB``; time has no limit, so that is not said of it."""
     most = amount(limit["Limit"], limit["Unit"])
     if limit["Used"] is None:
         return most
-    return (
-        f"{amount(limit['Used'], limit['Unit'])} of {most}"
-        if limit["Limit"] is not None
-        else (f"{amount(limit['Used'], limit['Unit'])}, {most}")
-    )
+    used = amount(limit["Used"], limit["Unit"])
+    if limit["Limit"] is None:
+        return used if limit["Unit"] == "nanoseconds" else f"{used}, {most}"
+    return f"{used} of {most}"
 
 
-def costs(cost: Json) -> list[tuple[str, str, str]]:
-    """What the container costs: name, amount, and what that is."""
+def costs(found: Json) -> list[tuple[str, str, str]]:
+    """What the container costs, or still costs: name, amount, and what that is."""
+    cost = found["Cost"]
+    kept = [
+        ("writable layer", size(cost["Writable"]), "what it has written on top of its image"),
+        ("log", size(cost["Log"]), "what it has said, kept on disk"),
+    ]
+    if not found["Running"]:
+        return kept
     return [
         ("memory of its own", size(cost["Private"]), "pages that no other process maps"),
-        (
-            "share of common memory",
-            size(cost["Shared"]),
-            "its part of pages that others map too (PSS)",
-        ),
+        ("share of common memory", size(cost["Shared"]), "its part of pages that others map too (PSS)"),
         ("monitor", size(cost["Monitor"]), "PSS of the process that looks after it"),
         ("processes", str(cost["Processes"]), "in its cgroup"),
         ("descriptors", str(cost["Descriptors"]), "files, sockets and pipes that they hold open"),
-        ("writable layer", size(cost["Writable"]), "what it has written on top of its image"),
-        ("log", size(cost["Log"]), "what it has said, kept on disk"),
+        *kept,
     ]

@@ -11,7 +11,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wherry.cli import explain_words as words
-from wherry.cli.explain_text import interface_words, passed, rights_rows
+from wherry.cli.explain_text import interface_words, mount_options, mount_source, passed, rights_rows
 from wherry.cli.page_drawings import bars_drawing, esc, layers_drawing
 from wherry.cli.page_packet import packet_drawing
 from wherry.cli.page_style import STYLE
@@ -79,7 +79,7 @@ def page_header(found: Json, read_at: datetime) -> str:
 
 def has(found: Json, id: str) -> bool:
     fields = {"network": ("Interfaces", "Ports"), "cost": ("Cost",)}.get(id, (id.capitalize(),))
-    return any(found[field] for field in fields)
+    return any(found[field] for field in fields) or (id == "network" and found["Running"])
 
 
 def drift_section(found: Json) -> str:
@@ -95,7 +95,7 @@ def drift_section(found: Json) -> str:
 
 
 def page_sections(found: Json) -> Iterable[str]:
-    yield section("cost", "What it costs", "", cost_list(found["Cost"]))
+    yield section("cost", "What it costs", "", cost_list(found))
     yield section(
         "layers", "The root, a stack of layers",
         "Layers are kept once, however many containers stand on them; cards behind a layer are others that do. Only "
@@ -131,10 +131,10 @@ def figure(drawing: str) -> str:
     return f"<figure>{drawing}</figure>" if drawing else ""
 
 
-def cost_list(cost: Json) -> str:
+def cost_list(found: Json) -> str:
     items = "".join(
         f"<div><dt>{esc(name)}<small>{esc(what)}</small></dt><dd>{esc(much)}</dd></div>"
-        for name, much, what in words.costs(cost)
+        for name, much, what in words.costs(found)
     )
     return f'<dl class="costs">{items}</dl>'
 
@@ -159,11 +159,16 @@ def table(of: Table) -> str:
 def table_row(headings: Sequence[Heading], row: Sequence[str]) -> str:
     *values, cause = row
     cells = "".join(
-        f'<td class="{heading.kind}" data-label="{heading.name}">{esc(value)}</td>'
+        f'<td class="{heading.kind}" data-label="{heading.name}">{breakable(value)}</td>'
         for heading, value in zip(headings, values, strict=True)
     )
     kind = {"default": "default", words.NOBODY: "nobody"}.get(cause, "why")
     return f'{cells}<td class="{kind}" data-label="cause">{esc(cause)}</td>'
+
+
+def breakable(value: str) -> str:
+    """A text that may go on in the next line behind a slash."""
+    return esc(value).replace("/", "/<wbr>")
 
 
 def drift_table(found: Json) -> Table:
@@ -247,9 +252,9 @@ def namespace_table(found: Json) -> Table:
 
 
 def mount_table(found: Json) -> Table:
-    headings = (Heading("on", MONO), Heading("type", MONO), Heading("of", MONO), Heading("options", MONO))
+    headings = (Heading("on", MONO), Heading("what", MONO), Heading("options", MONO))
     rows = [
-        (x["Target"], x["Fstype"], x["Source"], x["Options"].replace(",", ", "), words.cause(x))
+        (x["Target"], mount_source(x, found["Id"]), mount_options(x).replace(",", ", "), words.cause(x))
         for x in found["Mounts"]
     ]
     return Table(headings, rows)

@@ -124,7 +124,7 @@ NEAR, FULL = 0.7, 0.9
 
 def bars_drawing(found: Json) -> str:
     """ "" where there is nothing to be drawn."""
-    limits = [x for x in found["Limits"] if x["Used"] is not None]
+    limits = [x for x in found["Limits"] if x["Used"] is not None and x["Unit"] != "nanoseconds"]
     said = "; ".join(f"{x['Name']}: {words.used_words(x)}" for x in limits)
     return both("bars", "Limits and use", said, lambda width: draw_bars(limits, width)) if limits else ""
 

@@ -67,8 +67,10 @@ def way_of(found: Json) -> Way:
 
 def process_station(found: Json) -> Station:
     others = len(found["Processes"]) - 1
+    commands = (process["Command"] for process in found["Processes"] if process["Pid"] == found["Pid"])
+    name = next(commands, "") or found["Command"] or found["Name"]
     more = (f"pid {found['Pid']}", *([f"and {others} more"] if others > 0 else []))
-    return Station("process", found["Command"] or found["Name"], more, True)
+    return Station("process", name, more, True)
 
 
 def port_stations(port: Json) -> tuple[Station, Station]:

@@ -27,7 +27,8 @@ header { padding-top: 44px; }
 h1 { font-size: 2rem; line-height: 1.2; margin: 0; font-weight: 650; overflow-wrap: anywhere; }
 h2 { font-size: 1.16rem; margin: 0 0 4px; font-weight: 650; }
 p { margin: 0 0 14px; max-width: 70ch; }
-code, .mono { font-family: var(--mono); font-size: .86em; overflow-wrap: anywhere; unicode-bidi: isolate; }
+code, .mono { font-family: var(--mono); font-size: .86em; unicode-bidi: isolate; }
+code { overflow-wrap: anywhere; }
 .state { color: var(--soft); font-size: 1rem; font-weight: 400; margin-left: 10px; }
 .lead { color: var(--soft); margin: 8px 0 0; max-width: none; }
 .about { display: grid; grid-template-columns: max-content 1fr; gap: 2px 18px; margin: 16px 0 0; }
@@ -80,7 +81,7 @@ th, td { padding: 7px 16px 7px 0; border-bottom: 1px solid var(--line); vertical
 .drift th, .drift td { border-color: var(--bad-line); }
 tr:last-child td { border-bottom: 0; }
 th:last-child, td:last-child { padding-right: 0; }
-td { min-width: 5em; overflow-wrap: anywhere; unicode-bidi: isolate; }
+td { min-width: 5em; overflow-wrap: break-word; unicode-bidi: isolate; }
 td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 th.number { text-align: right; }
 td.why { color: var(--calm); }
@@ -102,7 +103,7 @@ footer { color: var(--soft); font-size: .86rem; padding-top: 4px; padding-bottom
   tr { border-bottom: 1px solid var(--line); padding: 10px 0; }
   tr:last-child { border-bottom: 0; }
   td, td.number { display: grid; grid-template-columns: 6.5rem 1fr; gap: 10px; border: 0; padding: 2px 0; }
-  td, td.number { text-align: left; white-space: normal; align-items: baseline; }
+  td, td.number { text-align: left; white-space: normal; align-items: baseline; overflow-wrap: anywhere; }
   td::before { content: attr(data-label); color: var(--soft); font: .84rem system-ui, sans-serif; }
   td:empty { display: none; }
 }
