@@ -1,7 +1,6 @@
 # One command for each habit. `make` alone lists them.
 
 PY := .venv/bin/python
-export PYTHONDONTWRITEBYTECODE := 1
 
 help:            ## this list
 	@sed -n 's/^\([a-z]*\): .*## /  make \1\t/p' Makefile

@@ -37,12 +37,12 @@ class Show:
         print(f"\n\033[1m{text}\033[0m" if self._color else f"\n== {text}", flush=True)
 
     def step(self, what: str, work: Callable[[], T], lines: int = 6, say: Callable[[T], str] = str) -> T:
-        """Do the work; print its name, its time and the end of what it said."""
+        """Do the work; print its name, its time and the beginning of what it said."""
         begin = time.perf_counter()
         done = work()
         took = (time.perf_counter() - begin) * 1000
         print(f"  {took:8.1f} ms   {what}", flush=True)
-        for line in say(done).strip().splitlines()[-lines:]:
+        for line in say(done).strip().splitlines()[:lines]:
             print(f"                | {line}")
         return done
 
