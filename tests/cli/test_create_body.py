@@ -95,7 +95,7 @@ create --network foo,bar busybox
 create --blkio-weight 10 --blkio-weight-device /dev/sda:10 --device-read-bps /dev/sda:1mb busybox
 create --device-write-iops /dev/sda:5 --device-read-iops /dev/sda:0 --device-write-bps /dev/a:10k busybox
 create --cpu-period 3 --cpu-quota 4 --cpu-rt-period 1 --cpu-rt-runtime 2 busybox
-create -l a=b -l c -l a= -e A=1 -e HOME -e NOSUCH_VARIABLE -e EMPTY= -u 1:2 -w /x busybox
+create -l a=b -l c -l d= -e A=1 -e HOME -e NOSUCH_VARIABLE -e EMPTY= -u 1:2 -w /x busybox
 create --entrypoint /bin/foo -a stdout -a STDERR --platform linux/amd64 busybox a b
 create --entrypoint '' --hostname '' --name '' busybox
 create --env-file {files}/env -e Z=1 -e A=2 busybox
