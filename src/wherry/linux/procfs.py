@@ -81,6 +81,14 @@ class ProcessDirectory:
         except FileNotFoundError:
             return 0
 
+    def numbers(self) -> tuple[int, ...]:
+        """Its pids, from the reader's PID namespace down to its own."""
+        return self.status().pids
+
+    def visible_pids(self) -> set[int]:
+        """The processes that the procfs in its own root shows, by their pids there."""
+        return {int(name) for name in self._names("root/proc") if name.isdigit()}
+
     def command(self) -> str:
         """Its command line, words joined by spaces; the name in brackets where it has none (a zombie)."""
         words = read_bytes("cmdline", dir_fd=self.fd).rstrip(b"\0").split(b"\0")
@@ -165,6 +173,7 @@ class Status:
     no_new_privileges: bool
     seccomp: int
     seccomp_filters: int
+    pids: tuple[int, ...] = ()  # from the reader's PID namespace down to its own
 
     @property
     def alive(self) -> bool:
@@ -184,6 +193,7 @@ def parse_status(text: str) -> Status:
         no_new_privileges=fields.get("NoNewPrivs") == "1",
         seccomp=int(fields.get("Seccomp", 0)),
         seccomp_filters=int(fields.get("Seccomp_filters", 0)),
+        pids=numbers(fields.get("NSpid", "")),
     )
 
 

@@ -5,6 +5,7 @@ Only reading: three dumps of all families. ``network/link.py`` makes them.
 
 from __future__ import annotations
 
+import errno
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -105,6 +106,17 @@ def query(kind: int, body: bytes) -> Message:
 def interfaces(socket: Netlink, *, statistics: bool = True) -> Iterator[Interface]:
     body = IFINFO.pack(0, 0, 0, 0, 0, 0) + (b"" if statistics else SKIP_STATISTICS)
     return map(read_interface, socket.dump(query(GET_LINK, body)))
+
+
+def find(socket: Netlink, index: int) -> Interface | None:
+    """One interface, without its counters; None where there is none of this index."""
+    body = IFINFO.pack(0, 0, 0, index, 0, 0) + SKIP_STATISTICS
+    try:
+        return read_interface(socket.request(query(GET_LINK, body))[0])
+    except OSError as error:
+        if error.errno == errno.ENODEV:
+            return None
+        raise
 
 
 def routes(socket: Netlink) -> Iterator[Route]:

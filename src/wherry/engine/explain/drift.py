@@ -17,7 +17,6 @@ from wherry.engine.explain.mounts import (
     PlannedMount,
     host_read_only,
     match_mounts,
-    planned_mounts,
 )
 from wherry.engine.explain.network_drift import network_drift, port_drift
 from wherry.engine.explain.observed import CgroupState, Host, Observed, Subject
@@ -40,11 +39,11 @@ def find_drift(subject: Subject, observed: Observed, host: Host) -> list[Drift]:
     plan = subject.plan
     return [
         *namespace_drift(plan, observed, host),
-        *mount_drift(plan, observed),
+        *mount_drift(subject, observed),
         *limit_drift(plan, observed.cgroup),
         *device_drift(plan, observed.cgroup),
         *rights_drift(plan, observed),
-        *network_drift(plan, observed.network, host),
+        *network_drift(plan, observed),
         *port_drift(plan, host),
         *process_drift(observed),
     ]
@@ -94,8 +93,8 @@ def is_running(ref: str, host: Host) -> bool:
 # ---------------------------------------------------------------- mounts
 
 
-def mount_drift(plan: Plan, observed: Observed) -> Iterator[Drift]:
-    match = match_mounts(planned_mounts(plan), observed.mounts)
+def mount_drift(subject: Subject, observed: Observed) -> Iterator[Drift]:
+    match = match_mounts(subject.mounts, observed.mounts)
     for mount in match.missing:
         yield Drift(kind="mount", what=mount.target, planned=mount.describe(), actual="", cause=mount.cause)
     for found in match.matched:

@@ -21,6 +21,7 @@ from wherry.engine.explain import items
 from wherry.engine.explain.drift import find_drift
 from wherry.engine.explain.layers import layer_items
 from wherry.engine.explain.model import Checked, Cost, Drift, Explanation
+from wherry.engine.explain.mounts import planned_mounts
 from wherry.engine.explain.observed import Host, Observed, Subject
 from wherry.engine.explain.reading import CHECK, Depth, read_container, read_host
 from wherry.engine.explain.rights_items import rights_items
@@ -97,7 +98,7 @@ class Explainer:
         explanation = self._left_over(subject, images)
         explanation.notes = notes
         if record.state.running:
-            host = read_host(self._table, running)
+            host = read_host(self._table, running, many=False)
             observed = read_container(subject, host, self._cgroups, self._cgroup_path(record), depth)
             if observed is None:
                 explanation.running, explanation.pid, explanation.status = False, 0, "exited"
@@ -113,7 +114,7 @@ class Explainer:
         except (WherryError, OSError) as error:
             notes.append(f"its plan cannot be computed any more: {error}")
             plan = NOTHING
-        return Subject(record, plan, record.state.pid)
+        return Subject(record, plan, record.state.pid, tuple(planned_mounts(plan)))
 
     def _left_over(self, subject: Subject, images: list[str]) -> Explanation:
         """What there is of a container whether it runs or not."""
@@ -141,10 +142,10 @@ class Explainer:
     def _fill(self, explanation: Explanation, subject: Subject, observed: Observed, host: Host) -> None:
         plan = subject.plan
         explanation.namespaces = list(items.namespace_items(subject, observed, host))
-        explanation.mounts = items.mount_items(plan, observed)
+        explanation.mounts = items.mount_items(subject, observed)
         explanation.limits = items.limit_items(plan, observed.cgroup)
         explanation.rights = list(rights_items(plan, observed))
-        explanation.interfaces = items.interface_items(plan, observed, host)
+        explanation.interfaces = items.interface_items(plan, observed)
         explanation.routes = items.route_items(plan, observed)
         explanation.ports = list(items.port_items(plan, host))
         explanation.processes = list(items.process_items(subject, observed))
@@ -156,7 +157,7 @@ class Explainer:
     # ------------------------------------------------------------ drift, in a thread
 
     def _check(self, records: Sequence[ContainerRecord], running: list[Subject]) -> list[Checked]:
-        host = read_host(self._table, running) if any(r.state.running for r in records) else None
+        host = read_host(self._table, running, many=True) if any(r.state.running for r in records) else None
         return [self._checked(record, host) for record in records]
 
     def _checked(self, record: ContainerRecord, host: Host | None) -> Checked:

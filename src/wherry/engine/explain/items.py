@@ -15,7 +15,7 @@ from wherry.engine.explain.model import (
     ProcessItem,
     RouteItem,
 )
-from wherry.engine.explain.mounts import PlannedMount, match_mounts, planned_mounts
+from wherry.engine.explain.mounts import PlannedMount, match_mounts
 from wherry.engine.explain.network_drift import container_end, host_key, routes_by_hand
 from wherry.engine.explain.observed import CgroupState, Host, LimitReading, Observed, Subject
 from wherry.engine.explain.planned import (
@@ -67,8 +67,8 @@ def shared_with(subject: Subject, kind: str, inode: int, host: Host) -> str:
 # ---------------------------------------------------------------- mounts
 
 
-def mount_items(plan: Plan, observed: Observed) -> list[MountItem]:
-    match = match_mounts(planned_mounts(plan), observed.mounts)
+def mount_items(subject: Subject, observed: Observed) -> list[MountItem]:
+    match = match_mounts(subject.mounts, observed.mounts)
     return [mount_item(m.entry, m.planned or m.below) for m in match.matched]
 
 
@@ -176,11 +176,11 @@ def times(count: int) -> str:
 # ---------------------------------------------------------------- network
 
 
-def interface_items(plan: Plan, observed: Observed, host: Host) -> list[InterfaceItem]:
+def interface_items(plan: Plan, observed: Observed) -> list[InterfaceItem]:
     cause = network_cause(plan)
     known = {i.name for i in observed.network.interfaces} if joins_network(plan) else {LOOPBACK, INSIDE}
     return [
-        interface_item(i, observed, host, cause if i.name in known or not i.up else "")
+        interface_item(i, observed, cause if i.name in known or not i.up else "")
         for i in observed.network.interfaces
     ]
 
@@ -197,15 +197,15 @@ def network_cause(plan: Plan) -> str:
     return cause_of(step, DEFAULT)
 
 
-def interface_item(interface: Interface, observed: Observed, host: Host, cause: str) -> InterfaceItem:
-    end = host.links.get(interface.peer) if interface.kind == "veth" else None
+def interface_item(interface: Interface, observed: Observed, cause: str) -> InterfaceItem:
+    end = observed.outside.get(interface.peer) if interface.kind == "veth" else None
     return InterfaceItem(
         name=interface.name,
         mac="" if interface.loopback else interface.mac,
         addresses=[a.address for a in observed.network.addresses if a.index == interface.index],
         state="up" if interface.up else "down",
         host_end=end.name if end is not None else "",
-        bridge=host.link_name(end.master) if end is not None else "",
+        bridge=observed.bridge_of(end) if end is not None else "",
         rx_bytes=interface.rx_bytes,
         tx_bytes=interface.tx_bytes,
         cause=cause,

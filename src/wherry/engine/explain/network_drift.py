@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Interface
 
 from wherry.engine.explain.model import Drift
-from wherry.engine.explain.observed import Host
+from wherry.engine.explain.observed import Host, Observed
 from wherry.engine.explain.planned import (
     INSIDE,
     LOOPBACK,
@@ -26,22 +26,20 @@ from wherry.runtime.steps import Plan
 LOOPBACK_ADDRESSES = {"127.0.0.1/8", "::1/128"}
 
 
-def network_drift(plan: Plan, network: NetworkState, host: Host) -> Iterator[Drift]:
+def network_drift(plan: Plan, observed: Observed) -> Iterator[Drift]:
     """Of a network namespace that is the container's own; who joins another's is not asked for it."""
     own = own_namespaces(plan)
     if "net" not in own or "net" in joined_containers(plan):
         return
     endpoint = next(steps_of(plan, NetworkEndpoint), None)
     cause = str((endpoint or own["net"]).cause)
-    yield from interface_drift(endpoint, network, host, cause)
-    yield from address_drift(endpoint, network, cause)
-    yield from route_drift(endpoint, network, cause)
+    yield from interface_drift(endpoint, observed, cause)
+    yield from address_drift(endpoint, observed.network, cause)
+    yield from route_drift(endpoint, observed.network, cause)
 
 
-def interface_drift(
-    endpoint: NetworkEndpoint | None, network: NetworkState, host: Host, cause: str
-) -> Iterator[Drift]:
-    found = {interface.name: interface for interface in network.interfaces}
+def interface_drift(endpoint: NetworkEndpoint | None, observed: Observed, cause: str) -> Iterator[Drift]:
+    found = {interface.name: interface for interface in observed.network.interfaces}
     wanted = (LOOPBACK, INSIDE) if endpoint is not None else (LOOPBACK,)
     for name in wanted:
         if name not in found:
@@ -52,16 +50,18 @@ def interface_drift(
         if name not in wanted and interface.up:
             yield Drift(kind="interface", what=name, planned="", actual=interface.kind or "up")
     if endpoint is not None and INSIDE in found:
-        yield from wiring_drift(endpoint, found[INSIDE], host, cause)
+        yield from wiring_drift(endpoint, found[INSIDE], observed, cause)
 
 
-def wiring_drift(endpoint: NetworkEndpoint, inside: Interface, host: Host, cause: str) -> Iterator[Drift]:
+def wiring_drift(
+    endpoint: NetworkEndpoint, inside: Interface, observed: Observed, cause: str
+) -> Iterator[Drift]:
     if endpoint.mac and inside.mac != endpoint.mac:
         yield Drift(
             kind="interface", what=f"{INSIDE} MAC", planned=endpoint.mac, actual=inside.mac, cause=cause
         )
-    end = host.links.get(inside.peer)
-    bridge = host.link_name(end.master) if end is not None else ""
+    end = observed.outside.get(inside.peer)
+    bridge = observed.bridge_of(end) if end is not None else ""
     if end is not None and bridge != endpoint.bridge:
         yield Drift(
             kind="interface", what=f"{end.name} on the host", planned=f"on {endpoint.bridge}",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from wherry.engine.explain.limits import LimitFile
-from wherry.engine.explain.mounts import MountTable
+from wherry.engine.explain.mounts import MountTable, PlannedMount
 from wherry.engine.model import ContainerRecord
 from wherry.linux.mountinfo import MountEntry
 from wherry.linux.nftables import Count
@@ -24,6 +24,7 @@ class Subject:
     record: ContainerRecord
     plan: Plan
     pid: int = 0
+    mounts: tuple[PlannedMount, ...] = ()  # of the plan
 
     @property
     def id(self) -> str:
@@ -46,19 +47,17 @@ class Member:
 class Host:
     """The host as the engine sees it, read once for all containers of one question.
 
-    ``pids``: all processes by the inode of their PID namespace; ``members``: the running containers whose first
-    process is in a namespace, by its kind and inode.
+    ``links`` are None where each container's are looked up alone, and so are ``pids``: all processes by the inode of
+    their PID namespace. ``members``: of the running containers that share namespaces, those whose first process is in
+    one, by its kind and inode.
     """
 
     namespaces: Mapping[str, int]
     mounts: tuple[MountEntry, ...]
-    links: Mapping[int, Interface]
+    links: Mapping[int, Interface] | None
     ports: Mapping[Forwarding, Count]
-    pids: Mapping[int, list[int]]
+    pids: Mapping[int, list[int]] | None
     members: Mapping[tuple[str, int], tuple[Member, ...]]
-
-    def link_name(self, index: int) -> str:
-        return self.links[index].name if index in self.links else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +128,12 @@ class Observed:
     cgroup: CgroupState
     rights: Rights
     network: NetworkState
+    outside: Mapping[int, Interface]  # the other ends of its veths, and their bridges, by index on the host
     processes: tuple[ProcessReading, ...]
     strays: tuple[Stray, ...]
     monitor: int = 0  # its pid
     monitor_memory: int = 0
+
+    def bridge_of(self, end: Interface) -> str:
+        """What an interface of the host is plugged into; "" for nothing."""
+        return self.outside[end.master].name if end.master in self.outside else ""

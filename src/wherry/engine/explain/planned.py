@@ -12,14 +12,14 @@ from wherry.runtime.preparation import JoinContainer, NetworkEndpoint, PublishPo
 from wherry.runtime.steps import CgroupWrite, Clone, JoinNamespace, Namespace, Plan, Step
 
 KINDS = {
-    "mnt": Namespace.MOUNT,
-    "pid": Namespace.PID,
-    "net": Namespace.NET,
-    "ipc": Namespace.IPC,
-    "uts": Namespace.UTS,
-    "cgroup": Namespace.CGROUP,
-    "user": Namespace.USER,
-    "time": Namespace.TIME,
+    "mnt": int(Namespace.MOUNT),
+    "pid": int(Namespace.PID),
+    "net": int(Namespace.NET),
+    "ipc": int(Namespace.IPC),
+    "uts": int(Namespace.UTS),
+    "cgroup": int(Namespace.CGROUP),
+    "user": int(Namespace.USER),
+    "time": int(Namespace.TIME),
 }
 JOINED = {"network": "net", "pid": "pid", "ipc": "ipc"}  # JoinContainer's words
 LOOPBACK, INSIDE = "lo", "eth0"
@@ -46,7 +46,8 @@ def own_namespaces(plan: Plan) -> dict[str, Step]:
     found: dict[str, Step] = {}
     for step in plan.steps:
         if isinstance(step, Clone | JoinNamespace):
-            found |= {kind: step for kind, flag in KINDS.items() if step.namespaces & flag}
+            bits = int(step.namespaces)
+            found |= {kind: step for kind, flag in KINDS.items() if bits & flag}
     return found
 
 

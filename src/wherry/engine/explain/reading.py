@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from wherry.engine.explain.limits import OF_PARENT, LimitFile, limit_files, number
-from wherry.engine.explain.mounts import MountTable, planned_mounts
+from wherry.engine.explain.mounts import MountTable
 from wherry.engine.explain.observed import (
     CgroupState,
     Host,
@@ -26,12 +26,14 @@ from wherry.linux.mountinfo import MountEntry
 from wherry.linux.netlink import Netlink
 from wherry.linux.nftables import Count, Tables
 from wherry.linux.procfs import ProcessDirectory
+from wherry.linux.rtnetlink import Interface
 from wherry.network import firewall
 from wherry.network.firewall import Forwarding
 from wherry.runtime.cgroups import Cgroups, CgroupsV1, CgroupsV2
 from wherry.runtime.steps import CgroupWrite, Plan
 
-SHARED_KINDS = ("net", "pid", "ipc", "uts", "mnt", "cgroup", "user")
+SHARED_KINDS = ("net", "pid", "ipc")
+CONTAINER = "container:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +51,24 @@ CHECK = Depth(use=False)
 # ---------------------------------------------------------------- the host
 
 
-def read_host(table: str, running: Iterable[Subject]) -> Host:
-    """What all containers of a question have in common. ``table`` is the engine's nftables table."""
-    with Netlink() as socket:
-        links = {link.index: link for link in rtnetlink.interfaces(socket, statistics=False)}
+def read_host(table: str, running: Sequence[Subject], *, many: bool) -> Host:
+    """What all containers of a question have in common. ``table`` is the engine's nftables table.
+
+    ``many``: so many containers will be read that all links and processes are better listed once.
+    """
     return Host(
         namespaces=procfs.own_namespaces(),
         mounts=mountinfo.parse(procfs.read_bytes("/proc/thread-self/mountinfo")),
-        links=links,
+        links=read_links() if many else None,
         ports=read_ports(table),
-        pids=procfs.pids_by_namespace("pid"),
-        members=read_members(running),
+        pids=procfs.pids_by_namespace("pid") if many else None,
+        members=read_members(sharing(running)),
     )
+
+
+def read_links() -> dict[int, Interface]:
+    with Netlink() as socket:
+        return {link.index: link for link in rtnetlink.interfaces(socket, statistics=False)}
 
 
 def read_ports(table: str) -> dict[Forwarding, Count]:
@@ -76,6 +84,24 @@ def read_ports(table: str) -> dict[Forwarding, Count]:
         return {}
     finally:
         tables.close()
+
+
+def sharing(running: Sequence[Subject]) -> list[Subject]:
+    """Those that join others' namespaces, and those others. Of any other container nobody needs to be told."""
+    refs = {
+        mode[len(CONTAINER) :] for subject in running for mode in modes(subject) if mode.startswith(CONTAINER)
+    }
+    return [
+        subject
+        for subject in running
+        if any(mode.startswith(CONTAINER) for mode in modes(subject))
+        or any(subject.name == ref or subject.id.startswith(ref) for ref in refs)
+    ]
+
+
+def modes(subject: Subject) -> tuple[str, ...]:
+    host = subject.record.host_config
+    return (host.network_mode, host.pid_mode, host.ipc_mode)
 
 
 def read_members(running: Iterable[Subject]) -> dict[tuple[str, int], tuple[Member, ...]]:
@@ -124,12 +150,14 @@ def read_process(
     namespaces = process.namespaces()
     cgroup = read_cgroup(subject.plan, cgroups, path, depth)
     rights = read_rights(process, depth)
+    network = read_network(process, namespaces, host)
     return Observed(
         namespaces=namespaces,
-        mounts=read_mounts(process, subject.plan, host.mounts),
+        mounts=read_mounts(process, subject, host.mounts),
         cgroup=cgroup,
         rights=rights,
-        network=read_network(process, namespaces, host),
+        network=network,
+        outside=host.links if host.links is not None else read_outside(network),
         processes=tuple(read_processes(cgroup.processes)) if depth.use else (),
         strays=tuple(read_strays(process, namespaces, host, cgroup, subject)),
         monitor=rights.status.parent,
@@ -137,10 +165,10 @@ def read_process(
     )
 
 
-def read_mounts(process: ProcessDirectory, plan: Plan, host: tuple[MountEntry, ...]) -> MountTable:
+def read_mounts(process: ProcessDirectory, subject: Subject, host: tuple[MountEntry, ...]) -> MountTable:
     entries = mountinfo.parse(procfs.read_bytes("mountinfo", dir_fd=process.fd))
     there = {entry.target for entry in entries}
-    missing = [mount for mount in planned_mounts(plan) if mount.target not in there]
+    missing = [mount for mount in subject.mounts if mount.target not in there]
     resolved = {m.target: r for m in missing if (r := process.resolve(m.target)) != m.target}
     present = {m.target for m in missing if m.optional and process.has(resolved.get(m.target, m.target))}
     return MountTable(entries, resolved, present, host)
@@ -155,6 +183,17 @@ def read_network(process: ProcessDirectory, namespaces: dict[str, int], host: Ho
         return rtnetlink.read_inside(descriptor)
     finally:
         os.close(descriptor)
+
+
+def read_outside(network: rtnetlink.NetworkState) -> dict[int, Interface]:
+    """The other ends of its veths on the host, and what they are plugged into."""
+    found: dict[int, Interface] = {}
+    with Netlink() as socket:
+        for interface in network.interfaces:
+            end = rtnetlink.find(socket, interface.peer) if interface.kind == "veth" else None
+            for link in (end, rtnetlink.find(socket, end.master) if end is not None and end.master else None):
+                found |= {link.index: link} if link is not None else {}
+    return found
 
 
 def read_rights(process: ProcessDirectory, depth: Depth) -> Rights:
@@ -278,8 +317,12 @@ def read_strays(
     process: ProcessDirectory, namespaces: dict[str, int], host: Host, cgroup: CgroupState, subject: Subject
 ) -> Iterator[Stray]:
     """Processes of the container that are outside its cgroups, and in no other container's either."""
-    guests = [m for m in host.members.get(("pid", namespaces.get("pid", 0)), ()) if m.id != subject.id]
-    for pid in container_pids(process, namespaces, host, shared=bool(guests)):
+    own = namespaces.get("pid", 0)
+    guests = [m for m in host.members.get(("pid", own), ()) if m.id != subject.id]
+    alone = own != host.namespaces.get("pid") and not guests
+    if alone and host.pids is None and nobody_else(process, cgroup):
+        return
+    for pid in container_pids(process, own, host, alone=alone):
         if all(pid in inside for inside in cgroup.pids.values()):
             continue
         stray = read_stray(pid)
@@ -287,14 +330,34 @@ def read_strays(
             yield stray
 
 
-def container_pids(
-    process: ProcessDirectory, namespaces: dict[str, int], host: Host, *, shared: bool
-) -> Iterable[int]:
+def nobody_else(process: ProcessDirectory, cgroup: CgroupState) -> bool:
+    """Whether the container's own procfs shows just the processes of its cgroups: then there are no others in its PID
+    namespace. Cheap, where looking at each process of the machine is not."""
+    groups = set(cgroup.pids.values())
+    if len(groups) != 1:
+        return False
+    try:
+        shown = process.visible_pids()
+    except OSError:
+        return False
+    depth = len(process.numbers()) - 1
+    return shown == {numbers[depth] for pid in groups.pop() if len(numbers := numbers_of(pid)) > depth}
+
+
+def numbers_of(pid: int) -> tuple[int, ...]:
+    try:
+        with ProcessDirectory(pid) as process:
+            return process.numbers()
+    except OSError:
+        return ()
+
+
+def container_pids(process: ProcessDirectory, namespace: int, host: Host, *, alone: bool) -> Iterable[int]:
     """All in its PID namespace or, where that is the host's or somebody else's too, those that it has started."""
-    own = namespaces.get("pid", 0)
-    if own == host.namespaces.get("pid") or shared:
+    if not alone:
         return descendants(process.pid)
-    return host.pids.get(own, ())
+    pids = host.pids if host.pids is not None else procfs.pids_by_namespace("pid")
+    return pids.get(namespace, ())
 
 
 def descendants(pid: int) -> Iterator[int]:
