@@ -78,17 +78,17 @@ class Column(NamedTuple):
 
 
 def widths(rows: Sequence[Sequence[str]], columns: Sequence[Column], room: int) -> list[int]:
-    """Natural widths, the widest columns cut until all fit into ``room`` cells."""
-    natural = [max((cells(row[at]) for row in rows), default=0) for at in range(len(columns))]
-    excess = sum(natural) + GAP * (len([n for n in natural if n]) - 1) - room
-    while excess > 0:
-        loose = [at for at, column in enumerate(columns) if not column.fixed and natural[at] > LEAST_COLUMN]
-        if not loose:
-            break
-        widest = max(loose, key=lambda at: natural[at])
-        natural[widest] -= 1
-        excess -= 1
-    return natural
+    """Natural widths, the widest columns cut until all fit into ``room`` cells; fixed ones only as a last resort."""
+    sizes = [max((cells(row[at]) for row in rows), default=0) for at in range(len(columns))]
+    excess = sum(sizes) + GAP * (len([n for n in sizes if n]) - 1) - room
+    for cut_fixed, least in ((False, LEAST_COLUMN), (True, LEAST_COLUMN), (True, 1)):
+        while excess > 0:
+            loose = [at for at, c in enumerate(columns) if (cut_fixed or not c.fixed) and sizes[at] > least]
+            if not loose:
+                break
+            sizes[max(loose, key=lambda at: sizes[at])] -= 1
+            excess -= 1
+    return sizes
 
 
 class Paper:

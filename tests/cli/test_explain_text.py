@@ -1,0 +1,137 @@
+"""An explanation as text, from documents made by hand."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.cli.documents import DRIFTS, drift, explanation, limit, right
+from wherry.cli.explain_text import show_check, show_explanation
+from wherry.cli.explain_words import amount, drift_words, used_words
+from wherry.cli.paper import Paper, cells
+
+Json = dict[str, Any]
+
+
+def shown(found: Json) -> str:
+    out = io.TextIOWrapper(io.BytesIO(), "utf-8", newline="")
+    show_explanation(found, Paper(out, {}))
+    out.seek(0)
+    return out.read()
+
+
+def lines_under(text: str, heading: str) -> list[str]:
+    block = text[text.index(f"\n{heading}") + 1 :].split("\n\n", maxsplit=1)[0]
+    return block.splitlines()[1:]
+
+
+def test_every_kind_of_thing_is_shown_with_its_cause() -> None:
+    text = shown(explanation())
+    assert text.startswith("web  (running, pid 4711)\n")
+    assert lines_under(text, "NAMESPACES")[0].split() == ["mnt", "4026532281", "its", "own", "default"]
+    assert lines_under(text, "MOUNTS")[-1].split() == [
+        "/srv/data", "ext4", "/home/me/data", "ro,relatime", "-v", "/home/me/data:/srv/data:ro",
+    ]  # fmt: skip
+    memory = lines_under(text, "LIMITS")[0]
+    assert "9 MiB of 64 MiB" in memory and "--memory 64m" in memory
+    assert "used by 6 other containers" in text
+    assert "→ 172.17.0.2:80" in text and "1,284 packets, 96 KiB" in text and "-p 8080:80" in text
+    assert "veth3f2a1c" in text
+    assert "No drift: the kernel holds what was planned." in text
+
+
+def test_rights_that_are_the_same_stand_together() -> None:
+    rights = [right("effective capabilities", "1", ["CHOWN"]), right("bounding capabilities", "1", ["CHOWN"])]
+    (line,) = lines_under(shown(explanation(Rights=rights)), "RIGHTS")
+    assert line.split() == ["{effective,", "bounding}", "capabilities", "1:", "CHOWN", "default"]
+
+
+def test_drift_comes_first() -> None:
+    text = shown(explanation(Drift=DRIFTS))
+    assert text.index("DRIFT") < text.index("LAYERS")
+    assert lines_under(text, "DRIFT") == [
+        "  limit memory.limit_in_bytes is 134217728, planned is 67108864 (--memory 64m)",
+        "  mount /mnt is tmpfs rw, and in no plan",
+        "  port 0.0.0.0:8080/tcp is not there, planned is 172.17.0.2:80 (-p 8080:80)",
+    ]
+    assert "No drift" not in text
+
+
+def test_what_does_not_run_is_said_to_not_run() -> None:
+    nothing: Json = {
+        key: []
+        for key in ["Namespaces", "Mounts", "Limits", "Rights", "Interfaces", "Routes", "Ports", "Processes"]
+    }
+    text = shown(
+        explanation(Status="exited", Running=False, Pid=0, Notes=["it exited while it was read"], **nothing)
+    )
+    assert text.startswith("web  (exited)\n")
+    assert "Note: it exited while it was read" in text
+    assert "It does not run." in text and "No drift" not in text
+    assert [line.split("  ")[1] for line in lines_under(text, "WHAT IT COSTS")] == ["writable layer", "log"]
+
+
+def test_what_nobody_planned_is_said_so() -> None:
+    text = shown(explanation(Limits=[limit("memory", "m", "bytes", 1024, cause="")]))
+    assert "not in the plan" in lines_under(text, "LIMITS")[0]
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "said"),
+    [
+        (None, "bytes", "no limit"),
+        (67_108_864, "bytes", "64 MiB"),
+        (50_000, "microseconds", "50 ms"),
+        (4_380_000, "nanoseconds", "4.38 ms"),
+        (3_723_000_000_000, "nanoseconds", "3,723 s"),
+        (12_345, "count", "12,345"),
+        (1, "switch", "yes"),
+    ],
+)
+def test_amounts(value: int | None, unit: str, said: str) -> None:
+    assert amount(value, unit) == said
+
+
+def test_time_has_no_limit_that_could_be_missed() -> None:
+    assert used_words(limit("CPU time", "f", "nanoseconds", None, 2_000_000)) == "2 ms"
+    assert used_words(limit("processes", "f", "count", None, 2)) == "2, no limit"
+
+
+HOSTILE = "\x1b]0;x\x07<script>\u202e\r\n"
+
+
+def hostile(value: Any, text: str) -> Any:
+    """The document with every text in it replaced."""
+    if isinstance(value, dict):
+        return {key: hostile(item, text) for key, item in value.items()}
+    if isinstance(value, list):
+        return [hostile(item, text) for item in value]
+    return text if isinstance(value, str) else value
+
+
+def test_a_check_has_one_line_a_drift_whatever_it_holds() -> None:
+    out = io.TextIOWrapper(io.BytesIO(), "utf-8", newline="")
+    long = drift("mount", "/" + "x" * 200, "", HOSTILE)
+    show_check([{"Name": HOSTILE, "Drift": [long, long]}, {"Name": "fine", "Drift": []}], Paper(out, {}))
+    out.seek(0)
+    lines = out.read().splitlines()
+    assert len(lines) == 2
+    assert all(line.isprintable() for line in lines)
+
+
+def test_drift_says_what_is_and_what_was_planned() -> None:
+    assert (
+        drift_words(drift("route", "default", "via 1.2.3.4", ""))
+        == "route default is not there, planned is via 1.2.3.4"
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.text(max_size=200))
+def test_any_text_is_harmless_and_fits(text: str) -> None:
+    lines = shown(hostile(explanation(Drift=DRIFTS, Notes=["note"]), text or "x")).split("\n")
+    assert all(line.isprintable() and cells(line) <= 100 for line in lines)
