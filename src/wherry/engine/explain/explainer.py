@@ -18,12 +18,13 @@ import msgspec
 from wherry.engine.config import EngineConfig
 from wherry.engine.containers import Containers
 from wherry.engine.explain import items
+from wherry.engine.explain.courtesy import Courtesy, Starts, no_pause
 from wherry.engine.explain.drift import find_drift
 from wherry.engine.explain.layers import layer_items
 from wherry.engine.explain.model import Checked, Cost, Drift, Explanation
 from wherry.engine.explain.mounts import planned_mounts
 from wherry.engine.explain.observed import Host, Observed, Subject
-from wherry.engine.explain.reading import CHECK, Depth, read_container, read_host
+from wherry.engine.explain.reading import CHECK, Depth, Pause, read_container, read_host
 from wherry.engine.explain.rights_items import rights_items
 from wherry.engine.image_record import ImageRecord
 from wherry.engine.launching import Launching
@@ -60,6 +61,7 @@ class Explainer:
         self._cgroups = cgroups
         self._snapshots = snapshots
         self._table = table_name(config.bridge)
+        self._starts = Starts(containers)
 
     async def explain(self, ref: str, *, read_filter: bool = False) -> Explanation:
         """All of one container. NotFound, InvalidArgument for a bad ``ref``.
@@ -94,16 +96,20 @@ class Explainer:
         self, record: ContainerRecord, running: list[Subject], images: list[str], depth: Depth
     ) -> Explanation:
         notes: list[str] = []
+        pause = Courtesy(self._starts).pause
+        pause()
         subject = self._subject(record, notes)
+        pause()
         explanation = self._left_over(subject, images)
         explanation.notes = notes
         if record.state.running:
             host = read_host(self._table, running, many=False)
-            observed = read_container(subject, host, self._cgroups, self._cgroup_path(record), depth)
+            observed = self._read(subject, host, depth, pause)
             if observed is None:
                 explanation.running, explanation.pid, explanation.status = False, 0, "exited"
                 notes.append(EXITED)
             else:
+                pause()
                 self._fill(explanation, subject, observed, host)
         return explanation
 
@@ -158,25 +164,29 @@ class Explainer:
 
     def _check(self, records: Sequence[ContainerRecord], running: list[Subject]) -> list[Checked]:
         host = read_host(self._table, running, many=True) if any(r.state.running for r in records) else None
-        return [self._checked(record, host) for record in records]
+        pause = Courtesy(self._starts).pause
+        return [self._checked(record, host, pause) for record in records]
 
-    def _checked(self, record: ContainerRecord, host: Host | None) -> Checked:
+    def _checked(self, record: ContainerRecord, host: Host | None, pause: Pause) -> Checked:
         checked = Checked(id=record.id, name=record.name)
         if record.state.running and host is not None:
             subject = self._subject(record, [])
-            observed = self._read(subject, host)
+            pause()
+            observed = self._read(subject, host, CHECK, pause)
+            pause()
             if observed is not None and subject.plan is not NOTHING:
                 checked.drift = self._drift(subject, observed, host)
         return checked
 
-    def _read(self, subject: Subject, host: Host) -> Observed | None:
-        return read_container(subject, host, self._cgroups, self._cgroup_path(subject.record), CHECK)
+    def _read(self, subject: Subject, host: Host, depth: Depth, pause: Pause) -> Observed | None:
+        path = self._cgroup_path(subject.record)
+        return read_container(subject, host, self._cgroups, path, depth, pause)
 
     def _drift(self, subject: Subject, observed: Observed, host: Host) -> list[Drift]:
         """A process that was outside its cgroup may have been on its way in, as each exec is: look again."""
         if observed.strays:
             time.sleep(SECOND_LOOK)
-            again = self._read(subject, host)
+            again = self._read(subject, replace(host, pids=None), CHECK, no_pause)
             if again is None:
                 return []
             still = {stray.pid for stray in again.strays}

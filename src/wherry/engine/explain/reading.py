@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from wherry.engine.explain.limits import OF_PARENT, LimitFile, limit_files, number
@@ -46,6 +46,7 @@ class Depth:
 
 
 CHECK = Depth(use=False)
+Pause = Callable[[], None]
 
 
 # ---------------------------------------------------------------- the host
@@ -118,15 +119,15 @@ def read_members(running: Iterable[Subject]) -> dict[tuple[str, int], tuple[Memb
 
 
 def read_container(
-    subject: Subject, host: Host, cgroups: Cgroups, path: str, depth: Depth
+    subject: Subject, host: Host, cgroups: Cgroups, path: str, depth: Depth, pause: Pause
 ) -> Observed | None:
     """All of it, or None where the container's first process has gone before it was read to the end.
 
-    ``path`` is its cgroup's, as in its specification.
+    ``path`` is its cgroup's, as in its specification; ``pause`` is called between the parts.
     """
     try:
         with ProcessDirectory(subject.pid) as process:
-            observed = read_process(process, subject, host, cgroups, path, depth)
+            observed = read_process(process, subject, host, cgroups, path, depth, pause)
             return observed if process.status().alive else None
     except (FileNotFoundError, ProcessLookupError):
         return None
@@ -145,19 +146,30 @@ def still_there(pid: int) -> bool:
 
 
 def read_process(
-    process: ProcessDirectory, subject: Subject, host: Host, cgroups: Cgroups, path: str, depth: Depth
+    process: ProcessDirectory,
+    subject: Subject,
+    host: Host,
+    cgroups: Cgroups,
+    path: str,
+    depth: Depth,
+    pause: Pause,
 ) -> Observed:
     namespaces = process.namespaces()
     cgroup = read_cgroup(subject.plan, cgroups, path, depth)
+    pause()
     rights = read_rights(process, depth)
     network = read_network(process, namespaces, host)
+    pause()
+    outside = host.links if host.links is not None else read_outside(network)
+    mounts = read_mounts(process, subject, host.mounts)
+    pause()
     return Observed(
         namespaces=namespaces,
-        mounts=read_mounts(process, subject, host.mounts),
+        mounts=mounts,
         cgroup=cgroup,
         rights=rights,
         network=network,
-        outside=host.links if host.links is not None else read_outside(network),
+        outside=outside,
         processes=tuple(read_processes(cgroup.processes)) if depth.use else (),
         strays=tuple(read_strays(process, namespaces, host, cgroup, subject)),
         monitor=rights.status.parent,
