@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from wherry.cli.command import Context, Options, command
 from wherry.cli.conversation import Attached, attach, begin_wait, converse, exit_code, signals_for
 from wherry.cli.create_body import create_body
-from wherry.cli.errors import ENGINE_FAILED, ApiError, CannotConnect, CliError, UsageError, start_code
+from wherry.cli.errors import ENGINE_FAILED, ApiError, CliError, UsageError, start_code
 from wherry.cli.reference import is_identifier, parse_reference
 from wherry.cli.run_flags import CREATE_FLAGS, RUN_FLAGS
 from wherry.cli.terminal import NO_SIZE, check_tty, parse_detach_keys, size
@@ -42,20 +42,20 @@ def create(context: Context, options: Options) -> int:
 def run(context: Context, options: Options) -> int:
     if options.detach and options.attach:
         raise CliError("conflicting options: cannot specify both --attach and --detach")
+    body = _body(context, options)
+    if options.dry_run:
+        return _dry_run(context, options, body)
+    if not options.detach:
+        check_tty(options.tty, body["AttachStdin"])
+    parse_detach_keys(options.detach_keys)
     try:
-        body = _body(context, options)
-        if options.dry_run:
-            return _dry_run(context, options, body)
-        if not options.detach:
-            check_tty(options.tty, body["AttachStdin"])
-        parse_detach_keys(options.detach_keys)
         created = _create(context, options, body)
         if options.detach:
             return _run_detached(context, created)
         return _run_attached(context.client, options, created)
-    except (ApiError, CannotConnect) as error:
+    except CliError as error:
         error.code = ENGINE_FAILED if error.code == 1 else error.code
-        error.hint = _hint(context)
+        error.hint = error.hint or _hint(context)
         raise
 
 

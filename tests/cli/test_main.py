@@ -1,0 +1,177 @@
+"""What a user sees when something goes wrong: one line and an exit code, never a traceback."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.recorder import Recorder
+from tests.harness.daemon import ROOT, WHERRY
+from wherry.cli.errors import CliError, start_code
+from wherry.cli.host import choose_host, parse_host
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+
+
+def start_wherry(*words: str, host: str, **options: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", WHERRY, "-H", host, *words]
+    return subprocess.Popen(  # type: ignore[call-overload,no-any-return]
+        command, env=ENVIRONMENT, text=True, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, **options
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "line"),
+    [
+        ("ps", 1, "Cannot connect to the Wherry daemon at {host}. Is the daemon running?"),
+        ("run x", 125, "Cannot connect to the Wherry daemon at {host}. Is the daemon running?"),
+        ("foo", 1, "unknown command: wherry foo"),
+        ("container foo", 1, "unknown command: wherry container foo"),
+        ("ps x", 1, "'wherry ps' accepts no arguments"),
+        ("ps --foo", 125, "unknown flag: --foo"),
+        ("--foo ps", 125, "unknown flag: --foo"),
+        ("rename a", 1, "'wherry rename' requires 2 arguments"),
+        ("images a b", 1, "'wherry images' requires at most 1 argument"),
+        ("load -i /no/file", 1, "open /no/file: no such file or directory"),
+        ("run -it busybox", 1, "the input device is not a TTY"),
+        ("exec -it c sh", 1, "the input device is not a TTY"),
+        ("inspect --type foo x", 1, 'unknown type: "foo": must be one of '),
+    ],
+)
+def test_one_line_and_a_code(words: str, code: int, line: str, tmp_path: Path) -> None:
+    host = f"unix://{tmp_path}/nobody.sock"
+    process = start_wherry(*words.split(), host=host, stdout=subprocess.PIPE)
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out) == (code, "")
+    assert err.startswith(f"wherry: {line.format(host=host)}")
+    assert "Traceback" not in err
+
+
+def test_an_error_of_the_engine_is_told_in_its_own_words(
+    recorder: Recorder, wherry: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    recorder.answers = lambda method, path: (409, {"message": "it is in use"})
+    assert wherry("ps") == 1
+    assert capsys.readouterr().err == "wherry: Error response from daemon: it is in use\n"
+    assert wherry("run", "-d", "x") == 125
+    assert capsys.readouterr().err == (
+        "wherry: Error response from daemon: it is in use\n\nRun 'wherry run --help' for more information\n"
+    )
+
+
+def test_an_error_without_json_is_told_too(
+    recorder: Recorder, wherry: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    recorder.answers = lambda method, path: (500, b"<html>oh no</html>")
+    assert wherry("images") == 1
+    assert "<html>oh no</html>" in capsys.readouterr().err
+
+
+def test_a_missing_image_is_pulled_and_the_refusal_shown(
+    recorder: Recorder, wherry: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def answers(method: str, path: str) -> tuple[int, object]:
+        if path == "/images/create":
+            return (
+                200,
+                b'{"status":"Pulling","id":"x"}\r\n{"errorDetail":{"message":"pull refused"},"error":"e"}\r\n',
+            )
+        return 404, {"message": "No such image: nope:latest"}
+
+    recorder.answers = answers
+    assert wherry("run", "--rm", "nope") == 125
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "Unable to find image 'nope:latest' locally"
+    assert "wherry: pull refused" in lines
+    assert [r.path for r in recorder.take()] == ["/containers/create", "/images/create"]
+    assert wherry("run", "--pull", "never", "nope") == 125
+    assert [r.path for r in recorder.take()] == ["/containers/create"]
+
+
+def test_a_reader_that_goes_away_is_no_error(recorder: Recorder, tmp_path: Path) -> None:
+    recorder.answers = lambda method, path: (200, [{"Id": f"{n:064}"} for n in range(20_000)])
+    process = start_wherry("ps", "-q", host=f"unix://{tmp_path}/api.sock", stdout=subprocess.PIPE)
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(20) == 141
+    assert process.stderr.read() == ""
+
+
+def test_ctrl_c_ends_quietly(recorder: Recorder, tmp_path: Path) -> None:
+    def slow(method: str, path: str) -> None:
+        time.sleep(1.5)
+
+    recorder.answers = slow
+    process = start_wherry("wait", "c", host=f"unix://{tmp_path}/api.sock", stdout=subprocess.PIPE)
+    deadline = time.monotonic() + 10
+    while not recorder.requests and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=10)
+    assert (process.returncode, err) == (130, "")
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ('exec: "x": executable file not found in $PATH', 127),
+        ("stat /x: no such file or directory", 127),
+        ('exec: "/tmp": permission denied', 126),
+        ("exec: /tmp: is a directory", 126),
+        ("no address left", 125),
+    ],
+)
+def test_exit_codes_of_a_failed_start(message: str, code: int) -> None:
+    assert start_code(message) == code
+
+
+@pytest.mark.parametrize(
+    ("url", "seen"),
+    [
+        ("unix:///a/b", ("/a/b", "", 0)),
+        ("/a/b", ("/a/b", "", 0)),
+        ("unix://", ("/run/wherry/wherry.sock", "", 0)),
+        ("tcp://1.2.3.4:5", ("", "1.2.3.4", 5)),
+        ("tcp://[::1]:5", ("", "::1", 5)),
+        ("tcp://[::1]", ("", "::1", 2375)),
+        ("host", ("", "host", 2375)),
+        ("tcp://:80", ("", "127.0.0.1", 80)),
+    ],
+)
+def test_hosts(url: str, seen: tuple[str, str, int]) -> None:
+    host = parse_host(url)
+    assert (host.path, host.name, host.port) == seen
+
+
+def test_which_host() -> None:
+    environment = {"WHERRY_HOST": "unix:///w", "DOCKER_HOST": "unix:///d"}
+    assert choose_host("/o", environment).path == "/o"
+    assert choose_host(None, environment).path == "/w"
+    assert choose_host(None, {"DOCKER_HOST": "unix:///d"}).path == "/d"
+    assert choose_host(None, {}).path == "/run/wherry/wherry.sock"
+    with pytest.raises(CliError, match="TLS"):
+        choose_host("tcp://x", {"DOCKER_TLS_VERIFY": "1"})
+    with pytest.raises(CliError, match="unable to parse"):
+        parse_host("ssh://x")
+
+
+def test_the_client_imports_nothing_heavy() -> None:
+    """What a command costs before it does anything is what it imports."""
+    code = (
+        "import sys; from wherry.cli import main, container_list, run, exec; "
+        "print([m for m in sys.modules if m.split('.')[0] in "
+        "('asyncio', 'aiohttp', 'msgspec', 'http', 'argparse', 'subprocess', 'dataclasses', 'ipaddress')"
+        " or (m.startswith('wherry.') and not m.startswith('wherry.cli'))])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"
