@@ -1,0 +1,183 @@
+"""``explain`` of wherry's command line against a real daemon, and what it says when the kernel was tampered with."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cli.test_page import check_harmless
+from tests.cli.test_plan import sections
+from tests.harness.daemon import Daemon
+
+HTTPD = "mkdir /www; echo hello >/www/index.html; exec httpd -f -p 80 -h /www"
+LIMITS = ["--memory", "64m", "--pids-limit", "50", "-p", "18084:80"]
+
+
+@pytest.fixture
+def web(daemon: Daemon) -> Daemon:
+    """A daemon whose container ``web`` has answered once."""
+    daemon.docker("run", "-d", "--name", "web", *LIMITS, "busybox", "sh", "-c", HTTPD)
+    for _ in range(100):
+        if daemon.run_in_ns(["curl", "-sf", "http://127.0.0.1:18084/"], check=False).returncode == 0:
+            return daemon
+        time.sleep(0.02)
+    raise AssertionError("the server does not answer")
+
+
+def pid_of(daemon: Daemon, name: str) -> int:
+    return int(daemon.inspect(name)["State"]["Pid"])
+
+
+def tamper(daemon: Daemon) -> None:
+    """An address that nobody planned."""
+    daemon.run_in_ns(
+        [
+            "nsenter",
+            "-t",
+            str(pid_of(daemon, "web")),
+            "-n",
+            "ip",
+            "address",
+            "add",
+            "10.9.8.7/32",
+            "dev",
+            "eth0",
+        ]
+    )
+
+
+def test_the_text_tells_what_the_kernel_holds(web: Daemon) -> None:
+    text = web.wherry("explain", "web").stdout
+    found = sections(text)
+    assert text.startswith(f"web  (running, pid {pid_of(web, 'web')})\n")
+    assert "No drift: the kernel holds what was planned." in text
+    memory, processes = (
+        next(x for x in found["LIMITS"] if x.startswith(f"  {n} ")) for n in ("memory", "processes")
+    )
+    assert "of 64 MiB" in memory and "--memory" in memory
+    assert "1 of 50" in processes and "--pids-limit 50" in processes
+    port = next(x for x in found["NETWORK"] if "18084" in x)
+    assert "→ 172.17.0." in port and "0 packets" not in port and "-p 18084:80" in port
+    assert all(len(line) <= 100 for line in text.splitlines())
+
+
+def test_json_is_what_the_api_answers(web: Daemon) -> None:
+    found = json.loads(web.wherry("explain", "--format", "json", "web").stdout)
+    answer = web.api("GET", "/containers/web/explain").body
+    assert found.keys() == answer.keys()
+    assert found["Namespaces"] == answer["Namespaces"]
+
+
+def test_the_page_has_the_names_that_the_kernel_has(web: Daemon, tmp_path: Path) -> None:
+    target = tmp_path / "web.html"
+    done = web.wherry("explain", "--html", target, "web")
+    assert done.stdout == ""
+    page = target.read_text()
+    check_harmless(page)
+    host_end = json.loads(web.wherry("explain", "--format", "json", "web").stdout)["Interfaces"][-1][
+        "HostEnd"
+    ]
+    assert host_end in web.run_in_ns(["ip", "-o", "link"]).stdout
+    for word in (host_end, "0.0.0.0:18084/tcp", "wherry0", "eth0"):
+        assert f">{word}</text>" in page
+    assert web.wherry("explain", "--html", "-", "web").stdout.startswith("<!doctype html>")
+
+
+def test_a_page_that_cannot_be_written(web: Daemon) -> None:
+    done = web.wherry("explain", "--html", "/nowhere/web.html", "web", check=False)
+    assert (done.returncode, done.stderr) == (
+        1,
+        "wherry: open /nowhere/web.html: no such file or directory\n",
+    )
+
+
+def test_a_check_without_drift_says_nothing(web: Daemon) -> None:
+    for words in (["web"], ["--all"]):
+        done = web.wherry("explain", "--check", *words)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_check_with_drift_fails_and_says_only_that(web: Daemon) -> None:
+    web.docker("run", "-d", "--name", "calm", "busybox", "sleep", "60")
+    tamper(web)
+    said = "web: address eth0 is 10.9.8.7/32, and in no plan\n"
+    for words in (["web", "calm"], ["--all"]):
+        done = web.wherry("explain", "--check", *words, check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (1, said, "")
+    assert web.wherry("explain", "--check", "calm").stdout == ""
+    checked = json.loads(web.wherry("explain", "--check", "--all", "--format", "json", check=False).stdout)
+    assert {one["Name"]: len(one["Drift"]) for one in checked} == {"web": 1, "calm": 0}
+
+
+def test_drift_comes_first_in_text_and_page(web: Daemon) -> None:
+    tamper(web)
+    assert next(iter(sections("\n\n" + web.wherry("explain", "web").stdout.partition("\n\n")[2]))).startswith(
+        "DRIFT"
+    )
+    page = web.wherry("explain", "--html", "-", "web").stdout
+    assert page.index("10.9.8.7") < page.index('id="cost"')
+
+
+def test_an_unknown_container_is_one_line_and_the_others_are_checked(web: Daemon) -> None:
+    tamper(web)
+    said = "wherry: Error response from daemon: No such container: nobody\n"
+    for words in (["nobody"], ["--html", "-", "nobody"]):
+        done = web.wherry("explain", *words, check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (1, "", said)
+    done = web.wherry("explain", "--check", "nobody", "web", check=False)
+    assert (done.returncode, done.stderr) == (1, said)
+    assert done.stdout.startswith("web: address")
+
+
+def test_of_a_stopped_one_there_is_what_is_left(daemon: Daemon) -> None:
+    daemon.docker("run", "--name", "gone", "busybox", "sh", "-c", "echo said; echo written >/file")
+    text = daemon.wherry("explain", "gone").stdout
+    assert text.startswith("gone  (exited)\n") and "It does not run." in text
+    assert {"LAYERS, THE TOPMOST FIRST", "WHAT IT COSTS"} == set(sections(text))
+    assert "8 B" in next(line for line in sections(text)["WHAT IT COSTS"] if "writable layer" in line)
+    check_harmless(daemon.wherry("explain", "--html", "-", "gone").stdout)
+
+
+NASTY = "\x1b]0;owned\x07 </title><script>alert(1)</script> ' \" \u202e"
+
+
+def test_a_nasty_command_is_harmless(daemon: Daemon) -> None:
+    daemon.docker(
+        "run",
+        "-d",
+        "--name",
+        "nasty",
+        "-l",
+        f"label={NASTY}",
+        "busybox",
+        "sh",
+        "-c",
+        f": '{NASTY}'; sleep 60",
+    )
+    for words in (["explain", "nasty"], ["plan", "show", "nasty"], ["explain", "--format", "json", "nasty"]):
+        text = daemon.wherry(*words).stdout
+        assert "alert" in text
+        assert all(c.isprintable() or c == "\n" for c in text)
+    page = daemon.wherry("explain", "--html", "-", "nasty").stdout
+    assert "alert(1)" in page
+    check_harmless(page)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "'wherry explain' requires 1 argument; only with --check it takes more"),
+        (["a", "b"], "'wherry explain' requires 1 argument; only with --check it takes more"),
+        (["--check"], "'wherry explain --check' requires at least 1 argument, or --all"),
+        (["--all"], "--all is for --check only"),
+        (["--check", "--all", "web"], "--all and names of containers exclude each other"),
+        (["--html", "x", "--check", "web"], "--html excludes --format and --check"),
+        (["--format", "yaml", "web"], "unknown format 'yaml': it can be 'json', or be left out for text"),
+    ],
+)
+def test_what_does_not_go_together(daemon: Daemon, words: list[str], said: str) -> None:
+    done = daemon.wherry("explain", *words, check=False)
+    assert (done.returncode, done.stderr.splitlines()[0]) == (1, f"wherry: {said}")
