@@ -125,7 +125,7 @@ def lab() -> Iterator[Lab]:
     parent = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="wherry-test-", dir=parent) as base:
         bundle = Bundle.make(Path(base))
-        launcher = Launcher(launcher_path())
+        launcher = Launcher(Path(os.environ.get("WHERRY_TEST_LAUNCHER") or launcher_path()))
         try:
             yield Lab(bundle, launcher)
         finally:

@@ -139,7 +139,7 @@ def test_unknown_users(lab: Lab, spec: str, groups: tuple[str, ...], why: str) -
         (("",), 'exec: "": executable file not found in $PATH', 127),
         (("/nosuch",), 'exec: "/nosuch": stat /nosuch: no such file or directory', 127),
         (("/etc/passwd",), 'exec: "/etc/passwd": permission denied', 126),
-        (("/etc",), 'exec: "/etc": is a directory', 126),
+        (("/etc",), 'exec: "/etc": is a directory: permission denied', 126),
         (("./tmp",), 'exec: "./tmp": is a directory', 126),
         (("/script",), 'exec: "/script": exec format error', 126),
         (("/orphan",), 'exec: "/orphan": no such file or directory', 127),
@@ -290,7 +290,7 @@ def test_exec_does_not_wait_for_what_it_leaves_behind(lab: Lab) -> None:  # noqa
     ("wanted", "why", "code"),
     [
         (Wanted(argv=("nosuch",)), 'exec: "nosuch": executable file not found in $PATH', 127),
-        (Wanted(cwd="/nosuch"), 'chdir to cwd ("/nosuch") failed: no such file or directory', 128),
+        (Wanted(cwd="/nosuch"), 'chdir to cwd ("/nosuch") failed: no such file or directory', 127),
         (Wanted(user="zed"), "unable to find user zed", 128),
         (Wanted(env=("PATH=bin:/nowhere",)), 'exec: "true": executable file not found in $PATH', 127),
         (Wanted(env=()), 'exec: "true": executable file not found in $PATH', 127),
@@ -403,6 +403,17 @@ def test_what_is_left_of_a_container_in_the_host_s_pid_namespace_is_killed(lab: 
     ended = lab.shell(script, namespaces=shared)
     pid = int(lines(ended)[0])
     assert not Path(f"/proc/{pid}").exists()
+    assert lab.left_cgroups() == []
+
+
+def test_the_next_start_waits_for_the_cgroups_to_go(lab: Lab) -> None:  # noqa: F811
+    async def scenario() -> None:
+        for _ in range(20):
+            monitored = await lab.start(Wanted())
+            await monitored.exited
+        await lab.finish(monitored)
+
+    asyncio.run(scenario())
     assert lab.left_cgroups() == []
 
 

@@ -33,6 +33,8 @@ def exec_text(step: Exec, number: int, detail: str) -> str:
         return f'exec: "{command}": executable file not found in $PATH'
     if number == errno.ENOENT and detail == command:
         return f'exec: "{command}": stat {command}: {reason(number)}'
+    if number == errno.EISDIR:
+        return f'exec: "{command}": {reason(number)}: permission denied'
     return f'exec: "{command}": {reason(number)}'
 
 
@@ -42,15 +44,13 @@ def step_text(index: int, step: Step, number: int, detail: str) -> str:
         return exec_text(step, number, detail)
     if isinstance(step, WorkingDirectory) and number:
         return f'chdir to cwd ("{step.path}") failed: {reason(number)}'
-    if isinstance(step, User) and not number:
-        return detail
     words = f"{reason(number)}: {detail}" if number else detail
     return f"step {index} ({step.name}: {step.describe()}): {words}"
 
 
 def exit_code(step: Step, number: int) -> int:
     """What Docker records as the exit code of a container that could not be started."""
-    return EXEC_CODES.get(number, NOT_STARTED) if isinstance(step, Exec) else NOT_STARTED
+    return EXEC_CODES.get(number, NOT_STARTED) if isinstance(step, Exec | WorkingDirectory) else NOT_STARTED
 
 
 def launch_failed(plan: Plan | None, index: int, number: int, detail: str) -> LaunchFailed:
@@ -59,7 +59,10 @@ def launch_failed(plan: Plan | None, index: int, number: int, detail: str) -> La
         words = f"the launcher refused the plan: {detail}" if number else detail
         return LaunchFailed(f"unable to start container process: {words}", errno=number)
     step = plan.steps[index]
-    text = f"unable to start container process: {step_text(index, step, number, detail)}"
+    if isinstance(step, User) and not number:
+        text = detail  # dockerd says this before it starts anything
+    else:
+        text = f"unable to start container process: {step_text(index, step, number, detail)}"
     return LaunchFailed(text, step=index, name=step.name, errno=number, exit_code=exit_code(step, number))
 
 

@@ -103,6 +103,7 @@ class Launcher:
         copy = sealed_memfd("wherry-launcher", binary.read_bytes())
         self._binary = fcntl.fcntl(copy, fcntl.F_DUPFD_CLOEXEC, HIGH_FD)
         os.close(copy)
+        self._former: dict[Path, Monitored] = {}
 
     def close(self) -> None:
         """Running monitors are not touched."""
@@ -123,7 +124,10 @@ class Launcher:
         ``fds`` are the descriptors that the plan names; the caller keeps its own. With ``listen_path`` a later daemon
         finds the monitor there. ``attaches`` get the very first byte. LaunchFailed names the step that failed;
         then nothing is left of the container, and the clients' sockets are the caller's again.
+        A former monitor with the same ``listen_path`` is waited for until it has removed its cgroups.
         """
+        if listen_path is not None:
+            await self._former_cleaned(listen_path)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
         with contextlib.ExitStack() as stack:
             stack.callback(theirs.close)
@@ -143,11 +147,29 @@ class Launcher:
                 raise
         self._reap(monitored.pid)
         try:
-            return await started(monitored)
+            await started(monitored)
         except BaseException:
             if listen_path is not None:
                 listen_path.unlink(missing_ok=True)
             raise
+        if listen_path is not None:
+            self._remember(listen_path, monitored)
+        return monitored
+
+    def _remember(self, listen_path: Path, monitored: Monitored) -> None:
+        """Until its cgroups are gone; a later launch may have taken its place by then."""
+        self._former[listen_path] = monitored
+
+        def forget(_: asyncio.Future[None]) -> None:
+            if self._former.get(listen_path) is monitored:
+                del self._former[listen_path]
+
+        monitored.cleaned.add_done_callback(forget)
+
+    async def _former_cleaned(self, listen_path: Path) -> None:
+        former = self._former.get(listen_path)
+        if former is not None and former.exited.done():
+            await asyncio.shield(former.cleaned)
 
     def _spawn(self, given: Mapping[Fd, int]) -> int:
         """The launcher with just these descriptors, an empty environment, and nothing of the daemon's."""
@@ -180,7 +202,7 @@ class Launcher:
         loop.add_reader(pidfd, collect)
 
 
-async def started(monitored: Monitored) -> Monitored:
+async def started(monitored: Monitored) -> None:
     """Wait for the launcher's word. A caller that gives up takes the half-made container with it."""
     try:
         await monitored.started
@@ -192,7 +214,6 @@ async def started(monitored: Monitored) -> Monitored:
     except BaseException:
         monitored.close()
         raise
-    return monitored
 
 
 def exit_file_of(plan: Plan) -> Path | None:

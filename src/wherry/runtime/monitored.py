@@ -161,7 +161,7 @@ class Monitored:
             self._send(struct.pack("<cB", b"K", number))
 
     def close(self) -> None:
-        """Let go of the connection. The monitor, and its container, go on."""
+        """Let go of the connection. The monitor, and its container, go on; ``exited`` will not be known here."""
         if self._socket.fileno() >= 0:
             self._loop.remove_reader(self._socket.fileno())
             self._loop.remove_writer(self._socket.fileno())
@@ -170,6 +170,7 @@ class Monitored:
             if descriptor >= 0:
                 os.close(descriptor)
         self._queue.clear()
+        resolve(self.cleaned, None)
 
     # ------------------------------------------------------------ packets
 
