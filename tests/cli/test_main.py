@@ -74,6 +74,15 @@ def test_an_error_without_json_is_told_too(
     assert "<html>oh no</html>" in capsys.readouterr().err
 
 
+def test_an_answer_that_makes_no_sense_is_told_in_one_line(
+    recorder: Recorder, wherry: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    recorder.answers = lambda method, path: (200, [{"no": "container"}])
+    assert wherry("ps") == 1
+    said = capsys.readouterr().err
+    assert said.startswith("wherry: unexpected answer or fault: KeyError") and said.count("\n") == 1
+
+
 def test_a_missing_image_is_pulled_and_the_refusal_shown(
     recorder: Recorder, wherry: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -103,6 +112,13 @@ def test_a_reader_that_goes_away_is_no_error(recorder: Recorder, tmp_path: Path)
     process.stdout.close()
     assert process.wait(20) == 141
     assert process.stderr.read() == ""
+
+
+def test_a_full_disk_is_told(recorder: Recorder, tmp_path: Path) -> None:
+    with open("/dev/full", "w") as full:
+        process = start_wherry("ps", host=f"unix://{tmp_path}/api.sock", stdout=full)
+        _, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (1, "wherry: no space left on device\n")
 
 
 def test_ctrl_c_ends_quietly(recorder: Recorder, tmp_path: Path) -> None:
