@@ -128,7 +128,7 @@ def read_container(
     try:
         with ProcessDirectory(subject.pid) as process:
             observed = read_process(process, subject, host, cgroups, path, depth, pause)
-            return observed if process.status().alive else None
+            return observed if is_whole(process) else None
     except (FileNotFoundError, ProcessLookupError):
         return None
     except OSError:
@@ -140,9 +140,14 @@ def read_container(
 def still_there(pid: int) -> bool:
     try:
         with ProcessDirectory(pid) as process:
-            return process.status().alive
+            return is_whole(process)
     except OSError:
         return False
+
+
+def is_whole(process: ProcessDirectory) -> bool:
+    """Whether it has all that it had: a process that exits gives up its namespaces before it is called a zombie."""
+    return process.status().alive and process.namespace("mnt") != 0
 
 
 def read_process(
