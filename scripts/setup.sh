@@ -53,19 +53,31 @@ install_packages() {
 }
 
 # A docker command line where the machine has none: the client alone, out of Debian's package, and no service started.
+# Debian sid's is the newest; bookworm's is taken where that one cannot be had or does not run here.
 fetch_docker() {
     command -v docker >/dev/null || [ -x .venv/tools/docker ] && return 0
     echo "setup: fetching a docker command line"
     work=$(mktemp -d)
-    (
-        cd "$work"
-        apt update
-        if ! apt-get -q download docker-cli >>"$LOG" 2>&1; then apt download docker.io; fi
-        dpkg -x ./*.deb .
-    )
     mkdir -p .venv/tools
-    cp "$work/usr/bin/docker" .venv/tools/docker
+    newest_docker "$work/sid" >>"$LOG" 2>&1 || debians_docker "$work/stable"
     rm -rf "$work"
+}
+
+newest_docker() {
+    mkdir -p "$1/lists/partial"
+    mirror=$(cat /etc/apt/sources.list.d/*.sources /etc/apt/sources.list 2>/dev/null | grep -v '^#' |
+        tr ' ' '\n' | grep -m 1 '://') || return 1
+    echo "deb $mirror sid main" >"$1/sources.list"
+    sid="-o Acquire::Check-Valid-Until=false -o Dir::Etc::sourcelist=$1/sources.list -o Dir::Etc::sourceparts=- -o Dir::State::lists=$1/lists"
+    apt-get -q $sid update && (cd "$1" && apt-get -q $sid download docker-cli && dpkg -x ./*.deb .) &&
+        "$1/usr/bin/docker" --version && cp "$1/usr/bin/docker" .venv/tools/docker
+}
+
+debians_docker() {
+    mkdir "$1"
+    apt update
+    (cd "$1" && apt download docker.io && dpkg -x ./*.deb .)
+    cp "$1/usr/bin/docker" .venv/tools/docker
 }
 
 python_command() {

@@ -3,13 +3,34 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+import signal
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
 from tests.harness import images
 from tests.harness.daemon import Daemon, docker_command
+
+
+SECONDS, SLOW_SECONDS = 120, 600
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """A test that hangs fails, and says where it hung."""
+
+    def too_long(number: int, frame: FrameType | None) -> None:
+        raise TimeoutError("the test took too long")
+
+    before = signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(SLOW_SECONDS if item.get_closest_marker("slow") else SECONDS)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture(scope="session")
