@@ -13,7 +13,6 @@ import pytest
 from tests.harness import images
 from tests.harness.daemon import Daemon, docker_command
 
-
 SECONDS, SLOW_SECONDS = 120, 600
 
 
