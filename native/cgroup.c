@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { DEPTH_MAX = 16 };
+enum { DEPTH_MAX = 16, KILL_ROUNDS = 16 };
 
 int write_value(const char *path, const char *value)
 {
@@ -131,29 +131,45 @@ static void kill_member(int group, pid_t pid)
     close(pidfd);
 }
 
-static void kill_members(int group)
+/* Version 1 only; elsewhere there is no such file. Members that were killed while frozen die as soon as they thaw. */
+static void set_freezer(int group, const char *state)
+{
+    int freezer = openat(group, "freezer.state", O_WRONLY | O_CLOEXEC);
+    if (freezer < 0)
+        return;
+    if (write(freezer, state, strlen(state)) < 0)
+        errno = 0; /* what stays as it is is met again by the next attempt */
+    close(freezer);
+}
+
+/* Kill the members that one read shows. Returns whether there may be more. */
+static bool kill_some(int group)
 {
     char text[4096];
-    int killer = openat(group, "cgroup.kill", O_WRONLY | O_CLOEXEC);
-    if (killer >= 0) {
-        if (write(killer, "1", 1) == 1) {
-            close(killer);
-            return;
-        }
-        close(killer);
-    }
-    int freezer = openat(group, "freezer.state", O_WRONLY | O_CLOEXEC);
-    if (freezer >= 0) {
-        if (write(freezer, "THAWED", 6) < 0)
-            errno = 0; /* what stays frozen is met again by the next attempt */
-        close(freezer);
-    }
-    if (read_small(group, "cgroup.procs", text, sizeof text) <= 0)
-        return;
-    for (char *line = text; line && *line; line = strchr(line, '\n')) {
+    ssize_t length = read_small(group, "cgroup.procs", text, sizeof text);
+    for (char *line = length > 0 ? text : NULL; line && *line; line = strchr(line, '\n')) {
         line += *line == '\n';
         if (*line)
             kill_member(group, (pid_t)strtol(line, NULL, 10));
+    }
+    return length > (ssize_t)sizeof text / 2;
+}
+
+/* Frozen, they cannot multiply meanwhile. */
+static void kill_members(int group)
+{
+    int killer = openat(group, "cgroup.kill", O_WRONLY | O_CLOEXEC);
+    if (killer >= 0) {
+        bool killed = write(killer, "1", 1) == 1;
+        close(killer);
+        if (killed)
+            return;
+    }
+    bool more = true;
+    for (int round = 0; more && round < KILL_ROUNDS; round++) {
+        set_freezer(group, "FROZEN");
+        more = kill_some(group);
+        set_freezer(group, "THAWED");
     }
 }
 

@@ -55,25 +55,44 @@ static const char *find_command(const char *name, const char *search, char found
     return NULL;
 }
 
-/* An empty stdin is the container's own /dev/null where it has one, not the host's. */
-static void use_own_null(const struct launch *launch)
+static bool is_null(int fd)
 {
     struct stat status;
-    if (launch->root < 0)
-        return;
-    int null = root_open(launch, "/dev/null", O_PATH, 0);
-    if (null < 0)
-        return;
-    bool real = fstat(null, &status) == 0 && S_ISCHR(status.st_mode) && status.st_rdev == makedev(1, 3);
+    return fstat(fd, &status) == 0 && S_ISCHR(status.st_mode) && status.st_rdev == makedev(1, 3);
+}
+
+/* The container's own /dev/null, or -1 where that is something else: a container may have made it so. */
+static int own_null(const struct launch *launch)
+{
+    int place = launch->root < 0 ? -1 : root_open(launch, "/dev/null", O_PATH, 0);
+    bool real = place >= 0 && is_null(place);
+    if (place >= 0)
+        close(place);
+    int null = real ? root_open(launch, "/dev/null", O_RDWR | O_NOCTTY, 0) : -1;
+    if (null < 0 || is_null(null))
+        return null;
     close(null);
-    if (!real)
-        return;
-    null = root_open(launch, "/dev/null", O_RDWR | O_NOCTTY, 0);
-    for (int fd = 0; fd <= 2 && null >= 0; fd++)
-        if (fstat(fd, &status) == 0 && S_ISCHR(status.st_mode) && status.st_rdev == makedev(1, 3))
-            dup2(null, fd);
-    if (null >= 0)
-        close(null);
+    return -1;
+}
+
+/*
+ * An empty stdin is never the host's /dev/null, whose mode and owner the command could change through it. Where the
+ * container has none of its own, a pipe that is at its end serves.
+ */
+static int leave_host_null(const struct launch *launch)
+{
+    int own = own_null(launch), ends[2];
+    if (own < 0) {
+        if (pipe2(ends, O_CLOEXEC) != 0)
+            return -1;
+        close(ends[1]);
+        own = ends[0];
+    }
+    for (int fd = 0; fd <= 2; fd++)
+        if (is_null(fd) && dup2(own, fd) < 0)
+            return -1;
+    close(own);
+    return 0;
 }
 
 /* argv and envp, each ended by a null pointer, in memory of their own. */
@@ -109,7 +128,8 @@ int step_exec(struct launch *launch, const struct step *step)
     char **arguments = make_vectors(launch, step, words, &environment);
     if (!arguments)
         return fail_on(launch, name);
-    use_own_null(launch);
+    if (leave_host_null(launch) != 0)
+        return fail_on(launch, "stdin");
     if (launch->init && init_start(launch) != 0)
         return fail_on(launch, "init");
     umask(022);

@@ -67,6 +67,18 @@ int mount_new(const char *type, const char *source, uint64_t flags, const char *
     return mounted;
 }
 
+static bool is_procfs(int file)
+{
+    struct statfs filesystem;
+    return fstatfs(file, &filesystem) == 0 && filesystem.f_type == PROC_MAGIC;
+}
+
+/* Nothing goes over a directory of procfs, and nothing but procfs itself in its place (CVE-2019-19921). */
+static bool shadows_procfs(const char *path, int target, bool procfs)
+{
+    return is_procfs(target) || (strcmp(path, "/proc") == 0 && !procfs);
+}
+
 /* procfs and sysfs never go where a link of the image leads (CVE-2019-16884). */
 static int mount_target(struct launch *launch, const char *type, const char *path)
 {
@@ -84,6 +96,10 @@ int step_mount(struct launch *launch, const struct step *step)
     int target = mount_target(launch, type, path);
     if (target < 0)
         return fail_on(launch, path);
+    if (strcmp(type, "proc") != 0 && shadows_procfs(path, target, false)) {
+        close(target);
+        return fail_text(launch, "a %s over %s would hide what the kernel shows there", type, path);
+    }
     int mounted = mount_new(type, step_text(step, 1), (uint64_t)step_integer(step, 3), step_text(step, 4));
     int result = mounted < 0 ? -1 : sys_move_mount(mounted, target);
     if (result != 0)
@@ -172,16 +188,15 @@ int step_bind_root(struct launch *launch, const struct step *step)
     return 0;
 }
 
-/* Where a bind goes: made as a directory or file, as its source is. Never over a directory of procfs. */
+/* Where a bind goes: made as a directory or file, as its source is. */
 static int bind_target(struct launch *launch, int tree, const char *path)
 {
     struct stat status;
-    struct statfs filesystem;
     if (fstat(tree, &status) != 0)
         return -1;
     bool directory = S_ISDIR(status.st_mode);
     int target = directory ? root_directory(launch, path, 0755) : root_file(launch, path);
-    if (target >= 0 && directory && fstatfs(target, &filesystem) == 0 && filesystem.f_type == PROC_MAGIC) {
+    if (target >= 0 && directory && shadows_procfs(path, target, is_procfs(tree))) {
         errno = EPERM;
         return close_keeping_errno(target);
     }
