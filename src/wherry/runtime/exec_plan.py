@@ -115,8 +115,7 @@ def plan_exec(request: ExecRequest, container: oci.Spec, context: ExecContext) -
         (
             Monitor(spool_dir=context.spool_dir, listen=False),
             Stdio(request.tty, context.stdin, context.stdin, context.rows, context.columns),
-            *enter_steps(linux, context.cgroups),
-            *([OomScoreAdjust(process.oom_score_adj)] if process.oom_score_adj else []),
+            *enter_steps(linux, process, context.cgroups),
             *([Console(bind=False)] if request.tty else []),
             *rlimit_steps(process, causes),
             *rights_steps(process, causes, context.seccomp),
@@ -135,17 +134,20 @@ def exec_causes(request: ExecRequest) -> Causes:
     return {place: Cause(Origin.REQUEST, text) for place, text in places.items() if text}
 
 
-def enter_steps(linux: oci.Linux, cgroups: Cgroups) -> Iterator[Step]:
+def enter_steps(linux: oci.Linux, process: oci.Process, cgroups: Cgroups) -> Iterator[Step]:
     """The PID namespace is entered before the clone, since it counts for children only; the rest behind it.
 
     Only namespaces that the container has are entered: those that it shares with the host are ours already, and
-    one that it joined from another container is what its first process is in.
+    one that it joined from another container is what its first process is in. What is written to /proc is written
+    before the mount namespace is entered: behind that, /proc is what the container made of it (CVE-2025-52881).
     """
     types = [namespace.type for namespace in linux.namespaces]
     if "pid" in types:
         yield JoinNamespace(Fd.TARGET, Namespace.PID, "the container")
     yield Clone(Namespace(0))
     yield from cgroups.attach(linux.cgroups_path)
+    if process.oom_score_adj:
+        yield OomScoreAdjust(process.oom_score_adj)
     rest = Namespace(0)
     for name in types:
         rest |= KINDS.get(name, Namespace(0))
