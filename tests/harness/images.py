@@ -54,8 +54,15 @@ def busybox_layer() -> bytes:
     return out.getvalue()
 
 
-def docker_archive(layers: Sequence[bytes], tags: Sequence[str], config: Mapping[str, object]) -> bytes:
-    """What ``docker save`` writes: layers (tars, perhaps gzipped), a config, and a manifest that ties them."""
+def docker_archive(
+    layers: Sequence[bytes],
+    tags: Sequence[str],
+    config: Mapping[str, object],
+    created_by: Sequence[str] = (),
+) -> bytes:
+    """What ``docker save`` writes: layers (tars, perhaps gzipped), a config, and a manifest that ties them.
+    ``created_by``: the command that made each layer, for its history."""
+    commands = created_by or [f"layer {n}" for n in range(len(layers))]
     plain = [gzip.decompress(layer) if layer[:2] == b"\x1f\x8b" else layer for layer in layers]
     image = {
         "architecture": "amd64",
@@ -64,7 +71,7 @@ def docker_archive(layers: Sequence[bytes], tags: Sequence[str], config: Mapping
         "config": dict(config),
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(p).hexdigest()}" for p in plain]},
         "history": [
-            {"created": "2023-11-14T22:13:20Z", "created_by": f"layer {n}"} for n in range(len(layers))
+            {"created": "2023-11-14T22:13:20Z", "created_by": command} for command in commands
         ],
     }
     encoded = json.dumps(image).encode()

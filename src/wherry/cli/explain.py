@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 EXPLAIN_FLAGS = (
     switch("all", "a", "With --check: check every container that runs"),
     switch("check", "", "Show only what differs between plan and kernel; exit 1 if anything does"),
+    switch(
+        "filter",
+        "",
+        "Read the seccomp program from the kernel too, which stops the first process for a moment",
+    ),
     text("format", "", "Format of the output: 'json', or text without it"),
     text(
         "html", "", "Write a page that needs nothing beside it into a file ('-' for the output)", word="file"
@@ -28,7 +33,7 @@ def explain(context: Context, options: Options) -> int:
     if options.check:
         return _check(context, options)
     (name,) = options.args
-    found = context.client.call("GET", f"/containers/{name}/explain")
+    found = context.client.call("GET", f"/containers/{name}/explain", {"filter": options.filter})
     if options.html:
         return _write_page(found, options.html)
     if options.format:
