@@ -331,7 +331,7 @@ def test_exec_in_a_container_that_has_gone(lab: Lab) -> None:  # noqa: F811
 def kilobytes(pid: int) -> tuple[int, int]:
     """PSS, and what is the process's own: the binary's pages are shared by all monitors."""
     rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    pss, own = (int(rollup.split(f"\n{name}:")[1].split()[0]) for name in ("Pss", "Private_Dirty"))
+    pss, own = (int(rollup.split(f"\n{name}:")[1].split()[0]) for name in ("Pss", "Anonymous"))
     return pss, own
 
 
