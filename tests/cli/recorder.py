@@ -127,6 +127,9 @@ class Recorder(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         self.requests: list[Request] = []
         self.answers = answers or (lambda method, path: None)
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that hangs up early is no fault of the recorder's."""
+
     def take(self) -> list[Request]:
         taken, self.requests = self.requests, []
         return taken

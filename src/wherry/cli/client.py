@@ -59,6 +59,16 @@ class Connection:
         got, self.pending = self.pending[:most], self.pending[most:]
         return got
 
+    def is_open(self) -> bool:
+        """Whether the engine has not hung up on this idle connection meanwhile."""
+        try:
+            self.sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False  # the end, or bytes that nobody asked for
+
     def close(self) -> None:
         self.sock.close()
 
@@ -257,7 +267,7 @@ class Client:
         headers: dict[str, str],
         data: Iterable[bytes] | None = None,
     ) -> Connection:
-        connection, self._idle = self._idle or Connection(self._connect()), None
+        connection = self._take_idle() or Connection(self._connect())
         lines = [f"{method} {target} HTTP/1.1", "Host: api.wherry.localhost", "User-Agent: wherry"]
         if (payload or method == "POST") and data is None:
             lines.append(f"Content-Length: {len(payload)}")
@@ -277,6 +287,13 @@ class Client:
             if absent and may_start(self.host, self._environment):
                 return start_engine(self.host, self._environment)
             raise connection_error(self.host, error) from None
+
+    def _take_idle(self) -> Connection | None:
+        connection, self._idle = self._idle, None
+        if connection is None or connection.is_open():
+            return connection
+        connection.close()
+        return None
 
     def _release(self, response: Response) -> None:
         if response.reusable and self._idle is None:

@@ -6,12 +6,15 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from wherry.cli.errors import CliError
+from wherry.cli.terminal import size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import TextIO
 
     Json = dict[str, Any]
+
+WIDE = 110  # columns that a line with a drawn bar needs
 
 
 class Progress:
@@ -43,13 +46,18 @@ class Progress:
         identity = message.get("id", "")
         text = f"{identity}: {message.get('status', '')}" if identity else message.get("status", "")
         bar = message.get("progress", "")
-        line = f"{text} {bar}" if bar and self._terminal else text
+        line = f"{text} {self._fitting(bar)}" if bar and self._terminal else text
         if identity and self._terminal:
             self._redraw(identity, line)
         else:
             self._rows.clear()
             self._out.write(f"{line}\n")
         self._out.flush()
+
+    @staticmethod
+    def _fitting(bar: str) -> str:
+        """``[===>   ] 1MB/2MB``, without the drawing where the terminal is too narrow for it."""
+        return bar if size()[1] > WIDE else bar.partition("] ")[2] or bar
 
     def _redraw(self, identity: str, line: str) -> None:
         if identity not in self._rows:
