@@ -5,10 +5,7 @@ Several daemons may share a host, each with a bridge of its own; two on one brid
 
 from __future__ import annotations
 
-import errno
 import logging
-import os
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -18,6 +15,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from wherry.errors import Unavailable
 from wherry.linux import conntrack, sysctl
 from wherry.network import firewall, ipam, link
+from wherry.network.claim import claim_bridge
 from wherry.network.firewall import Firewall, Forwarding
 from wherry.network.ipam import Leases
 from wherry.network.link import Link, Links
@@ -258,17 +256,3 @@ def forwarding_of(ip: IPv4Address, binding: PortBinding) -> Forwarding:
     return Forwarding(
         binding.proto, IPv4Address(binding.host_ip), binding.host_port, ip, binding.container_port
     )
-
-
-def claim_bridge(name: str) -> socket.socket:
-    """A claim on a bridge of this network namespace, which ends with the process: an abstract socket's name."""
-    guard = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
-    try:
-        guard.bind(f"\0wherry/bridge/{name}")
-    except OSError as error:
-        guard.close()
-        reason = (
-            "another engine uses it" if error.errno == errno.EADDRINUSE else os.strerror(error.errno or 0)
-        )
-        raise Unavailable(f"cannot use bridge {name}: {reason}; give --bridge another name") from None
-    return guard
