@@ -121,6 +121,42 @@ def test_drift_comes_first_in_text_and_page(web: Daemon) -> None:
     assert page.index("10.9.8.7") < page.index('id="cost"')
 
 
+KINDS = {
+    "default": [],
+    "privileged": ["--privileged"],
+    "read-only with tmpfs and binds": ["--read-only", "--tmpfs", "/scratch", "-v", "/usr/share:/data:ro"],
+    "host network": ["--network", "host"],
+    "no network": ["--network", "none"],
+    "limits and ports": [*LIMITS, "--cpus", "0.5", "--ulimit", "nofile=64:128"],
+    "few rights": ["--cap-drop", "ALL", "--security-opt", "no-new-privileges", "-u", "1000"],
+}
+
+
+UNSAID = (
+    "--ulimit",
+    "--network",
+)  # a line names the limit's cause in other words; one cause stands for all namespaces
+
+
+@pytest.mark.parametrize("options", KINDS.values(), ids=KINDS)
+def test_every_kind_of_container_is_as_planned_and_can_be_shown(daemon: Daemon, options: list[str]) -> None:
+    daemon.docker("run", "-d", "--name", "it", *options, "busybox", "sleep", "60")
+    done = daemon.wherry("explain", "--check", "it", check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+    text = daemon.wherry("explain", "it").stdout
+    assert "not in the plan" not in text
+    for option in options:
+        if option.startswith("--") and option not in UNSAID:
+            assert option in text
+    check_harmless(daemon.wherry("explain", "--html", "-", "it").stdout)
+
+
+def test_the_filter_is_read_from_the_kernel_where_that_is_asked_for(web: Daemon) -> None:
+    assert "from the plan's program" in " ".join(web.wherry("explain", "web").stdout.split())
+    said = " ".join(web.wherry("explain", "--filter", "web").stdout.split())
+    assert "read from the kernel" in said and "the kernel's program and the plan's are the same" in said
+
+
 def test_an_unknown_container_is_one_line_and_the_others_are_checked(web: Daemon) -> None:
     tamper(web)
     said = "wherry: Error response from daemon: No such container: nobody\n"

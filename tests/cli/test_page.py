@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from tests.cli.documents import DRIFTS, explanation, interface, layer, limit, namespace
 from tests.cli.test_explain_text import hostile
 from wherry.cli.page import page
+from wherry.cli.page_style import STYLE
 
 Json = dict[str, Any]
 
@@ -207,3 +208,35 @@ def check_harmless(text: str) -> None:
 
 def test_a_nasty_name_can_still_be_read() -> None:
     assert "<script>alert(1)</script>" in "".join(Tags(made(Name="<script>alert(1)</script>")).text)
+
+
+# ---------------------------------------------------------------- colours
+
+PAPERS = {
+    "paper": "ink soft calm",
+    "card": "ink soft calm warm",
+    "calm-tint": "ink soft calm",
+    "warm-tint": "ink soft warm",
+}
+PALETTE = re.compile(r"--([a-z-]+): (#[0-9a-f]{6})")
+
+
+def palettes() -> dict[str, dict[str, str]]:
+    light, dark = re.findall(r":root \{(.*?)\}", STYLE, re.DOTALL)
+    return {"light": dict(PALETTE.findall(light)), "dark": dict(PALETTE.findall(dark))}
+
+
+def luminance(color: str) -> float:
+    """WCAG 2.2, "relative luminance"."""
+    parts = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_texts_can_be_read_on_what_is_below_them(scheme: str) -> None:
+    colors = palettes()[scheme]
+    pairs = [(ink, paper) for paper, inks in PAPERS.items() for ink in inks.split()]
+    for ink, paper in [*pairs, ("bad", "bad-tint"), ("calm", "bad-tint"), ("soft", "bad-tint")]:
+        brighter, darker = sorted((luminance(colors[ink]), luminance(colors[paper])), reverse=True)
+        assert (brighter + 0.05) / (darker + 0.05) >= 4.5, f"{ink} on {paper}"

@@ -5,7 +5,7 @@ STYLE = """
   color-scheme: light dark;
   --paper: #faf9f6; --card: #ffffff; --ink: #23282c; --soft: #646c73; --line: #e4e1d9;
   --calm: #1f6f78; --calm-tint: #e3eff0; --calm-line: #a9cdd0;
-  --warm: #a85c1c; --warm-tint: #faeddf; --warm-line: #e2b98d;
+  --warm: #95510f; --warm-tint: #faeddf; --warm-line: #e2b98d;
   --bad: #a8322b; --bad-tint: #fbeae8; --bad-line: #e3aaa5;
   --mono: ui-monospace, "SF Mono", "Cascadia Mono", "DejaVu Sans Mono", Menlo, Consolas, monospace;
 }
