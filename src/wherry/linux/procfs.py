@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from typing import Self
 CHUNK = 1 << 16
 KILOBYTE = 1024
 LINKS_MAX = 40
+COMMAND_MAX = 4096  # bytes: a process may have megabytes of arguments
 NAMESPACES = ("mnt", "pid", "net", "ipc", "uts", "cgroup", "user", "time")
 UNLIMITED = "unlimited"
 LIMIT_COLUMNS = (
@@ -28,13 +30,14 @@ LIMIT_COLUMNS = (
 )  # fs/proc/base.c, proc_pid_limits
 
 
-def read_bytes(path: str, *, dir_fd: int | None = None) -> bytes:
-    """A whole file of a kernel's filesystem, by as few calls as it takes."""
+def read_bytes(path: str, *, dir_fd: int | None = None, limit: int = sys.maxsize) -> bytes:
+    """A file of a kernel's filesystem, whole or up to a limit, by as few calls as it takes."""
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=dir_fd)
     try:
         chunks = []
-        while chunk := os.read(file, CHUNK):
+        while chunk := os.read(file, min(CHUNK, limit)):
             chunks.append(chunk)
+            limit -= len(chunk)
         return b"".join(chunks)
     except OSError as error:
         raise OSError(error.errno, error.strerror, path) from None
@@ -90,13 +93,17 @@ class ProcessDirectory:
         return {int(name) for name in self._names("root/proc") if name.isdigit()}
 
     def command(self) -> str:
-        """Its command line, words joined by spaces; the name in brackets where it has none (a zombie)."""
-        words = read_bytes("cmdline", dir_fd=self.fd).rstrip(b"\0").split(b"\0")
+        """The beginning of its command line, joined by spaces; its name in brackets where it has none (a zombie)."""
+        words = read_bytes("cmdline", dir_fd=self.fd, limit=COMMAND_MAX).rstrip(b"\0").split(b"\0")
         line = b" ".join(words).decode("utf-8", "replace")
         return line or f"[{self.text('comm').rstrip()}]"
 
     def memory(self) -> Memory:
-        return parse_memory(self.text("smaps_rollup"))
+        """Nothing for one without memory of its own: a zombie, a kernel thread."""
+        try:
+            return parse_memory(self.text("smaps_rollup"))
+        except ProcessLookupError:
+            return Memory()
 
     def descriptors(self) -> int:
         """How many descriptors are open: Linux 6.2 and later say so in the directory's size."""
@@ -213,7 +220,7 @@ class Memory:
 
 
 def parse_memory(text: str) -> Memory:
-    """``smaps_rollup``; empty for a process without memory of its own (a zombie, a kernel thread)."""
+    """The text of ``smaps_rollup``."""
     sizes = {
         words[0]: int(words[1]) * KILOBYTE
         for line in text.splitlines()

@@ -155,6 +155,10 @@ class Explainer:
         explanation.routes = items.route_items(plan, observed)
         explanation.ports = list(items.port_items(plan, host))
         explanation.processes = list(items.process_items(subject, observed))
+        if observed.unread:
+            explanation.notes.append(
+                f"{observed.unread} more processes are not listed, and their memory is not counted"
+            )
         left = explanation.cost
         explanation.cost = items.cost(observed, writable=left.writable, log=left.log)
         if plan is not NOTHING:

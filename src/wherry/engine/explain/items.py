@@ -103,10 +103,10 @@ def limit_items(plan: Plan, cgroup: CgroupState) -> list[LimitItem]:
     told = [reading for reading in cgroup.limits if worth_telling(reading, causes)]
     items = [limit_item(reading, limit_cause(reading, causes), cgroup) for reading in told]
     if cgroup.usage is not None:
+        used = cgroup.usage.cpu_total
         items.append(
-            LimitItem(name="CPU time", file="cpuacct.usage", unit="nanoseconds", used=cgroup.usage.cpu_total,
-                      cause=KERNEL)
-        )  # fmt: skip
+            LimitItem(name="CPU time", file=cgroup.cpu_file, unit="nanoseconds", used=used, cause=KERNEL)
+        )
     return items
 
 
@@ -127,16 +127,29 @@ def limit_cause(reading: LimitReading, causes: dict[str, str]) -> str:
 
 def limit_item(reading: LimitReading, cause: str, cgroup: CgroupState) -> LimitItem:
     kind = reading.kind
-    value = value_of(reading.text, kind.form)
     return LimitItem(
         name=kind.name,
         file=reading.path,
         unit=kind.unit,
-        limit=len(value) if isinstance(value, frozenset) else value if isinstance(value, int) else None,
+        limit=amount(reading),
         used=reading.used,
         note=limit_note(reading, cgroup),
         cause=cause,
     )
+
+
+def amount(reading: LimitReading) -> int | None:
+    """The limit as a number: how many of a set, what holds for the only device; None: no limit, or several."""
+    value = value_of(reading.text, reading.kind.form)
+    match reading.kind.form:
+        case Form.WORDS:
+            return quota(reading.text)
+        case Form.LINES:
+            last = reading.text.split()[-1:] if len(value) == 1 else []
+            return int(last[0]) if last and last[0].isdigit() else None
+        case Form.SET:
+            return len(value)
+    return value if isinstance(value, int) else None
 
 
 def quota(text: str) -> int | None:
@@ -267,7 +280,7 @@ def cost(observed: Observed, *, writable: int, log: int) -> Cost:
     memories = [reading.memory for reading in observed.processes]
     private = sum(memory.private for memory in memories)
     return Cost(
-        processes=len(observed.processes),
+        processes=len(observed.processes) + observed.unread,
         descriptors=sum(reading.descriptors for reading in observed.processes),
         private=private,
         shared=max(sum(memory.proportional for memory in memories) - private, 0),

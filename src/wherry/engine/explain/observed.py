@@ -79,6 +79,7 @@ class CgroupState:
     limits: tuple[LimitReading, ...] = ()
     devices: tuple[str, ...] | None = None
     usage: Usage | None = None
+    cpu_file: str = ""  # that tells the time used
     pids: Mapping[str, frozenset[int]] = field(default_factory=dict)
 
     @property
@@ -131,6 +132,7 @@ class Observed:
     outside: Mapping[int, Interface]  # the other ends of its veths, and their bridges, by index on the host
     processes: tuple[ProcessReading, ...]
     strays: tuple[Stray, ...]
+    unread: int = 0  # processes beside these, for which there was no time
     monitor: int = 0  # its pid
     monitor_memory: int = 0
 

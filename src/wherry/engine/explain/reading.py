@@ -34,6 +34,7 @@ from wherry.runtime.steps import CgroupWrite, Plan
 
 SHARED_KINDS = ("net", "pid", "ipc")
 CONTAINER = "container:"
+PROCESSES_MAX = 500  # that are looked at one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +176,9 @@ def read_process(
         rights=rights,
         network=network,
         outside=outside,
-        processes=tuple(read_processes(cgroup.processes)) if depth.use else (),
+        processes=tuple(read_processes(sorted(cgroup.processes)[:PROCESSES_MAX])) if depth.use else (),
         strays=tuple(read_strays(process, namespaces, host, cgroup, subject)),
+        unread=max(len(cgroup.processes) - PROCESSES_MAX, 0),
         monitor=rights.status.parent,
         monitor_memory=read_memory(rights.status.parent) if depth.use else 0,
     )
@@ -242,8 +244,14 @@ def read_cgroup(plan: Plan, cgroups: Cgroups, path: str, depth: Depth) -> Cgroup
         limits=tuple(read_limits(kinds, cgroups, path, depth)),
         devices=read_devices(cgroups, path),
         usage=cgroups.usage(path) if depth.use else None,
+        cpu_file=cpu_file(cgroups, path),
         pids={directory: members(directory) for directory in directories(cgroups, path)},
     )
+
+
+def cpu_file(cgroups: Cgroups, path: str) -> str:
+    name = "cpuacct.usage" if cgroups.version == 1 else "cpu.stat"
+    return f"{directory_of(cgroups, name.partition('.')[0], path)}/{name}"
 
 
 def read_limits(
@@ -311,7 +319,7 @@ def read_or_none(path: str) -> str | None:
 
 
 def read_processes(pids: Iterable[int]) -> Iterator[ProcessReading]:
-    for pid in sorted(pids):
+    for pid in pids:
         with contextlib.suppress(OSError), ProcessDirectory(pid) as process:
             yield ProcessReading(
                 pid=pid,
