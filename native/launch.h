@@ -9,7 +9,7 @@
 /* Descriptors that the daemon leaves open for the launcher; Fd in steps.py. */
 enum { FD_PLAN = 3, FD_CONTROL = 4, FD_LISTEN = 5, FD_NET = 6, FD_TARGET = 11, FD_FREE = 12 };
 
-enum { DETAIL_MAX = 1024, CGROUPS_MAX = 64, HOME_MAX = 4096, GROUPS_MAX = 1024 };
+enum { DETAIL_MAX = 1024, CGROUPS_MAX = 64, HOME_MAX = 4096, GROUPS_MAX = 65536 /* the kernel's own bound */ };
 
 /* What the host's steps leave for the monitor. The texts are kept apart from the plan, which is let go of. */
 struct settings {

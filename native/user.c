@@ -104,6 +104,7 @@ static bool find_user(struct database database, const char *wanted, bool numeric
     return false;
 }
 
+/* False where there is no more room: a group that is left out could open what its members are shut out of. */
 static bool add_group(struct identity *identity, uint32_t gid)
 {
     for (size_t i = 0; i < identity->group_count; i++)
@@ -123,14 +124,15 @@ static bool lists_member(char *members, const char *name)
     return false;
 }
 
-/* The supplementary groups of a name. */
-static void add_memberships(struct database database, struct identity *identity)
+/* The supplementary groups of a name. False where they are too many. */
+static bool add_memberships(struct database database, struct identity *identity)
 {
     char *rest = database.text, *fields[FIELDS_MAX];
     uint32_t gid;
     for (int count; *identity->name && rest && (count = next_line(&rest, fields)) >= 0;)
-        if (count >= 4 && id_of(fields[2], &gid) && lists_member(fields[3], identity->name))
-            add_group(identity, gid);
+        if (count >= 4 && id_of(fields[2], &gid) && lists_member(fields[3], identity->name) && !add_group(identity, gid))
+            return false;
+    return true;
 }
 
 static bool find_group(struct database database, const char *name, uint32_t *gid)
@@ -189,13 +191,15 @@ static int resolve(struct launch *launch, const struct step *step, struct identi
         add_group(identity, identity->gid);
     } else {
         add_group(identity, identity->gid);
-        add_memberships(read_database(launch, "/etc/group"), identity);
+        if (!add_memberships(read_database(launch, "/etc/group"), identity))
+            return fail_text(launch, "the user is in more than %d groups", GROUPS_MAX);
     }
     for (uint32_t i = 1; i < step->argc; i++) {
         uint32_t gid;
         if (resolve_group(launch, step_text(step, i), &gid) != 0)
             return -1;
-        add_group(identity, gid);
+        if (!add_group(identity, gid))
+            return fail_text(launch, "the user is in more than %d groups", GROUPS_MAX);
     }
     return 0;
 }
@@ -212,8 +216,7 @@ static void own_streams(uid_t uid)
 
 int step_user(struct launch *launch, const struct step *step)
 {
-    static struct identity identity;
-    memset(&identity, 0, sizeof identity);
+    static struct identity identity; /* large, and zero */
     identity.home = "/";
     if (resolve(launch, step, &identity) != 0)
         return -1;
