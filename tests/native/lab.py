@@ -48,6 +48,8 @@ class Lab:
     async def finish(self, monitored: Monitored) -> ExitStatus:
         status = await asyncio.wait_for(monitored.exited, PATIENCE)
         await asyncio.wait_for(monitored.cleaned, PATIENCE)
+        await asyncio.sleep(0)  # what came with it is heard
+        monitored.close()
         return status
 
     @contextlib.asynccontextmanager

@@ -19,7 +19,7 @@ from tests.native.full_container import (
 )
 from tests.native.lab import Ended, Lab, lab  # noqa: F401 - a fixture
 from wherry.errors import LaunchFailed
-from wherry.runtime.launcher import Monitored, read_exit_file, reconnect
+from wherry.runtime.launcher import ExitStatus, Monitored, read_exit_file, reconnect
 from wherry.runtime.steps import CgroupWrite, Fd, Namespace, Plan, Rlimit, RootDirectory, Sysctl
 
 
@@ -427,9 +427,29 @@ def test_a_start_that_is_given_up(lab: Lab) -> None:  # noqa: F811
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await asyncio.sleep(0.2)
+        deadline = time.monotonic() + 5
+        while (not made() or lab.left_cgroups()) and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)
+
+    def made() -> bool:
+        return (lab.bundle.base / "c.exit").exists()
 
     asyncio.run(scenario())
-    for path in lab.left_cgroups():
-        assert Path(path, "cgroup.procs").read_text() == ""
-        os.rmdir(path)
+    status = read_exit_file(lab.bundle.base / "c.exit")
+    assert status is not None and status.code == 137
+    assert lab.left_cgroups() == []
+
+
+def test_a_waiter_that_gives_up_does_not_disturb_another(lab: Lab) -> None:  # noqa: F811
+    async def scenario() -> int:
+        async with lab.running() as monitored:
+            waiters = [asyncio.ensure_future(wait(monitored)) for _ in range(2)]
+            await asyncio.sleep(0.05)
+            waiters[0].cancel()
+            await monitored.signal(9)
+            return (await waiters[1]).code
+
+    async def wait(monitored: Monitored) -> ExitStatus:
+        return await monitored.exited
+
+    assert asyncio.run(scenario()) == 137

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import fcntl
 import os
-import signal
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -203,13 +202,11 @@ class Launcher:
 
 
 async def started(monitored: Monitored) -> None:
-    """Wait for the launcher's word. A caller that gives up takes the half-made container with it."""
+    """Wait for the launcher's word. What a caller has given up is ended when it has come so far."""
     try:
         await monitored.started
     except asyncio.CancelledError:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(monitored.pid, signal.SIGKILL)
-        monitored.close()
+        monitored.abandon()
         raise
     except BaseException:
         monitored.close()

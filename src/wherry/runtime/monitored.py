@@ -9,6 +9,7 @@ import array
 import asyncio
 import fcntl
 import os
+import signal
 import socket
 import struct
 import time
@@ -119,10 +120,26 @@ class Monitored:
         self.pid = pid
         self.init_pid = 0
         self.warnings: list[str] = []
-        self.started: asyncio.Future[None] = self._loop.create_future()
-        self.exited: asyncio.Future[ExitStatus] = self._loop.create_future()
-        self.cleaned: asyncio.Future[None] = self._loop.create_future()
+        self._started: asyncio.Future[None] = self._loop.create_future()
+        self._exited: asyncio.Future[ExitStatus] = self._loop.create_future()
+        self._cleaned: asyncio.Future[None] = self._loop.create_future()
         self._loop.add_reader(connection.fileno(), self._receive)
+
+    # ------------------------------------------------------------ what the daemon learns
+
+    # Shielded, so that one waiter that is cancelled does not cancel the others'.
+
+    @property
+    def started(self) -> asyncio.Future[None]:
+        return asyncio.shield(self._started)
+
+    @property
+    def exited(self) -> asyncio.Future[ExitStatus]:
+        return asyncio.shield(self._exited)
+
+    @property
+    def cleaned(self) -> asyncio.Future[None]:
+        return asyncio.shield(self._cleaned)
 
     # ------------------------------------------------------------ what the daemon asks
 
@@ -160,6 +177,16 @@ class Monitored:
         if self._socket.fileno() >= 0:
             self._send(struct.pack("<cB", b"K", number))
 
+    def abandon(self) -> None:
+        """End what nobody waits for any more, as soon as it has started, and let go of it then."""
+
+        def end(started: asyncio.Future[None]) -> None:
+            if started.exception() is None and self._socket.fileno() >= 0:
+                self._send(struct.pack("<cB", b"K", signal.SIGKILL))
+            self._cleaned.add_done_callback(lambda _: self.close())
+
+        self._started.add_done_callback(end)
+
     def close(self) -> None:
         """Let go of the connection. The monitor, and its container, go on; ``exited`` will not be known here."""
         if self._socket.fileno() >= 0:
@@ -170,7 +197,7 @@ class Monitored:
             if descriptor >= 0:
                 os.close(descriptor)
         self._queue.clear()
-        resolve(self.cleaned, None)
+        resolve(self._cleaned, None)
 
     # ------------------------------------------------------------ packets
 
@@ -212,22 +239,22 @@ class Monitored:
         kind, body = packet[:1], packet[1:]
         if kind == b"S":
             self.init_pid = struct.unpack("<I", body)[0]
-            resolve(self.started, None)
+            resolve(self._started, None)
         elif kind == b"W":
             self.warnings.append(
                 warning_text(self._plan, struct.unpack_from("<I", body)[0], text_of(body[4:]))
             )
-        elif kind == b"F" and not self.started.done():
+        elif kind == b"F" and not self._started.done():
             step, errno = struct.unpack_from("<Ii", body)
-            self.started.set_exception(launch_failed(self._plan, step, errno, text_of(body[8:])))
+            self._started.set_exception(launch_failed(self._plan, step, errno, text_of(body[8:])))
         elif kind == b"D":
             self._detach(*struct.unpack("<IB", body))
         elif kind == b"X":
             code, oom, finished = struct.unpack("<iBq", body)
-            resolve(self.started, None)
-            resolve(self.exited, ExitStatus(code, bool(oom), finished))
+            resolve(self._started, None)
+            resolve(self._exited, ExitStatus(code, bool(oom), finished))
         elif kind == b"C":
-            resolve(self.cleaned, None)
+            resolve(self._cleaned, None)
 
     def _detach(self, id: int, reason: int) -> None:
         self._attached.discard(id)
@@ -242,15 +269,15 @@ class Monitored:
     def _lost(self) -> None:
         """The monitor is gone. If it did not say how the container ended, its exit file may."""
         self.close()
-        if not self.started.done():
-            self.started.set_exception(LaunchFailed("the launcher ended before the container had started"))
-        if not self.exited.done():
+        if not self._started.done():
+            self._started.set_exception(LaunchFailed("the launcher ended before the container had started"))
+        if not self._exited.done():
             left = read_exit_file(self._exit_file) if self._exit_file else None
             lost = ExitStatus(LOST_EXIT_CODE, oom=False, finished_ns=time.time_ns(), lost=True)
-            self.exited.set_result(left or lost)
+            self._exited.set_result(left or lost)
         for id in list(self._attached):
             self._detach(id, 2)
-        resolve(self.cleaned, None)
+        resolve(self._cleaned, None)
 
 
 def resolve(future: asyncio.Future[T], value: T) -> None:
