@@ -254,13 +254,13 @@ def by_wherry(
 
 
 def comparable(request: Request) -> Request:
-    """Without headers, and without the name of the file that each program wrote for itself. Docker keeps binds in a
-    map, so their order is by chance."""
+    """Without headers, and without the name of the file that each program wrote for itself. Docker keeps binds and
+    variables in maps, so their order is by chance."""
     body = request.body
     if isinstance(body, dict) and "HostConfig" in body:
         host = {**body["HostConfig"], "Binds": sorted(body["HostConfig"]["Binds"] or [])}
         host["ContainerIDFile"] = bool(host["ContainerIDFile"])
-        body = {**body, "HostConfig": host}
+        body = {**body, "HostConfig": host, "Env": sorted(body["Env"] or [])}
     return request._replace(headers={}, body=body)
 
 
