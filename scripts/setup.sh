@@ -111,4 +111,5 @@ trap 'rm -f "$LOG"' EXIT
 install_packages
 install_python
 .venv/bin/python buildsystem/launcher.py
+.venv/bin/python -m compileall -q src/wherry # as pip does for a wheel: a command takes 30 ms and not 45
 fetch_docker
