@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.cli.documents import DRIFTS, drift, explanation, limit, right
+from tests.cli.documents import DRIFTS, ID, drift, explanation, limit, mount, right
 from wherry.cli.explain_text import show_check, show_explanation
 from wherry.cli.explain_words import amount, drift_words, used_words
 from wherry.cli.paper import Paper, cells
@@ -48,6 +48,25 @@ def test_rights_that_are_the_same_stand_together() -> None:
     rights = [right("effective capabilities", "1", ["CHOWN"]), right("bounding capabilities", "1", ["CHOWN"])]
     (line,) = lines_under(shown(explanation(Rights=rights)), "RIGHTS")
     assert line.split() == ["{effective,", "bounding}", "capabilities", "1:", "CHOWN", "default"]
+
+
+def test_mounts_that_are_alike_stand_together() -> None:
+    mounts = [
+        mount("/", "overlay", "overlay", f"rw,lowerdir=a:b,upperdir=/{ID}/upper,workdir=/{ID}/work"),
+        mount("/sys/fs/cgroup/cpu", "cgroup", f"/sys/fs/cgroup/cpu/wherry/{ID}", "ro,nosuid,cpu"),
+        mount("/sys/fs/cgroup/pids", "cgroup", f"/sys/fs/cgroup/pids/wherry/{ID}", "ro,nosuid,pids"),
+        mount("/proc/bus", "proc", "proc[/bus]", "ro"),
+        mount("/proc/irq", "proc", "proc[/irq]", "ro"),
+        mount("/proc/sys", "proc", "proc[/sys]", "rw"),
+        mount("/proc/kcore", "tmpfs", "tmpfs[/null]", "rw"),
+    ]
+    assert [line.split() for line in lines_under(shown(explanation(Mounts=mounts)), "MOUNTS")] == [
+        ["/", "overlay", "rw", "default"],
+        [*"/sys/fs/cgroup/{cpu, pids} cgroup /sys/fs/cgroup/{cpu, pids}/wherry/<id> ro,nosuid default".split()],
+        ["/proc/{bus,", "irq}", "proc", "ro", "default"],
+        ["/proc/sys", "proc", "rw", "default"],
+        ["/proc/kcore", "tmpfs[/null]", "rw", "default"],
+    ]
 
 
 def test_drift_comes_first() -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 PLAIN, NAME, NUMBER = Column(), Column("bold", fixed=True), Column(right=True, fixed=True)
 DIM, CAUSE = Column("dim"), Column("cause")
+CGROUP = "cgroup"
 OVERLAY_DIRECTORIES = ("lowerdir=", "lowerdir+=", "upperdir=", "workdir=")
 
 
@@ -40,20 +41,35 @@ def namespace_rows(found: Json) -> Rows:
 
 
 def mount_rows(found: Json) -> Rows:
-    return [
-        (x["Target"], mount_source(x, found["Id"]), mount_options(x), words.cause(x)) for x in found["Mounts"]
-    ]
+    """Neighbours that are mounted alike stand together: ``/proc/{bus, irq}``."""
+    groups = groupby(found["Mounts"], key=lambda x: (mount_kind(x), mount_options(x), words.cause(x)))
+    return [mount_row(list(group), found["Id"]) for _, group in groups]
 
 
-def mount_source(mount: Json, id: str) -> str:
-    """What is mounted; the container's id, which stands above, as a word."""
-    source = mount["Source"].replace(id, "<id>")
-    return source if source.startswith(mount["Fstype"]) else f"{mount['Fstype']} {source}"
+def mount_row(alike: Sequence[Json], id: str) -> tuple[str, ...]:
+    sources = dict.fromkeys(mount_source(x).replace(id, "<id>") for x in alike)
+    options = mount_options(alike[0])
+    return folded([x["Target"] for x in alike]), folded(list(sources)), options, words.cause(alike[0])
+
+
+def mount_kind(mount: Json) -> str:
+    return mount["Fstype"] if mount["Fstype"] == CGROUP else mount_source(mount)
+
+
+def mount_source(mount: Json) -> str:
+    """What is mounted, its type first; not the part of it where that is only the target again."""
+    source, fstype = mount["Source"], mount["Fstype"]
+    part = source.removeprefix(f"{fstype}[").removesuffix("]")
+    if source == f"{fstype}[{part}]" and mount["Target"].endswith(part):
+        return str(fstype)
+    return str(source if source.startswith(fstype) else f"{fstype} {source}")
 
 
 def mount_options(mount: Json) -> str:
-    """Without an overlay's directories: the layers stand above."""
-    return ",".join(o for o in mount["Options"].split(",") if not o.startswith(OVERLAY_DIRECTORIES))
+    """Without those that only name again what stands beside: an overlay's directories, a cgroup's controller."""
+    said = mount["Target"].rpartition("/")[2].split(",") if mount["Fstype"] == CGROUP else []
+    options = mount["Options"].split(",")
+    return ",".join(o for o in options if not o.startswith(OVERLAY_DIRECTORIES) and o not in said)
 
 
 def limit_rows(found: Json) -> Rows:

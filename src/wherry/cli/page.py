@@ -11,7 +11,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wherry.cli import explain_words as words
-from wherry.cli.explain_text import interface_words, mount_options, mount_source, passed, rights_rows
+from wherry.cli.explain_text import interface_words, mount_rows, passed, rights_rows
 from wherry.cli.page_drawings import bars_drawing, esc, layers_drawing
 from wherry.cli.page_packet import packet_drawing
 from wherry.cli.page_style import STYLE
@@ -253,10 +253,7 @@ def namespace_table(found: Json) -> Table:
 
 def mount_table(found: Json) -> Table:
     headings = (Heading("on", MONO), Heading("what", MONO), Heading("options", MONO))
-    rows = [
-        (x["Target"], mount_source(x, found["Id"]), mount_options(x).replace(",", ", "), words.cause(x))
-        for x in found["Mounts"]
-    ]
+    rows = [(on, what, options.replace(",", ", "), why) for on, what, options, why in mount_rows(found)]
     return Table(headings, rows)
 
 
