@@ -1,0 +1,333 @@
+/*
+ * What a hostile container would try, one verb at a time; tests/security runs it inside real containers.
+ * Each line of output is "name: result", where a result is "ok" or the name of an errno.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_packet.h>
+#include <net/ethernet.h>
+#include <net/if.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static void report(const char *name, long result)
+{
+    printf("%s: %s\n", name, result < 0 ? strerrorname_np(errno) : "ok");
+    fflush(stdout);
+}
+
+/* A call in a child of its own, which it may kill or change for the worse. */
+#define TRY(name, call)                                                                                                \
+    do {                                                                                                               \
+        pid_t tried = fork();                                                                                          \
+        if (tried == 0) {                                                                                              \
+            errno = 0;                                                                                                 \
+            report(name, (long)(call));                                                                                \
+            _exit(0);                                                                                                  \
+        }                                                                                                              \
+        waitpid(tried, NULL, 0);                                                                                       \
+    } while (0)
+
+struct clone3_arguments {
+    uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls;
+};
+
+static void try_namespaces(void)
+{
+    static struct clone3_arguments plain = {.exit_signal = SIGCHLD};
+    TRY("unshare-user", unshare(CLONE_NEWUSER));
+    TRY("unshare-mount", unshare(CLONE_NEWNS));
+    TRY("unshare-net", unshare(CLONE_NEWNET));
+    TRY("clone-user", syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0));
+    TRY("clone-plain", syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0));
+    TRY("clone3", syscall(SYS_clone3, &plain, sizeof plain));
+    TRY("setns", setns(0, 0));
+}
+
+static void try_mounts(void)
+{
+    TRY("mount", mount("none", "/tmp", "tmpfs", 0, ""));
+    TRY("umount", umount2("/proc", MNT_DETACH));
+    TRY("fsopen", syscall(SYS_fsopen, "proc", 0));
+    TRY("fsconfig", syscall(SYS_fsconfig, 0, 0, 0, 0, 0));
+    TRY("open_tree", syscall(SYS_open_tree, AT_FDCWD, "/", 1));
+    TRY("move_mount", syscall(SYS_move_mount, 0, "", 0, "", 0));
+    TRY("mount_setattr", syscall(SYS_mount_setattr, AT_FDCWD, "/proc/sys", 0, 0, 0));
+    TRY("pivot_root", syscall(SYS_pivot_root, "/", "/"));
+    TRY("open_by_handle_at", syscall(SYS_open_by_handle_at, 0, 0, 0));
+}
+
+static void try_kernel(void)
+{
+    TRY("keyctl", syscall(SYS_keyctl, 0, -3, 0, 0, 0));
+    TRY("add_key", syscall(SYS_add_key, "user", "x", "x", 1, -3));
+    TRY("request_key", syscall(SYS_request_key, "user", "x", 0, 0));
+    TRY("io_uring_setup", syscall(SYS_io_uring_setup, 0, 0));
+    TRY("io_uring_enter", syscall(SYS_io_uring_enter, 0, 0, 0, 0, 0, 0));
+    TRY("io_uring_register", syscall(SYS_io_uring_register, 0, 0, 0, 0));
+    TRY("userfaultfd", syscall(SYS_userfaultfd, 0));
+    TRY("bpf", syscall(SYS_bpf, 0, 0, 0));
+    TRY("perf_event_open", syscall(SYS_perf_event_open, 0, 0, 0, 0, 0));
+    TRY("init_module", syscall(SYS_init_module, 0, 0, ""));
+    TRY("delete_module", syscall(SYS_delete_module, "none", 0));
+    TRY("kexec_load", syscall(SYS_kexec_load, 0, 0, 0, 0));
+    TRY("swapon", syscall(SYS_swapon, "/nowhere", 0));
+    TRY("acct", syscall(SYS_acct, "/nowhere"));
+    TRY("iopl", syscall(SYS_iopl, 0));
+    TRY("ustat", syscall(SYS_ustat, 0, 0));
+    TRY("personality", syscall(SYS_personality, 0x0040000));
+    TRY("personality-default", syscall(SYS_personality, 0xffffffff));
+    TRY("af_alg", socket(38, SOCK_SEQPACKET, 0));
+    TRY("af_vsock", socket(40, SOCK_STREAM, 0));
+    TRY("af_unix", socket(AF_UNIX, SOCK_STREAM, 0));
+}
+
+static int no_such_verb(void)
+{
+    fputs("unknown verb\n", stderr);
+    return 2;
+}
+
+/* Opens for writing, as an overwriting attacker does; the descriptor by way of /proc/self/fd a second time. */
+static int overwrite(char **paths)
+{
+    for (; *paths; paths++) {
+        int file = open(*paths, O_WRONLY | O_CLOEXEC);
+        report(*paths, file);
+        int handle = open(*paths, O_RDONLY | O_CLOEXEC);
+        if (handle >= 0) {
+            char again[64];
+            snprintf(again, sizeof again, "/proc/self/fd/%d", handle);
+            report("reopened", open(again, O_WRONLY | O_CLOEXEC));
+            report("written", write(open(again, O_RDWR | O_CLOEXEC), "x", 1));
+        }
+    }
+    return 0;
+}
+
+/* For so many seconds: every process's executable, opened for writing as soon as it can be read. */
+static int hunt(int seconds)
+{
+    char path[64];
+    long opened = 0, written = 0;
+    for (time_t end = time(NULL) + seconds; time(NULL) < end;)
+        for (int pid = 1; pid < 200; pid++) {
+            snprintf(path, sizeof path, "/proc/%d/exe", pid);
+            int file = open(path, O_RDONLY | O_CLOEXEC);
+            if (file < 0)
+                continue;
+            char target[256], again[64];
+            ssize_t length = readlink(path, target, sizeof target - 1);
+            target[length > 0 ? length : 0] = 0;
+            snprintf(again, sizeof again, "/proc/self/fd/%d", file);
+            int writable = strstr(target, "/bin/") ? -1 : open(again, O_WRONLY | O_CLOEXEC);
+            opened += !strstr(target, "/bin/");
+            written += writable >= 0;
+            if (writable >= 0)
+                close(writable);
+            close(file);
+        }
+    printf("foreign: %ld\nwritable: %ld\n", opened, written);
+    return 0;
+}
+
+/* Swaps two names as fast as it can. */
+static int swap(const char *one, const char *other, int seconds)
+{
+    long swaps = 0;
+    for (time_t end = time(NULL) + seconds; time(NULL) < end;)
+        for (int i = 0; i < 100; i++)
+            swaps += renameat2(AT_FDCWD, one, AT_FDCWD, other, RENAME_EXCHANGE) == 0;
+    printf("swaps: %ld\n", swaps);
+    return 0;
+}
+
+static int open_node(const char *kind, unsigned major_number, unsigned minor_number)
+{
+    unlink("/tmp/node");
+    report("mknod", mknod("/tmp/node", (*kind == 'b' ? S_IFBLK : S_IFCHR) | 0600, makedev(major_number, minor_number)));
+    report("read", open("/tmp/node", O_RDONLY | O_NONBLOCK));
+    report("write", open("/tmp/node", O_WRONLY | O_NONBLOCK));
+    return 0;
+}
+
+static int attack_process(int pid)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/mem", pid);
+    report("mem", open(path, O_RDWR));
+    snprintf(path, sizeof path, "/proc/%d/environ", pid);
+    int environment = open(path, O_RDONLY);
+    report("environ", environment < 0 ? -1 : read(environment, path + 32, 1));
+    snprintf(path, sizeof path, "/proc/%d/root/", pid);
+    report("root", open(path, O_RDONLY));
+    snprintf(path, sizeof path, "/proc/%d/fd/4", pid);
+    report("fd", open(path, O_RDWR));
+    report("attach", ptrace(PTRACE_SEIZE, pid, 0, 0));
+    report("pidfd_getfd", syscall(SYS_pidfd_getfd, syscall(SYS_pidfd_open, pid, 0), 4, 0));
+    return 0;
+}
+
+/* Takes an abstract name and keeps it. */
+static int squat(const char *name)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    size_t length = strlen(name);
+    memcpy(address.sun_path + 1, name, length);
+    int taken = socket(AF_UNIX, SOCK_DGRAM, 0);
+    report("squat", bind(taken, (struct sockaddr *)&address, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + length)));
+    pause();
+    return 0;
+}
+
+static uint16_t checksum(const void *bytes, size_t length)
+{
+    const uint16_t *words = bytes;
+    uint32_t sum = 0;
+    for (size_t i = 0; i < length / 2; i++)
+        sum += words[i];
+    while (sum >> 16)
+        sum = (sum & 0xffff) + (sum >> 16);
+    return (uint16_t)~sum;
+}
+
+static int parse_mac(const char *text, unsigned char mac[6])
+{
+    return sscanf(text, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", mac, mac + 1, mac + 2, mac + 3, mac + 4, mac + 5) == 6 ? 0 : -1;
+}
+
+static int send_frame(const unsigned char *frame, size_t size, const unsigned char *mac)
+{
+    int raw = socket(AF_PACKET, SOCK_RAW, htons(ETH_P_ALL));
+    struct sockaddr_ll place = {.sll_family = AF_PACKET, .sll_ifindex = (int)if_nametoindex("eth0"), .sll_halen = 6};
+    memcpy(place.sll_addr, mac, 6);
+    long result = raw < 0 ? -1 : sendto(raw, frame, size, 0, (struct sockaddr *)&place, sizeof place);
+    report("sent", result);
+    return 0;
+}
+
+/* One UDP packet with any addresses, as a raw frame to the given MAC: "datagram MAC FROM TO PORT". */
+static int datagram(char **words)
+{
+    unsigned char frame[64] = {0}, *ip = frame + 14, *udp = ip + 20, mac[6];
+    if (parse_mac(words[0], mac) != 0)
+        return no_such_verb();
+    memcpy(frame, mac, 6);
+    memcpy(frame + 6, "\x02\x00\x00\x00\x00\x66", 6);
+    frame[12] = 0x08;
+    ip[0] = 0x45;
+    ip[3] = 20 + 8 + 5;
+    ip[8] = 64;
+    ip[9] = 17;
+    inet_pton(AF_INET, words[1], ip + 12);
+    inet_pton(AF_INET, words[2], ip + 16);
+    uint16_t sum = checksum(ip, 20), port = htons((uint16_t)atoi(words[3])), length = htons(8 + 5);
+    memcpy(ip + 10, &sum, 2);
+    memcpy(udp, &port, 2);
+    memcpy(udp + 2, &port, 2);
+    memcpy(udp + 4, &length, 2);
+    memcpy(udp + 8, "spoof", 5);
+    return send_frame(frame, 14 + 20 + 8 + 5, mac);
+}
+
+/* An ARP answer that nobody asked for, "IP is at my MAC": "claim-address IP MAC". */
+static int claim_address(char **words)
+{
+    unsigned char frame[60] = {0}, mac[6];
+    static const unsigned char everybody[6] = {255, 255, 255, 255, 255, 255};
+    static const unsigned char head[8] = {0, 1, 8, 0, 6, 4, 0, 2};
+    if (parse_mac(words[1], mac) != 0)
+        return no_such_verb();
+    memcpy(frame, everybody, 6);
+    memcpy(frame + 6, mac, 6);
+    frame[12] = 0x08;
+    frame[13] = 0x06;
+    memcpy(frame + 14, head, sizeof head);
+    memcpy(frame + 22, mac, 6);
+    inet_pton(AF_INET, words[0], frame + 28);
+    memcpy(frame + 32, everybody, 6);
+    inet_pton(AF_INET, words[0], frame + 38);
+    return send_frame(frame, sizeof frame, everybody);
+}
+
+/* Descriptors that this process began with, and where it is. */
+static int belongings(void)
+{
+    char path[64], target[4096];
+    for (int fd = 0; fd < 1024; fd++) {
+        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        ssize_t length = readlink(path, target, sizeof target - 1);
+        if (length < 0)
+            continue;
+        target[length] = 0;
+        printf("fd %d: %s\n", fd, target);
+    }
+    return 0;
+}
+
+/* As "cat /proc/self/status", by a program that may be setuid. */
+static int status(void)
+{
+    char line[4096];
+    FILE *file = fopen("/proc/self/status", "r");
+    while (file && fgets(line, sizeof line, file))
+        fputs(line, stdout);
+    return 0;
+}
+
+/* Forks until it may not, from every process that it got. */
+static int bomb(int seconds)
+{
+    for (time_t end = time(NULL) + seconds; time(NULL) < end;)
+        if (fork() < 0)
+            usleep(1000);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    const char *verb = argc > 1 ? argv[1] : "";
+    if (!strcmp(verb, "syscalls"))
+        return try_namespaces(), try_mounts(), try_kernel(), 0;
+    if (!strcmp(verb, "belongings"))
+        return belongings();
+    if (!strcmp(verb, "status"))
+        return status();
+    if (!strcmp(verb, "overwrite"))
+        return overwrite(argv + 2);
+    if (!strcmp(verb, "hunt") && argc == 3)
+        return hunt(atoi(argv[2]));
+    if (!strcmp(verb, "swap") && argc == 5)
+        return swap(argv[2], argv[3], atoi(argv[4]));
+    if (!strcmp(verb, "node") && argc == 5)
+        return open_node(argv[2], (unsigned)atoi(argv[3]), (unsigned)atoi(argv[4]));
+    if (!strcmp(verb, "process") && argc == 3)
+        return attack_process(atoi(argv[2]));
+    if (!strcmp(verb, "squat") && argc == 3)
+        return squat(argv[2]);
+    if (!strcmp(verb, "datagram") && argc == 6)
+        return datagram(argv + 2);
+    if (!strcmp(verb, "claim-address") && argc == 4)
+        return claim_address(argv + 2);
+    if (!strcmp(verb, "bomb") && argc == 3)
+        return bomb(atoi(argv[2]));
+    return no_such_verb();
+}
