@@ -27,7 +27,6 @@ void input_flush(struct monitor *monitor)
             monitor->input_at += (size_t)written;
             monitor->input_length -= (size_t)written;
         } else if (errno == EAGAIN) {
-            monitor->input_ready = false;
             return;
         } else if (errno != EINTR) {
             input_close(monitor); /* nobody reads it any more */

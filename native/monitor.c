@@ -44,7 +44,6 @@ static void watch_stream(struct monitor *monitor, int index, int fd)
 static void watch_input(struct monitor *monitor, int fd)
 {
     monitor->input = fd;
-    monitor->input_ready = true;
     if (fd < 0)
         return;
     fcntl(fd, F_SETFL, O_NONBLOCK);
@@ -148,7 +147,6 @@ static void handle(struct monitor *monitor, const struct epoll_event *event)
         reap(monitor);
         break;
     case WATCH_INPUT:
-        monitor->input_ready = true;
         input_flush(monitor);
         break;
     case WATCH_STREAM:

@@ -60,7 +60,7 @@ struct monitor {
     int held;          /* client that the rest of the last frame waits for, or -1 */
     const char *held_at;
     size_t held_length;
-    bool input_ready, input_close;
+    bool input_close;
     size_t input_at, input_length;
     bool dirty;        /* buffers were used since they were last given back */
 };

@@ -74,7 +74,7 @@ int step_monitor(struct launch *launch, const struct step *step)
     return keep_all(launch, &settings->spool_dir, step_text(step, 1));
 }
 
-/* A pipe for one stream; the end that the container gets is in "child". */
+/* A pipe for one stream: the end to read, the end to write. */
 static int make_pipe(struct launch *launch, int ends[2])
 {
     return pipe2(ends, O_CLOEXEC) == 0 ? 0 : fail_on(launch, "pipe");
