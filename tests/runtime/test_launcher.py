@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import struct
 import time
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from tests.native.full_container import (
 from tests.native.lab import Ended, Lab, lab  # noqa: F401 - a fixture
 from wherry.errors import LaunchFailed
 from wherry.runtime.launcher import ExitStatus, Monitored, read_exit_file, reconnect
-from wherry.runtime.steps import CgroupWrite, Fd, Namespace, Plan, Rlimit, RootDirectory, Sysctl
+from wherry.runtime.steps import CgroupWrite, Fd, Namespace, Plan, Rlimit, RootDirectory, Seccomp, Sysctl
 
 
 def lines(ended: Ended) -> list[str]:
@@ -154,6 +155,23 @@ def test_commands_that_cannot_run(lab: Lab, argv: tuple[str, ...], why: str, cod
     assert why in caught.value.message
     assert (caught.value.name, caught.value.exit_code) == ("exec", code)
     assert lab.left_cgroups() == [] and not lab.socket_path.exists()
+
+
+def test_a_child_that_is_killed_on_its_way_has_not_started(lab: Lab) -> None:  # noqa: F811
+    kill_process = struct.pack("<HBBI", 6, 0, 0, 0x80000000)  # one instruction: whatever the call, die
+    with pytest.raises(LaunchFailed, match="killed before it became the command"):
+        lab.shell("true", before_user=(Seccomp(kill_process),))
+    assert lab.left_cgroups() == []
+
+
+def test_a_filter_is_in_force(lab: Lab) -> None:  # noqa: F811
+    mkdir_numbers = (83, 258) if os.uname().machine == "x86_64" else (34, 34)
+    program = [(0x20, 0, 0, 0)]  # the call's number; then EPERM (1) for mkdir and mkdirat
+    program += [(0x15, 2 - i, 0, number) for i, number in enumerate(mkdir_numbers)]
+    program += [(0x06, 0, 0, 0x7FFF0000), (0x06, 0, 0, 0x00050001)]
+    packed = b"".join(struct.pack("<HBBI", *instruction) for instruction in program)
+    ended = lab.shell("mkdir /tmp/x; grep ^Seccomp: /proc/self/status", before_user=(Seccomp(packed),))
+    assert lines(ended) == ["mkdir: can't create directory '/tmp/x': Operation not permitted", "Seccomp:\t2"]
 
 
 def test_other_steps_name_themselves(lab: Lab) -> None:  # noqa: F811
