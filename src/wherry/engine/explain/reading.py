@@ -176,7 +176,7 @@ def read_process(
         rights=rights,
         network=network,
         outside=outside,
-        processes=tuple(read_processes(sorted(cgroup.processes)[:PROCESSES_MAX])) if depth.use else (),
+        processes=tuple(read_processes(first_of(cgroup.processes, process.pid))) if depth.use else (),
         strays=tuple(read_strays(process, namespaces, host, cgroup, subject)),
         unread=max(len(cgroup.processes) - PROCESSES_MAX, 0),
         monitor=rights.status.parent,
@@ -328,6 +328,11 @@ def read_processes(pids: Iterable[int]) -> Iterator[ProcessReading]:
                 memory=process.memory(),
                 descriptors=process.descriptors(),
             )
+
+
+def first_of(pids: Iterable[int], init: int) -> list[int]:
+    """The processes that are looked at one by one: the container's first one, then in the order of their pids."""
+    return sorted(pids, key=lambda pid: (pid != init, pid))[:PROCESSES_MAX]
 
 
 def read_memory(pid: int) -> int:
