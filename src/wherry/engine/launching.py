@@ -117,6 +117,14 @@ class Launching:
     def leave_host(self) -> None:
         self._cgroups.remove_parent(self._config.cgroup_parent)
 
+    async def find_monitor(self, id: str) -> Monitored | None:
+        """The monitor of a container that a former daemon started, if it lives."""
+        paths = self.paths(id)
+        try:
+            return await self._launcher.take_over(paths.socket, paths.exit)
+        except OSError:
+            return None
+
     def readopt(self, container: Container) -> None:
         self._sandboxes.readopt(container)
 

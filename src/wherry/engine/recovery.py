@@ -14,10 +14,9 @@ import time
 from wherry.engine.container import Container
 from wherry.engine.containers import Containers
 from wherry.engine.launching import Launching
-from wherry.engine.model import ContainerRecord
 from wherry.engine.network import Networks
 from wherry.engine.store import Store
-from wherry.runtime.launcher import ExitStatus, Monitored, read_exit_file, reconnect
+from wherry.runtime.launcher import ExitStatus, read_exit_file
 from wherry.snapshot.overlay import OverlayStore
 
 LOST_EXIT_CODE = 255
@@ -31,7 +30,7 @@ async def recover(
     """Bring the containers of the store back into the world, then sweep what nobody owns."""
     records = store.containers()
     known = [containers.restore(record) for record in records]
-    monitors = await asyncio.gather(*(find_monitor(launching, container.record) for container in known))
+    monitors = await asyncio.gather(*(launching.find_monitor(container.id) for container in known))
     live = [(c, m) for c, m in zip(known, monitors, strict=True) if m is not None]
     for container, monitor in live:
         launching.readopt(container)
@@ -42,16 +41,6 @@ async def recover(
             await settle_ended(containers, launching, container)
     kept = {container.id for container in containers.everyone()}
     await asyncio.to_thread(sweep, launching, snapshots, kept, {container.id for container, _ in live})
-
-
-async def find_monitor(launching: Launching, record: ContainerRecord) -> Monitored | None:
-    path = launching.paths(record.id).socket
-    if not path.exists():
-        return None
-    try:
-        return await reconnect(path)
-    except OSError:
-        return None
 
 
 async def settle_ended(containers: Containers, launching: Launching, container: Container) -> None:

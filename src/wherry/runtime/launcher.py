@@ -155,6 +155,12 @@ class Launcher:
             self._remember(listen_path, monitored)
         return monitored
 
+    async def take_over(self, listen_path: Path, exit_file: Path) -> Monitored:
+        """The monitor of a container that a former daemon started. OSError where none listens."""
+        monitored = await reconnect(listen_path, exit_file)
+        self._remember(listen_path, monitored)
+        return monitored
+
     def _remember(self, listen_path: Path, monitored: Monitored) -> None:
         """Until its cgroups are gone; a later launch may have taken its place by then."""
         self._former[listen_path] = monitored
