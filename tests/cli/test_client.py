@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from wherry.cli.client import Client, Connection, Response, query_string, quote
 from wherry.cli.errors import ApiError, CliError
-from wherry.cli.host import Host
+from wherry.cli.host import Host, parse_host
 
 PING = b"HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nContent-Length: 0\r\n\r\n"
 
@@ -138,6 +138,14 @@ def test_a_connection_that_was_closed_meanwhile_is_opened_anew(server: socket.so
         pass
     assert client.call("GET", "/b") == []
     serving.join(5)
+
+
+def test_tcp_without_tls() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        serving = serve(listening, [PING, EMPTY])
+        host = parse_host(f"tcp://127.0.0.1:{listening.getsockname()[1]}")
+        assert Client(host, {}).call("GET", "/a") == []
+        serving.join(5)
 
 
 def test_what_follows_the_hijacked_head_belongs_to_the_stream(server: socket.socket) -> None:

@@ -8,6 +8,7 @@ import time
 from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
+from wherry.cli.client import version_tuple
 from wherry.cli.errors import ENGINE_FAILED, ApiError, CliError
 from wherry.cli.signals import Signals
 from wherry.cli.streams import Session
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from wherry.cli.client import Client, Connection, Response
 
 RESIZE_TRIES = 10
+CONSOLE_SIZE_API = (1, 42)
 RESIZE_PAUSE = 0.01  # seconds; the process may not exist yet
 
 
@@ -91,10 +93,11 @@ class Resizer:
             self.send(*current)
 
     def first(self) -> None:
-        """Try until the process is there."""
+        """Once where the engine was told the size with the request (API 1.42); else until the process is there."""
         current = size()
-        for _ in range(RESIZE_TRIES if current != NO_SIZE else 0):
-            if self.send(*current):
+        tries = 1 if version_tuple(self._client.api_version) >= CONSOLE_SIZE_API else RESIZE_TRIES
+        for left in reversed(range(tries if current != NO_SIZE else 0)):
+            if self.send(*current) or not left:
                 return
             time.sleep(RESIZE_PAUSE)
 
