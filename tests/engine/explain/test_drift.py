@@ -108,7 +108,7 @@ def test_execs_on_their_way_in_are_no_strays(run: Run, daemon: Daemon) -> None:
             "50331648",
             "67108864",
             "50331648",
-            "request: --memory 67108864",
+            "request: --memory 64m",
         ),
         ((), "memory.limit_in_bytes", "67108864", "unlimited", "67108864", "default"),
         (("--pids-limit", "20"), "pids.max", "max", "20", "unlimited", "request: --pids-limit 20"),

@@ -82,7 +82,7 @@ def test_limits_with_what_is_used_of_them(run: Run) -> None:
     assert (memory["Limit"], memory["Unit"], memory["Cause"]) == (
         64 << 20,
         "bytes",
-        "request: --memory 67108864",
+        "request: --memory 64m",
     )
     assert 0 < memory["Used"] < memory["Limit"]
     assert (processes["Limit"], processes["Used"]) == (20, 2)

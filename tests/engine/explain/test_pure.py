@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wherry.engine.explain.cgroup_reading import read_cgroup
 from wherry.engine.explain.drift import limit_drift, mount_difference, rights_drift
 from wherry.engine.explain.items import limit_items
 from wherry.engine.explain.limits import V1, V2, Form, limit_files, planned_texts, shown, value_of
 from wherry.engine.explain.mounts import Matched, MountTable, match_mounts, planned_mounts
-from wherry.engine.explain.observed import CgroupState, Observed, Rights
-from wherry.engine.explain.reading import Depth, read_cgroup, read_rights
+from wherry.engine.explain.observed import CgroupState, Depth, Observed, Rights
+from wherry.engine.explain.reading import read_rights
 from wherry.engine.explain.seccomp import passage
 from wherry.linux.mountinfo import MountEntry
 from wherry.linux.procfs import ProcessDirectory
@@ -94,7 +95,7 @@ UNIFIED = {
     "memory.max": "67108864\n",
     "memory.current": "1000\n",
     "memory.events": "low 0\noom_kill 2\n",
-    "memory.peak": "5000\n",
+    "memory.peak": "8192\n",
     "cpu.max": "50000 100000\n",
     "cpu.stat": "usage_usec 5\nnr_periods 10\nnr_throttled 4\nthrottled_usec 9\n",
     "cpu.weight": "100\n",
@@ -129,7 +130,7 @@ def test_version_2_is_explained_alike(unified: CgroupsV2) -> None:
     items = {item.name: item for item in limit_items(plan, state)}
     memory, cpu, processes = items["memory"], items["CPU"], items["processes"]
     assert (memory.limit, memory.used, memory.cause) == (64 << 20, 1000, "request: --memory 64m")
-    assert memory.note == "at most 5000 bytes so far; OOM killer struck 2 times"
+    assert memory.note == "at most 8 KiB so far; OOM killer struck 2 times"
     assert (cpu.limit, cpu.note) == (50000, "0.5 CPUs; throttled in 4 of 10 periods")
     assert (processes.limit, processes.used, processes.cause) == (None, 3, "default")
     assert list(limit_drift(plan, state)) == []

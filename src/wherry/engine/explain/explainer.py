@@ -20,11 +20,12 @@ from wherry.engine.containers import Containers
 from wherry.engine.explain import items
 from wherry.engine.explain.courtesy import Courtesy, Starts, no_pause
 from wherry.engine.explain.drift import find_drift
+from wherry.engine.explain.host_reading import read_host
 from wherry.engine.explain.layers import layer_items
 from wherry.engine.explain.model import Checked, Cost, Drift, Explanation
 from wherry.engine.explain.mounts import planned_mounts
-from wherry.engine.explain.observed import Host, Observed, Subject
-from wherry.engine.explain.reading import CHECK, Depth, Pause, read_container, read_host
+from wherry.engine.explain.observed import Depth, Host, Observed, Subject
+from wherry.engine.explain.reading import CHECK, Pause, read_container
 from wherry.engine.explain.rights_items import rights_items
 from wherry.engine.image_record import ImageRecord
 from wherry.engine.launching import Launching

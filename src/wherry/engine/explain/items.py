@@ -163,7 +163,7 @@ def limit_note(reading: LimitReading, cgroup: CgroupState) -> str:
     if file in ("cpu.cfs_quota_us", "cpu.max"):
         return "; ".join(cpu_notes(reading, cgroup, usage))
     if file in ("memory.limit_in_bytes", "memory.max"):
-        peak = f"at most {usage.memory_maximum} bytes so far" if usage.memory_maximum else ""
+        peak = f"at most {usage.memory_maximum >> 10} KiB so far" if usage.memory_maximum else ""
         struck = f"OOM killer struck {times(usage.oom_kills)}" if usage.oom_kills else ""
         return "; ".join(filter(None, (peak, struck)))
     if reading.kind.form in (Form.SET, Form.LINES, Form.PAIRS, Form.LAST):

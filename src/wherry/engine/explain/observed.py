@@ -18,6 +18,15 @@ from wherry.runtime.steps import Plan
 
 
 @dataclass(frozen=True, slots=True)
+class Depth:
+    """How much is read. ``use``: also what is used of it all; ``filter``: also the seccomp program, for which the
+    container's first process is stopped for a moment."""
+
+    use: bool = True
+    filter: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Subject:
     """A container that is to be looked at: its record, its plan, and the process that is its first."""
 
