@@ -133,7 +133,7 @@ def test_sysctls_that_the_pool_has_set_are_left_out():
 def test_causes_reach_the_steps():
     made = plan(HostConfig(memory=64 << 20, binds=["/a:/data:ro"]))
     (limit,) = [s for s in of(made, steps.CgroupWrite) if s.path.endswith("memory.limit_in_bytes")]
-    assert (limit.value, str(limit.cause)) == ("67108864", "request: --memory 67108864")
+    assert (limit.value, str(limit.cause)) == ("67108864", "request: --memory 64m")
     (bind,) = [s for s in of(made, steps.Bind) if s.target == "/data"]
     assert str(bind.cause) == "request: -v /a:/data:ro"
     assert bind.flags == steps.MountFlag.REC | steps.MountFlag.RDONLY

@@ -95,7 +95,7 @@ def test_causes_name_the_flag_or_the_image():
     assert str(causes["process.args"]) == "image: CMD"
     assert str(causes["process.user"]) == "image: USER"
     assert str(causes["process.cwd"]) == "request: --workdir /else"
-    assert str(causes["linux.resources.memory.limit"]) == "request: --memory 67108864"
+    assert str(causes["linux.resources.memory.limit"]) == "request: --memory 64m"
     assert str(causes["linux.resources.cpu.quota"]) == "request: --cpus 0.5"
     assert str(causes["mounts:/data"]) == "request: -v /a:/data"
     assert str(causes["process.capabilities"]) == "request: --cap-add NET_ADMIN"

@@ -154,13 +154,15 @@ def namespace_steps(linux: oci.Linux, causes: Causes, cgroups: CgroupSteps) -> I
     for namespace in joined:
         if namespace.type == "pid":
             yield join_step(namespace, causes)
-    yield Clone(new_namespaces(linux))
+    made = [n for n in linux.namespaces if not n.path]
+    causes_of_new = (causes.get(f"linux.namespaces:{namespace.type}") for namespace in made)
+    yield Clone(new_namespaces(linux), cause=next(filter(None, causes_of_new), DEFAULT))
     yield from cgroups.attach
     for namespace in joined:
         if namespace.type != "pid":
             yield join_step(namespace, causes)
     if any(namespace.type == "network" and not namespace.path for namespace in linux.namespaces):
-        yield LoopbackUp()
+        yield LoopbackUp(cause=causes.get("linux.namespaces:network", DEFAULT))
 
 
 def new_namespaces(linux: oci.Linux) -> Namespace:

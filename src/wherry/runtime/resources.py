@@ -10,6 +10,7 @@ from typing import Any
 
 from wherry.errors import InvalidArgument
 from wherry.runtime import oci_spec as oci
+from wherry.runtime.mounts import size_word
 from wherry.runtime.request import ResourceRequest
 from wherry.runtime.steps import Cause, Origin
 
@@ -160,19 +161,22 @@ def note(causes: Causes, place: str, text: str) -> None:
     causes[f"linux.resources.{place}"] = Cause(Origin.REQUEST, text)
 
 
+def swap_cause(r: ResourceRequest) -> str:
+    """Docker's own doubling of the memory is the memory's doing."""
+    if r.memory_swap in (0, 2 * r.memory):
+        return f"--memory {size_word(r.memory)}"
+    return f"--memory-swap {size_word(r.memory_swap) if r.memory_swap > 0 else r.memory_swap}"
+
+
 def memory(r: ResourceRequest, causes: Causes) -> oci.Memory | None:
     wish, swap = swappiness(r), swap_limit(r)
     if not (r.memory or r.memory_reservation or swap > 0 or r.oom_kill_disable or wish is not None):
         return None
     if r.memory:
-        note(causes, "memory.limit", f"--memory {r.memory}")
-        note(
-            causes,
-            "memory.swap",
-            f"--memory-swap {r.memory_swap}" if r.memory_swap else f"--memory {r.memory}",
-        )
+        note(causes, "memory.limit", f"--memory {size_word(r.memory)}")
+        note(causes, "memory.swap", swap_cause(r))
     if r.memory_reservation:
-        note(causes, "memory.reservation", f"--memory-reservation {r.memory_reservation}")
+        note(causes, "memory.reservation", f"--memory-reservation {size_word(r.memory_reservation)}")
     if wish is not None:
         note(causes, "memory.swappiness", f"--memory-swappiness {wish}")
     if r.oom_kill_disable:

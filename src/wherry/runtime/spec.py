@@ -135,7 +135,8 @@ def note_process(wish: SpecInput, causes: Causes) -> None:
         causes["process.oomScoreAdj"] = asked(f"--oom-score-adj {wish.host.oom_score_adj}")
     if wish.security.no_new_privileges:
         causes["process.noNewPrivileges"] = asked("--security-opt no-new-privileges")
-    if wish.config.hostname and not wish.id.startswith(wish.config.hostname):
+    own_name = wish.id.startswith(wish.config.hostname) or wish.host.network_mode == "host"
+    if wish.config.hostname and not own_name:
         causes["hostname"] = asked(f"--hostname {wish.config.hostname}")
 
 
