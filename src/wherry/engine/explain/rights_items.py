@@ -78,7 +78,7 @@ def seccomp_item(plan: Plan, rights: Rights) -> RightsItem:
     left_out = next((s for s in steps_of(plan, LeftOut) if s.what == FILTER_LEFT_OUT), None)
     values = []
     if status.seccomp_filters:
-        values.append(f"{status.seccomp_filters} filters installed")
+        values.append(f"{status.seccomp_filters} installed")
     program = rights.filter or (step.program if step is not None and status.seccomp else None)
     if program is not None:
         found = passage(program)
@@ -112,10 +112,8 @@ def rlimit_items(plan: Plan, rights: Rights) -> Iterator[RightsItem]:
 
 def rlimit_text(limit: ProcessLimit) -> str:
     soft, hard = ("unlimited" if v is None else str(v) for v in (limit.soft, limit.hard))
-    unit = f" {limit.unit}" if limit.unit else ""
-    return (soft if soft == hard else f"{soft}, at most {hard}") + (
-        "" if soft == hard == "unlimited" else unit
-    )
+    amount = f"{soft} {limit.unit}" if limit.unit and limit.soft is not None else soft
+    return amount if soft == hard else f"{amount}, at most {hard}"
 
 
 def id_range(ids: IdRange) -> str:
