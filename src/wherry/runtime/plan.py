@@ -286,10 +286,11 @@ def rights_steps(process: oci.Process, causes: Causes, seccomp: SeccompProgram |
         yield NoNewPrivileges(cause=causes.get("process.noNewPrivileges", DEFAULT))
     else:
         yield from filters
+    # As root first, as runc: the user need not be able to enter it from outside.
+    yield WorkingDirectory(process.cwd or "/", cause=causes.get("process.cwd", DEFAULT))
     yield user_step(process.user, causes)
     if process.capabilities is not None:
         yield capabilities_step(process.capabilities, causes.get("process.capabilities", DEFAULT))
-    yield WorkingDirectory(process.cwd or "/", cause=causes.get("process.cwd", DEFAULT))
     if process.no_new_privileges:
         yield from filters
 
