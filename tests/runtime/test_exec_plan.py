@@ -25,9 +25,9 @@ def test_order():
         "clone",
         "cgroup-attach",
         "seccomp",
+        "chdir",
         "user",
         "capabilities",
-        "chdir",
         "exec",
     ]
 
@@ -83,7 +83,7 @@ def test_privileged():
 
 def test_no_new_privileges_holds_here_too():
     tail = names(plan(ExecRequest(("ls",)), HostConfig(security_opt=["no-new-privileges"])))[-6:]
-    assert tail == ["no-new-privileges", "user", "capabilities", "chdir", "seccomp", "exec"]
+    assert tail == ["no-new-privileges", "chdir", "user", "capabilities", "seccomp", "exec"]
 
 
 @pytest.mark.parametrize(

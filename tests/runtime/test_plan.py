@@ -64,9 +64,9 @@ def test_order_of_a_default_container():
         "mask",
         "pivot-root",
         "seccomp",
+        "chdir",
         "user",
         "capabilities",
-        "chdir",
         "exec",
     ]
 
@@ -95,9 +95,9 @@ def test_nothing_runs_on_the_host_behind_the_clone():
 
 def test_filter_before_rights_are_given_up_and_behind_with_no_new_privileges():
     tail = names(plan())[-5:]
-    assert tail == ["seccomp", "user", "capabilities", "chdir", "exec"]
+    assert tail == ["seccomp", "chdir", "user", "capabilities", "exec"]
     tail = names(plan(HostConfig(security_opt=["no-new-privileges"])))[-6:]
-    assert tail == ["no-new-privileges", "user", "capabilities", "chdir", "seccomp", "exec"]
+    assert tail == ["no-new-privileges", "chdir", "user", "capabilities", "seccomp", "exec"]
 
 
 def test_init_stands_last_before_the_command():
