@@ -146,7 +146,7 @@ def amount(reading: LimitReading) -> int | None:
             return quota(reading.text)
         case Form.LINES:
             last = reading.text.split()[-1:] if len(value) == 1 else []
-            return int(last[0]) if last and last[0].isdigit() else None
+            return int(last[0]) if last and last[0].isdecimal() else None
         case Form.SET:
             return len(value)
     return value if isinstance(value, int) else None
@@ -155,7 +155,7 @@ def amount(reading: LimitReading) -> int | None:
 def quota(text: str) -> int | None:
     """``50000 100000`` of ``cpu.max``."""
     first = (text.split() or [""])[0]
-    return int(first) if first.isdigit() else None
+    return int(first) if first.isdecimal() else None
 
 
 def limit_note(reading: LimitReading, cgroup: CgroupState) -> str:

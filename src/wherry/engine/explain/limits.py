@@ -5,16 +5,17 @@ A limit that nobody asked for has a default, so that one which was set by hand i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from wherry.errors import InvalidArgument
-from wherry.linux.cgroupfs import keyed
 from wherry.runtime.resources import parse_set
 
 PAGE = 4096
+WHOLE_NUMBER = re.compile(r"-?[0-9]{1,30}")
 SHARES = (2, 1 << 18)
 NO_LIMIT = 1 << 60  # bytes: what version 1 shows for no limit is close to 2^63
 OF_PARENT = "@parent"  # the default is what the cgroup above has
@@ -123,14 +124,16 @@ def lines(text: str) -> frozenset[str]:
 
 
 def oom_switch(text: str) -> int | str | None:
-    return keyed(text).get(OOM_KEY, number(text))
+    """``memory.oom_control`` is written as a number, and read as lines of which one has it."""
+    switches = (line[len(OOM_KEY) :] for line in text.splitlines() if line.startswith(OOM_KEY))
+    return number(next(switches, text))
 
 
 def number(text: str) -> int | str | None:
     plain = text.strip()
     if plain in ("max", "", "-1"):
         return None
-    return int(plain) if plain.lstrip("-").isdigit() else plain
+    return int(plain) if WHOLE_NUMBER.fullmatch(plain) else plain
 
 
 def pages(value: int | str | None) -> int | str | None:
