@@ -46,6 +46,7 @@ class Execs:
         self._launching = launching
         self._events = events
         self._by_id: dict[str, Exec] = {}
+        self._watched: set[str] = set()  # containers with execs, whose removal is waited for
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def create(self, container_ref: str, request: ExecCreate) -> str:
@@ -57,6 +58,7 @@ class Execs:
         parse_detach_keys(request.detach_keys or DEFAULT_DETACH_KEYS)
         instance = Exec(new_id(), container, request)
         self._by_id[instance.id] = instance
+        self._forget_with(container)
         self._publish(instance, "exec_create: " + " ".join(request.cmd))
         return instance.id
 
@@ -153,6 +155,17 @@ class Execs:
         instance.running, instance.exit_code = False, status.code
         self._publish(instance, "exec_die", exitCode=str(status.code))
         self._forget_later(instance)
+
+    def _forget_with(self, container: Container) -> None:
+        """What was prepared but never started goes when its container does."""
+        if container.id not in self._watched:
+            self._watched.add(container.id)
+            container.waiter("removed").add_done_callback(lambda _: self._drop_prepared(container.id))
+
+    def _drop_prepared(self, container_id: str) -> None:
+        self._watched.discard(container_id)
+        for id in [e.id for e in self._by_id.values() if e.container.id == container_id and not e.started]:
+            del self._by_id[id]
 
     def _forget_later(self, instance: Exec) -> None:
         asyncio.get_running_loop().call_later(KEPT_AFTER_EXIT, self._by_id.pop, instance.id, None)
