@@ -186,14 +186,17 @@ static int attack_process(int pid)
     return 0;
 }
 
-/* Takes an abstract name and keeps it. */
+/* Takes an abstract name, listens there as an engine does, and keeps it. */
 static int squat(const char *name)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     size_t length = strlen(name);
     memcpy(address.sun_path + 1, name, length);
-    int taken = socket(AF_UNIX, SOCK_DGRAM, 0);
-    report("squat", bind(taken, (struct sockaddr *)&address, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + length)));
+    int taken = socket(AF_UNIX, SOCK_STREAM, 0);
+    int bound = bind(taken, (struct sockaddr *)&address, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + length));
+    if (bound != 0 || listen(taken, 8) != 0)
+        return 1;
+    report("squat", 0);
     pause();
     return 0;
 }
