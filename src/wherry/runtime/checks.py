@@ -27,6 +27,7 @@ def check(config: RunRequest, host: HostRequest, facts: HostFacts, available: Se
     ``available`` are the capabilities that the daemon has itself.
     """
     check_process(config)
+    check_lines(config, host)
     check_network_mode(config, host)
     requested(host)
     check_capabilities(host, available)
@@ -65,6 +66,19 @@ def check_strings(config: RunRequest) -> None:
     )
     if any("\0" in part for part in parts):
         raise InvalidArgument("a NUL byte in the command, the environment, the user or the working directory")
+
+
+def check_lines(config: RunRequest, host: HostRequest) -> None:
+    """What goes into /etc/hosts and /etc/resolv.conf stays on its line, and adds no other."""
+    words = (
+        ("hostname", (config.hostname, config.domainname)),
+        ("extra host", host.extra_hosts or ()),
+        ("DNS option", (*(host.dns or ()), *(host.dns_search or ()), *(host.dns_options or ()))),
+    )
+    for what, texts in words:
+        for text in texts:
+            if not text.isprintable():
+                raise InvalidArgument(f"invalid {what}: {text!r}")
 
 
 def check_user(spec: str) -> None:
