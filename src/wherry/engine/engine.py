@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 import logging
 import os
+import stat
 from typing import TextIO
 
 from wherry.engine.config import EngineConfig
@@ -96,15 +97,21 @@ class Engine:
         await asyncio.to_thread(self._snapshots.sweep)
         if idle:
             self._launching.leave_host()
+        self.explainer.close()
         self._launcher.close()
         self._store.close()
         self._lock_file.close()
 
 
 def make_directories(config: EngineConfig) -> None:
-    """The roots, closed to everybody but root: images hold setuid files (CVE-2021-41091)."""
+    """The roots, closed to everybody but root, also where they were there: images hold setuid files
+    (CVE-2021-41091)."""
     for folder in (config.data_root, config.exec_root, config.runtime_dir):
-        folder.mkdir(mode=0o711 if folder == config.exec_root else 0o700, parents=True, exist_ok=True)
+        allowed = 0o711 if folder == config.exec_root else 0o700
+        folder.mkdir(mode=allowed, parents=True, exist_ok=True)
+        mode = stat.S_IMODE(folder.stat().st_mode)
+        if mode & ~allowed:
+            folder.chmod(mode & allowed)
 
 
 def lock_data_root(config: EngineConfig) -> TextIO:
