@@ -141,6 +141,22 @@ def test_the_filter_read_back_from_the_kernel(daemon: Daemon, run: Run) -> None:
     assert container.drift() == []
 
 
+@pytest.mark.skipif(
+    Path("/sys/fs/cgroup/cgroup.controllers").exists(), reason="version 2 stops frozen processes"
+)
+def test_a_frozen_container_is_left_alone(daemon: Daemon, run: Run) -> None:
+    """Its process cannot be stopped to read its filter; nor is it found stopped when it has thawed."""
+    container = run("busybox", "sh", "-c", "while :; do sleep 0.05; echo on; done")
+    container.cgroup_file("freezer.state").write_text("FROZEN")
+    answer = daemon.api("GET", f"/containers/{container.id}/explain?filter=1", timeout=10).body
+    assert "from the plan's program" in " ".join(named(answer["Rights"], "seccomp")["Values"])
+    container.cgroup_file("freezer.state").write_text("THAWED")
+    lines = len(daemon.docker("logs", container.id).stdout)
+    deadline = time.monotonic() + 5
+    while len(daemon.docker("logs", container.id).stdout) == lines:
+        assert time.monotonic() < deadline
+
+
 def test_the_way_of_a_packet(daemon: Daemon, run: Run) -> None:
     container = run("-p", "8080:80", "busybox", "httpd", "-f", "-p", "80")
     command = "curl -s -o /dev/null --retry 30 --retry-connrefused --retry-delay 0 http://127.0.0.1:8080/"

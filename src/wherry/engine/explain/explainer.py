@@ -1,7 +1,8 @@
 """Explain and check: a container's plan, read back from the kernel.
 
-All reading runs in a worker thread; the event loop only takes down which containers there are and what is recorded
-of them. What all containers of one question have in common is read once.
+All reading runs in one thread of its own, so that however many ask, there is only one that works; the event loop
+only takes down which containers there are and what is recorded of them. What all containers of one question have in
+common is read once.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -42,6 +45,8 @@ SECOND_LOOK = 0.02  # seconds: how long a process may be on its way into its cgr
 EXITED = "it exited while it was read"
 NOTHING = Plan(())
 
+T = TypeVar("T")
+
 
 class Explainer:
     """Answers what the kernel holds for containers, and where that is not what their plans say."""
@@ -63,6 +68,7 @@ class Explainer:
         self._snapshots = snapshots
         self._table = table_name(config.bridge)
         self._starts = Starts(containers)
+        self._thread = ThreadPoolExecutor(1, "explain")
 
     async def explain(self, ref: str, *, read_filter: bool = False) -> Explanation:
         """All of one container. NotFound, InvalidArgument for a bad ``ref``.
@@ -73,7 +79,8 @@ class Explainer:
         container = self._containers.get(ref)
         record = copied(container.record)
         running, images = self._running(), self._image_ids()
-        return await asyncio.to_thread(self._explain, record, running, images, Depth(filter=read_filter))
+        depth = Depth(filter=read_filter)
+        return await self._in_thread(lambda: self._explain(record, running, images, depth))
 
     async def check(self, refs: Sequence[str] | None = None) -> list[Checked]:
         """The differences between plan and kernel of some containers or, by default, of all that run.
@@ -82,7 +89,15 @@ class Explainer:
         """
         wanted = self._containers.everyone() if refs is None else [self._containers.get(ref) for ref in refs]
         records = [copied(c.record) for c in wanted if refs is not None or c.running]
-        return await asyncio.to_thread(self._check, records, self._running())
+        running = self._running()
+        return await self._in_thread(lambda: self._check(records, running))
+
+    def close(self) -> None:
+        """Let go of the thread, when it has done what it was asked."""
+        self._thread.shutdown()
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def _running(self) -> list[Subject]:
         """The containers that run, for namespaces that are shared among them. Their plans are not needed."""
