@@ -200,7 +200,16 @@ class Explainer:
 
     def _read(self, subject: Subject, host: Host, depth: Depth, pause: Pause) -> Observed | None:
         path = self._cgroup_path(subject.record)
-        return read_container(subject, host, self._cgroups, path, depth, pause)
+        observed = read_container(subject, host, self._cgroups, path, depth, pause)
+        return observed if self._runs_still(subject) else None
+
+    def _runs_still(self, subject: Subject) -> bool:
+        """Whether the process that was read is still the container's: a number may come back as another's."""
+        try:
+            state = self._containers.get(subject.id).state
+        except WherryError:
+            return False
+        return state.running and state.pid == subject.pid
 
     def _drift(self, subject: Subject, observed: Observed, host: Host) -> list[Drift]:
         """A process that was outside its cgroup may have been on its way in, as each exec is: look again."""
