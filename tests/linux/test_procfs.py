@@ -130,6 +130,11 @@ def test_a_mount_with_everything() -> None:
     assert entry.option("errors") == "stop" and entry.option("none") == ""
 
 
+def test_a_comma_in_an_option_is_no_end_of_it() -> None:
+    line = rb"1 0 0:1 / / rw - overlay overlay rw,upperdir=/a\054b/upper,workdir=/w"
+    assert mountinfo.parse_line(line).option("upperdir") == "/a,b/upper"
+
+
 def escaped(name: str) -> bytes:
     """As the kernel does: fs/proc_namespace.c, mangle."""
     return b"".join(b"\\%03o" % byte if byte in b" \t\n\\#" else bytes((byte,)) for byte in name.encode())

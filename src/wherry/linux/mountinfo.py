@@ -57,7 +57,7 @@ def parse_line(line: bytes) -> MountEntry:
         tags=tuple(tag.decode() for tag in tags if tag),
         fstype=unescape(fstype),
         source=unescape(source),
-        filesystem_options=tuple(unescape(filesystem_options).split(",")),
+        filesystem_options=tuple(unescape(option) for option in filesystem_options.split(b",")),
     )
 
 
