@@ -115,6 +115,15 @@ static void reap(struct monitor *monitor)
             container_exited(monitor, status);
 }
 
+/* Orphans that came to the monitor, in the host's PID namespace, are gone too when they have been reaped. */
+static bool orphans_gone(const struct monitor *monitor)
+{
+    pid_t pid;
+    while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
+        ;
+    return pid < 0 || monitor->settings->cgroup_count == 0;
+}
+
 /* Members need a moment to be gone, and may have to be killed: try now, soon, and then again and again. */
 static void clean(struct monitor *monitor, int64_t *deadline)
 {
@@ -122,7 +131,8 @@ static void clean(struct monitor *monitor, int64_t *deadline)
         return;
     if (monitor->now >= monitor->clean_at) {
         bool first = monitor->clean_until - monitor->clean_at == CLEAN_FOR_MS;
-        monitor->cleaned = cgroups_remove(monitor->settings, !first) || monitor->now >= monitor->clean_until;
+        bool gone = cgroups_remove(monitor->settings, !first) && orphans_gone(monitor);
+        monitor->cleaned = gone || monitor->now >= monitor->clean_until;
         monitor->clean_at = monitor->now + (first ? CLEAN_FIRST_MS : CLEAN_EVERY_MS);
         if (monitor->cleaned) {
             control_cleaned(monitor);
