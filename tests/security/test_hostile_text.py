@@ -102,7 +102,7 @@ def test_an_images_labels_are_only_labels(besieged: Daemon) -> None:
     assert plain.stdout == labelled.stdout and plain.returncode == 0
     made = besieged.docker("run", "-d", "--name", "honest", "labelled", "sleep", "600").stdout.strip()
     now = int(time.time())
-    text = besieged.api("GET", f"/events?since={now - 60}&until={now}").body
+    text = besieged.api("GET", f"/events?since={now - 60}&until={now + 1}").body
     events = text if isinstance(text, list) else [json.loads(e) for e in str_lines(text)]
     ours = [e["Actor"]["Attributes"] for e in events if e["Actor"]["ID"] == made]
     assert ours and all(a["name"] == "honest" and a["image"] == "labelled" for a in ours)
