@@ -38,6 +38,50 @@ int step_cgroup_write(struct launch *launch, const struct step *step)
     return send_warning(FD_CONTROL, launch->index, text);
 }
 
+static ssize_t read_small(int dir, const char *name, char *text, size_t size)
+{
+    int file = openat(dir, name, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return -1;
+    ssize_t length = read(file, text, size - 1);
+    close(file);
+    text[length > 0 ? length : 0] = 0;
+    return length;
+}
+
+/* Where below its cgroup the container's first process is: "/init", or NULL where that cannot be told. */
+static const char *place_below(const char *group, char *text, size_t size)
+{
+    char path[64];
+    const char *id = strrchr(group, '/');
+    char *line;
+    snprintf(path, sizeof path, "/proc/self/fdinfo/%d", FD_TARGET);
+    if (!id || read_small(AT_FDCWD, path, text, size) <= 0 || !(line = strstr(text, "\nPid:")))
+        return NULL;
+    snprintf(path, sizeof path, "/proc/%ld/cgroup", strtol(line + 5, NULL, 10));
+    if (read_small(AT_FDCWD, path, text, size) <= 0 || !(line = strstr(text, "0::")) || !(line = strstr(line, id)))
+        return NULL;
+    line += strlen(id);
+    line[strcspn(line, "\n")] = 0;
+    return *line == '/' ? line : NULL;
+}
+
+/*
+ * In version 2 only the leaves have members. A container that made groups of its own, as systemd and Docker do, has
+ * moved its processes into them: what enters goes where its first process is.
+ */
+static int attach_below(const char *group)
+{
+    char text[2048], path[4096];
+    const char *below = place_below(group, text, sizeof text);
+    int length = below ? snprintf(path, sizeof path, "%s%s/cgroup.procs", group, below) : 0;
+    if (length <= 0 || (size_t)length >= sizeof path) {
+        errno = EBUSY;
+        return -1;
+    }
+    return write_value(path, "0");
+}
+
 /*
  * Version 1 has a file that moves one thread, and the child has but one: moving the caller itself takes no lock that
  * waits for all of the machine's processors (milliseconds), as moving a whole process does.
@@ -45,14 +89,15 @@ int step_cgroup_write(struct launch *launch, const struct step *step)
 int step_cgroup_attach(struct launch *launch, const struct step *step)
 {
     char path[4096];
-    int length = snprintf(path, sizeof path, "%s/tasks", step_text(step, 0));
+    const char *group = step_text(step, 0);
+    int length = snprintf(path, sizeof path, "%s/tasks", group);
     if (length < 0 || (size_t)length + sizeof "cgroup.procs" >= sizeof path)
         return fail_text(launch, "the path of a cgroup is too long");
     if (write_value(path, "0") == 0)
         return 0;
     if (errno == ENOENT) {
-        snprintf(path, sizeof path, "%s/cgroup.procs", step_text(step, 0));
-        if (write_value(path, "0") == 0)
+        snprintf(path, sizeof path, "%s/cgroup.procs", group);
+        if (write_value(path, "0") == 0 || (errno == EBUSY && attach_below(group) == 0))
             return 0;
     }
     return fail_on(launch, path);
@@ -86,17 +131,6 @@ int step_cgroup_devices(struct launch *launch, const struct step *step)
         close(program);
     close(group);
     return result;
-}
-
-static ssize_t read_small(int dir, const char *name, char *text, size_t size)
-{
-    int file = openat(dir, name, O_RDONLY | O_CLOEXEC);
-    if (file < 0)
-        return -1;
-    ssize_t length = read(file, text, size - 1);
-    close(file);
-    text[length > 0 ? length : 0] = 0;
-    return length;
 }
 
 /* True where the file has a line "key N" with N above 0. */
