@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 from collections.abc import Iterator, Mapping
@@ -25,9 +26,12 @@ from wherry.runtime.steps import (
     Step,
 )
 
+log = logging.getLogger(__name__)
+
 NO_MOUNT_RIGHTS = MountFlag.NOSUID | MountFlag.NODEV | MountFlag.NOEXEC
 DEFAULT_PERIOD = 100_000  # microseconds
 MICROSECOND = 1000  # nanoseconds
+MAY_BE_MISSING = frozenset({"memory.swap.max"})  # where the kernel does not count swap
 Setting = tuple[str, str, str]  # file, value, place in the specification
 
 
@@ -68,7 +72,7 @@ class CgroupsV2:
         for file, value, place in settings:
             if file.partition(".")[0] in self.controllers:
                 cause = causes.get(f"linux.resources.{place}", DEFAULT)
-                yield CgroupWrite(f"{directory}/{file}", value, cause=cause)
+                yield CgroupWrite(f"{directory}/{file}", value, file in MAY_BE_MISSING, cause=cause)
 
     def devices(self, directory: str, limits: oci.Resources | None) -> Iterator[Step]:
         if limits is None or not limits.devices:
@@ -86,14 +90,25 @@ class CgroupsV2:
     # ------------------------------------------------------------ acts
 
     def prepare(self, parent: str) -> None:
-        """Make a parent, and switch its controllers on for what comes below."""
-        wanted = " ".join(f"+{name}" for name in sorted(self.controllers))
+        """Make a parent, and switch the controllers on for what comes below, as far as the host lets them."""
         here = self.root
         for part in parent.strip("/").split("/"):
-            cgroupfs.write(f"{here}/cgroup.subtree_control", wanted)
+            self.switch_on(here)
             here = f"{here}/{part}"
             os.makedirs(here, exist_ok=True)
-        cgroupfs.write(f"{here}/cgroup.subtree_control", wanted)
+        self.switch_on(here)
+
+    def switch_on(self, directory: str) -> None:
+        """All at once, or each for itself where the kernel refuses one (such as cpu beside realtime processes)."""
+        file = f"{directory}/cgroup.subtree_control"
+        try:
+            cgroupfs.write(file, " ".join(f"+{name}" for name in sorted(self.controllers)))
+        except OSError:
+            for name in sorted(self.controllers):
+                try:
+                    cgroupfs.write(file, f"+{name}")
+                except OSError as error:
+                    log.warning("limits of the controller %s cannot be set: %s", name, error)
 
     def remove_parent(self, parent: str) -> bool:
         return cgroupfs.remove_directory(self.directory(parent))
