@@ -36,7 +36,11 @@ class MountEntry:
 
     def option(self, name: str) -> str:
         """The value of a filesystem option such as ``upperdir``; "" where it has none."""
-        return next((o[len(name) + 1 :] for o in self.filesystem_options if o.startswith(f"{name}=")), "")
+        return next(iter(self.options_of(name)), "")
+
+    def options_of(self, name: str) -> list[str]:
+        """All values of one that may be there several times."""
+        return [o[len(name) + 1 :] for o in self.filesystem_options if o.startswith(f"{name}=")]
 
 
 def parse(data: bytes) -> tuple[MountEntry, ...]:

@@ -318,6 +318,16 @@ def test_a_namespace_swapped(run: Run) -> None:
     assert (drift["Kind"], drift["What"], drift["Planned"]) == ("namespace", "net", "the host's")
 
 
+def test_one_that_shared_a_network_with_another_which_was_started_anew(run: Run, daemon: Daemon) -> None:
+    """It is left in the old one's network, which its plan says nothing of. So it is with Docker, which does not tell."""
+    run("--name", "first", *SLEEP)
+    second = run("--network", "container:first", *SLEEP)
+    daemon.docker("restart", "-t", "0", "first")
+    (drift,) = second.drift()
+    assert (drift["Kind"], drift["What"], drift["Planned"]) == ("namespace", "net", "of container first")
+    assert drift["Cause"] == "request: --network container:first"
+
+
 # ---------------------------------------------------------------- many at once
 
 

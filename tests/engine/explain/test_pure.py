@@ -211,6 +211,12 @@ def test_other_layers_below() -> None:
     assert differences(other, *THERE[1:]) == ["/: /upper / /upper"]
 
 
+def test_layers_that_are_shown_one_by_one() -> None:
+    one_by_one = ("lowerdir+=b", "lowerdir+=a", "upperdir=/upper")
+    assert differences(replace(THERE[0], filesystem_options=one_by_one), *THERE[1:]) == []
+    assert differences(replace(THERE[0], filesystem_options=one_by_one[1:]), *THERE[1:]) != []
+
+
 def test_what_a_recursive_bind_brings_along_is_known_from_the_host() -> None:
     below = entry("/data/sub", device="0:9")
     assert differences(*THERE, below) == ["/data/sub:  / tmpfs rw"]

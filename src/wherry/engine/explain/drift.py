@@ -125,8 +125,12 @@ def same_filesystem(planned: PlannedMount, entry: MountEntry) -> bool:
         return False
     if planned.how is How.MASK:
         return entry.fstype == "tmpfs" or entry.root.endswith(NULL_DEVICE)
-    shown_lower = entry.option("lowerdir") or planned.lower  # many layers are shown one by one
-    return not planned.upper or (planned.upper, planned.lower) == (entry.option("upperdir"), shown_lower)
+    return not planned.upper or (planned.upper, planned.lower) == (entry.option("upperdir"), lower_of(entry))
+
+
+def lower_of(entry: MountEntry) -> str:
+    """The layers of an overlay, topmost first; they are shown one by one where they were given so."""
+    return entry.option("lowerdir") or ":".join(entry.options_of("lowerdir+"))
 
 
 def flag_differences(
