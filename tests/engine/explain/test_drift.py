@@ -319,7 +319,7 @@ def test_a_namespace_swapped(run: Run) -> None:
 
 
 def test_one_that_shared_a_network_with_another_which_was_started_anew(run: Run, daemon: Daemon) -> None:
-    """It is left in the old one's network, which its plan says nothing of. So it is with Docker, which does not tell."""
+    """It is left in the old one's network, which its plan says nothing of. Docker leaves it there too, untold."""
     run("--name", "first", *SLEEP)
     second = run("--network", "container:first", *SLEEP)
     daemon.docker("restart", "-t", "0", "first")
