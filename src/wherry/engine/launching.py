@@ -62,6 +62,8 @@ class Launching:
         for stale in (paths.exit, paths.socket):
             stale.unlink(missing_ok=True)
         plan = self._planner.container(container.record, image, sandbox)
+        if parent := container.record.host_config.cgroup_parent:
+            self._cgroups.prepare(parent)  # the daemon's own is there
         attaching, container.attaching = container.attaching, []
         try:
             return await self._launcher.launch(
