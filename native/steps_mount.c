@@ -110,26 +110,43 @@ int step_mount(struct launch *launch, const struct step *step)
     return result;
 }
 
-static bool plain_names(const struct step *step, size_t *size)
+/* Append a name, with a backslash before each of its odd characters. False where that does not fit. */
+static bool append_name(char *data, size_t *at, const char *before, const char *name, const char *odd)
 {
-    for (uint32_t i = 5; i < step->argc; i++) {
-        if (strpbrk(step_text(step, i), ",:\\"))
+    size_t start = strlen(before), room = MOUNT_DATA_BYTES - *at;
+    if (start + 1 > room)
+        return false;
+    memcpy(data + *at, before, start + 1);
+    for (*at += start; *name; name++) {
+        if (*at + 3 > MOUNT_DATA_BYTES)
             return false;
-        *size += step->args[i].length + 1;
+        if (strchr(odd, *name))
+            data[(*at)++] = '\\';
+        data[(*at)++] = *name;
+        data[*at] = 0;
     }
-    *size += step->args[1].length + step->args[2].length + step->args[4].length + 64;
-    return !strpbrk(step_text(step, 1), ",\\") && !strpbrk(step_text(step, 2), ",\\") && *size < MOUNT_DATA_BYTES;
+    return true;
+}
+
+static bool overlay_options(const struct step *step, char data[MOUNT_DATA_BYTES])
+{
+    size_t at = 0;
+    for (uint32_t i = 5; i < step->argc; i++)
+        if (!append_name(data, &at, i > 5 ? ":" : "lowerdir=", step_text(step, i), ",:\\"))
+            return false;
+    return append_name(data, &at, ",upperdir=", step_text(step, 1), ",\\") &&
+           append_name(data, &at, ",workdir=", step_text(step, 2), ",\\") &&
+           append_name(data, &at, *step_text(step, 4) ? "," : "", step_text(step, 4), "");
 }
 
 /* The classic call: one string, with names relative to the layers' directory so that many fit. */
 static int overlay_by_string(const struct step *step)
 {
     char data[MOUNT_DATA_BYTES];
-    size_t at = (size_t)snprintf(data, sizeof data, "lowerdir=");
-    for (uint32_t i = 5; i < step->argc; i++)
-        at += (size_t)snprintf(data + at, sizeof data - at, "%s%s", i > 5 ? ":" : "", step_text(step, i));
-    snprintf(data + at, sizeof data - at, ",upperdir=%s,workdir=%s%s%s", step_text(step, 1), step_text(step, 2),
-             *step_text(step, 4) ? "," : "", step_text(step, 4));
+    if (!overlay_options(step, data)) {
+        errno = E2BIG;
+        return -1;
+    }
     if (mount("overlay", step_text(step, 3), "overlay", 0, data) != 0)
         return -1;
     return open(step_text(step, 3), O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -147,7 +164,7 @@ static int overlay_context(int context, const struct step *step)
     return sys_fsconfig(context, FSCONFIG_CMD_CREATE_, NULL, NULL);
 }
 
-/* For more layers than a page of options holds, or odd names: one call for each layer. Returns the root. */
+/* For more layers than a page of options holds: one call for each, from Linux 6.5 on. Returns the root. */
 static int overlay_by_context(const struct step *step)
 {
     int context = sys_fsopen("overlay"), mounted = -1;
@@ -166,12 +183,13 @@ static int overlay_by_context(const struct step *step)
 
 int step_overlay_root(struct launch *launch, const struct step *step)
 {
-    size_t size = 0;
     if (step->argc < 6)
         return fail_text(launch, "an overlay needs at least one layer");
     if (chdir(step_text(step, 0)) != 0)
         return fail_on(launch, step_text(step, 0));
-    launch->root = plain_names(step, &size) ? overlay_by_string(step) : overlay_by_context(step);
+    launch->root = overlay_by_string(step);
+    if (launch->root < 0 && (errno == E2BIG || errno == EINVAL || errno == ENOENT))
+        launch->root = overlay_by_context(step); /* Linux 6.5 has that, and takes no backslash before a comma */
     return launch->root >= 0 ? 0 : fail_on(launch, step_text(step, 3));
 }
 
