@@ -18,6 +18,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -57,7 +58,7 @@ mkdir -p /dev/pts /dev/shm
 mount -t devpts devpts /dev/pts
 ln -sf /proc/self/fd /dev/fd
 mount -t tmpfs tmpfs /dev/shm
-mount -t cgroup2 cgroup2 /sys/fs/cgroup
+mount -t cgroup2 -o nsdelegate,memory_recursiveprot cgroup2 /sys/fs/cgroup
 rm -rf /lib/modules/{version}
 cp -r {modules} /lib/modules/{version}
 [ -e /sbin/modprobe ] || ln -s {busybox} /sbin/modprobe
@@ -66,7 +67,8 @@ mount -t tmpfs tmpfs /run
 ip link set lo up
 hostname vm
 cd {root}
-export PATH={path} HOME=/root PYTHONDONTWRITEBYTECODE=1 WHERRY_TEST_SLOWER={slower}
+export PATH={path} HOME=/root PYTHONPATH={root}/src
+{python} -c 'import pytest, wherry.daemon'  # compiled and cached, before any clock runs
 echo "wherry-vm: $(uname -r), $(cut -d. -f1 /proc/uptime) s after power on"
 {command} </dev/null &
 wait $!
@@ -76,6 +78,7 @@ echo "wherry-vm: exit $?"
 
 
 def main() -> int:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options, arguments = parser().parse_known_args()
     if missing := [need for need in ("qemu-system-x86_64", "unshare") if shutil.which(need) is None]:
         print(f"try_cgroup2: install {', '.join(missing)}", file=sys.stderr)
@@ -103,7 +106,9 @@ def parser() -> argparse.ArgumentParser:
 
 def fetched_kernel() -> Path:
     """The kernel package's files, unpacked in the cache."""
-    names = subprocess.run(["apt-cache", "depends", PACKAGE], check=True, text=True, capture_output=True).stdout
+    names = subprocess.run(
+        ["apt-cache", "depends", PACKAGE], check=True, text=True, capture_output=True
+    ).stdout
     (name,) = re.findall(r"Depends: (linux-image-\S+)", names)
     tree = CACHE / name
     if tree.exists():
@@ -113,7 +118,9 @@ def fetched_kernel() -> Path:
         subprocess.run(["apt-get", "-q", "download", name], check=True, cwd=folder)
         (archive,) = Path(folder).glob("*.deb")
         subprocess.run(["dpkg", "-x", archive, f"{folder}/tree"], check=True)
-        subprocess.run([BUSYBOX, "depmod", "-b", f"{folder}/tree", version_of(Path(folder, "tree"))], check=True)
+        subprocess.run(
+            [BUSYBOX, "depmod", "-b", f"{folder}/tree", version_of(Path(folder, "tree"))], check=True
+        )
         Path(folder, "tree").rename(tree)
     return tree
 
@@ -174,7 +181,7 @@ def padded(data: bytes) -> bytes:
 def inside(kernel: Path, command: list[str]) -> str:
     return INSIDE.format(
         version=version_of(kernel), modules=modules_of(kernel).resolve(), busybox=BUSYBOX, root=ROOT,
-        path=os.environ["PATH"], command=shlex.join(command), slower=1 if kvm_works() else 10,
+        path=os.environ["PATH"], python=sys.executable, command=shlex.join(command),
     )  # fmt: skip
 
 
@@ -231,10 +238,13 @@ def run(command: list[str], seconds: float) -> int:
         guard = threading.Timer(seconds, machine.kill)
         guard.start()
         assert machine.stdout is not None
-        for line in machine.stdout:
-            said.append(line.decode(errors="replace").replace("\r", ""))
-            print(said[-1], end="", flush=True)
-        guard.cancel()
+        try:
+            for line in machine.stdout:
+                said.append(line.decode(errors="replace").replace("\r", ""))
+                print(said[-1], end="", flush=True)
+        finally:
+            guard.cancel()
+            machine.kill()
     ended = ENDED.search("".join(said))
     print(f"try_cgroup2: {time.monotonic() - begin:.0f} s")
     return int(ended[1]) if ended else 1
