@@ -17,11 +17,12 @@ test: setup      ## all tests, on real daemons in namespaces of their own
 check: setup     ## format, lint, types, layering, and the launcher without a warning
 	@sh scripts/check.sh
 
-bench: setup     ## beside Debian's engines, in one run; rewrites the tables of docs/performance.md
+bench: setup     ## beside Debian's engines, in one run; BENCH=--write keeps the table in docs/performance.md
 	@$(PY) -m benchmarks $(BENCH)
 
 docs: setup      ## the references of docs/ that come from the code
 	@$(PY) -m scripts.docs
+	@$(PY) -m scripts.how_it_works
 
 lock: setup      ## pin the newest versions that pyproject.toml allows, with their hashes
 	@sh scripts/lock.sh
