@@ -10,7 +10,10 @@ from wherry.engine.config import EngineConfig
 
 @dataclass(frozen=True, slots=True)
 class ContainerPaths:
-    """Files of one container: ``home`` lasts, ``runtime`` may go with a reboot."""
+    """Files of one container: ``home`` lasts, ``runtime`` may go with a reboot.
+
+    What the container may write is in ``home``: ``runtime`` is mostly a tmpfs that all of the host shares.
+    """
 
     home: Path
     runtime: Path
@@ -39,12 +42,12 @@ class ContainerPaths:
 
     @property
     def hosts(self) -> Path:
-        return self.runtime / "hosts"
+        return self.home / "hosts"
 
     @property
     def hostname(self) -> Path:
-        return self.runtime / "hostname"
+        return self.home / "hostname"
 
     @property
     def resolv_conf(self) -> Path:
-        return self.runtime / "resolv.conf"
+        return self.home / "resolv.conf"
