@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
@@ -99,6 +100,45 @@ static void try_kernel(void)
     TRY("af_vsock", socket(40, SOCK_STREAM, 0));
     TRY("af_unix", socket(AF_UNIX, SOCK_STREAM, 0));
 }
+
+#ifdef __x86_64__
+/* The other ways into an x86-64 kernel: 32-bit calls, and the x32 numbers. */
+static long call32(long number, long one, long two, long three)
+{
+    long result;
+    __asm__ volatile("int $0x80" : "=a"(result) : "a"(number), "b"(one), "c"(two), "d"(three) : "memory", "r8", "r9", "r10", "r11");
+    result = (int)result;
+    if (result < 0) {
+        errno = (int)-result;
+        return -1;
+    }
+    return result;
+}
+
+static int try_other_modes(void)
+{
+    TRY("getpid32", call32(20, 0, 0, 0));
+    TRY("unshare32", call32(310, CLONE_NEWUSER, 0, 0));
+    TRY("keyctl32", call32(288, 0, -3, 0));
+    TRY("io_uring_setup32", call32(425, 0, 0, 0));
+    TRY("af_alg32", call32(359, 38, SOCK_SEQPACKET, 0));
+    TRY("mount32", call32(21, 0, 0, 0));
+    TRY("clone3-32", call32(435, 0, 0, 0));
+    TRY("unshare-x32", syscall(0x40000000 | SYS_unshare, CLONE_NEWUSER));
+    TRY("keyctl-x32", syscall(0x40000000 | SYS_keyctl, 0, -3, 0, 0, 0));
+    int *words = mmap((void *)0x10000000, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    words[0] = 38;
+    words[1] = SOCK_SEQPACKET;
+    words[2] = 0;
+    TRY("socketcall-af_alg", call32(102, 1, 0x10000000, 0));
+    return 0;
+}
+#else
+static int try_other_modes(void)
+{
+    return 0;
+}
+#endif
 
 static int no_such_verb(void)
 {
@@ -310,6 +350,8 @@ int main(int argc, char **argv)
     const char *verb = argc > 1 ? argv[1] : "";
     if (!strcmp(verb, "syscalls"))
         return try_namespaces(), try_mounts(), try_kernel(), 0;
+    if (!strcmp(verb, "other-modes"))
+        return try_other_modes();
     if (!strcmp(verb, "belongings"))
         return belongings();
     if (!strcmp(verb, "status"))

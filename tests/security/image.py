@@ -19,7 +19,9 @@ def build_attacker(folder: Path) -> bytes:
     """The tool as a static program."""
     binary = folder / "attacker"
     source = Path(__file__).with_name("attacker.c")
-    subprocess.run(["gcc", "-std=gnu11", "-O1", "-Wall", "-Wextra", "-static", "-o", binary, source], check=True)
+    subprocess.run(
+        ["gcc", "-std=gnu11", "-O1", "-Wall", "-Wextra", "-static", "-o", binary, source], check=True
+    )
     return binary.read_bytes()
 
 
@@ -41,7 +43,12 @@ def attacker_archive(tool: bytes) -> bytes:
 
 
 def load_variant(
-    daemon: Daemon, tag: str, fill: Fill, *, removed: tuple[str, ...] = (), config: Mapping[str, object] | None = None
+    daemon: Daemon,
+    tag: str,
+    fill: Fill,
+    *,
+    removed: tuple[str, ...] = (),
+    config: Mapping[str, object] | None = None,
 ) -> None:
     """An image of busybox with changes: ``removed`` paths are gone, then ``fill`` adds entries."""
 

@@ -1,4 +1,4 @@
-"""Links, volumes and racers that would lead the launcher out of the container's root: nothing of the host is reached."""
+"""Links, volumes and racers that would lead the launcher out of the container: nothing of the host is reached."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_volume_of_the_image_hides_nothing(besieged: Daemon) -> None:
         assert "BusyBox" in done.stdout and "ead-only" in done.stderr
 
 
-@pytest.mark.parametrize("number", [*range(0, 14), 63, 64])
+@pytest.mark.parametrize("number", [*range(14), 63, 64])
 def test_working_directory_over_a_descriptor(besieged: Daemon, number: int) -> None:
     """CVE-2024-21626 in run: by the request."""
     for path in (f"/proc/self/fd/{number}", f"/proc/self/fd/{number}/../../..", f"/proc/1/fd/{number}"):
@@ -94,11 +94,15 @@ def test_working_directory_of_a_hostile_image(besieged: Daemon, outside: Path) -
 def test_exec_in_a_directory_over_a_descriptor(besieged: Daemon) -> None:
     """CVE-2024-21626 in exec: by the request, and by links that the container makes."""
     container = besieged.docker("run", "-d", "busybox", "sleep", "600").stdout.strip()
-    besieged.docker("exec", container, "sh", "-c", "for n in $(seq 0 14); do ln -s /proc/self/fd/$n /tmp/l$n; done")
+    besieged.docker(
+        "exec", container, "sh", "-c", "for n in $(seq 0 14); do ln -s /proc/self/fd/$n /tmp/l$n; done"
+    )
     for number in range(15):
         for path in (f"/proc/self/fd/{number}", f"/tmp/l{number}"):
             done = besieged.docker("exec", "-w", path, container, "sh", "-c", "pwd -P; ls -d */", check=False)
-            inside = done.returncode == 0 and done.stdout.splitlines()[0] == "/" and "work/" not in done.stdout
+            inside = (
+                done.returncode == 0 and done.stdout.splitlines()[0] == "/" and "work/" not in done.stdout
+            )
             assert inside or done.returncode != 0, (path, done)
 
 
@@ -150,7 +154,9 @@ def test_a_dev_of_ones_own(besieged: Daemon, outside: Path, shared: Path, trap: 
         (here / "pts/ptmx").symlink_to(victim)
     else:
         (here / trap).symlink_to(f"../../../../..{outside}")
-    script = f"for f in {victim} /proc/kcore /proc/sysrq-trigger; do (echo x >> $f) && echo written; done; true"
+    script = (
+        f"for f in {victim} /proc/kcore /proc/sysrq-trigger; do (echo x >> $f) && echo written; done; true"
+    )
     done = run(besieged, "-t", "-v", f"{shared}:/dev", "busybox", "sh", "-c", script)
     assert "written" not in done.stdout
     assert besieged.sandbox.run(["cat", victim]).stdout != "x\n"
@@ -162,7 +168,7 @@ def test_null_swapped_while_masks_are_made(besieged: Daemon, shared: Path) -> No
     (here / "other").symlink_to("/proc/sys/kernel/core_pattern")
     words = ("/attacker", "swap", "/shared/null", "/shared/other", str(RACE_SECONDS))
     besieged.docker("run", "-d", "--name", "racer", "-v", f"{shared}:/shared", "attacker", *words)
-    script = "(echo x >> /proc/sys/kernel/core_pattern) 2>/tmp/e && echo written; (head -c 1 /proc/kcore | wc -c) 2>/tmp/e"
+    script = "(echo x >> /proc/sys/kernel/core_pattern) && echo written; head -c 1 /proc/kcore | wc -c"
     host = {"Binds": [f"{shared}:/dev"]}
     body = {"Image": "busybox", "Cmd": ["sh", "-c", script], "HostConfig": host}
     started, deadline = 0, time.monotonic() + RACE_SECONDS
@@ -183,7 +189,9 @@ def digest(path: Path) -> str:
 def test_the_launcher_is_run_as_an_entrypoint(besieged: Daemon) -> None:
     """CVE-2019-5736: ``/proc/self/exe`` is then the launcher, and dumpable."""
     before = digest(launcher_path())
-    load_variant(besieged, "selfexe", link("run", "/proc/self/exe"), config={"Entrypoint": ["/run"], "Cmd": None})
+    load_variant(
+        besieged, "selfexe", link("run", "/proc/self/exe"), config={"Entrypoint": ["/run"], "Cmd": None}
+    )
     for words in (("selfexe",), ("--entrypoint", "/proc/self/exe", "busybox"), ("--init", "selfexe")):
         assert run(besieged, *words).returncode != 0
     container = besieged.docker("run", "-d", "--init", "selfexe", check=False).stdout.strip()
@@ -213,7 +221,11 @@ def test_the_launcher_is_hunted(besieged: Daemon, options: tuple[str, ...]) -> N
 
 def test_init_cannot_be_written(besieged: Daemon) -> None:
     found = attack(besieged, "overwrite", "/proc/1/exe", options=("--init", "--cap-add", "SYS_PTRACE"))
-    assert found["/proc/1/exe"] in ("ETXTBSY", "EPERM", "EACCES") and found["reopened"] in ("ETXTBSY", "EPERM", "EACCES")
+    assert found["/proc/1/exe"] in ("ETXTBSY", "EPERM", "EACCES") and found["reopened"] in (
+        "ETXTBSY",
+        "EPERM",
+        "EACCES",
+    )
     assert found["written"] != "ok"
 
 
@@ -238,4 +250,3 @@ def test_mounts_come_from_nowhere_else(besieged: Daemon) -> None:
     binds = [line.split() for line in text.splitlines() if line.split()[3] != "/"]
     strange = [b[4] for b in binds if b[4] not in ours and not b[4].startswith(("/proc/", "/sys/"))]
     assert strange == []
-

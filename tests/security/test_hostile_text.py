@@ -16,7 +16,8 @@ NAMES = [
     "\u0430dmin", "a;id", "$(id)", "%2e%2e", "a:b", "a@b", "'", '"', "a\\b", " ", "a\u200b",
 ]  # fmt: skip
 TEXTS = [
-    "\x1b]0;owned\x07\x1b[2J", "line\nbreak\r", '"},{"x":"', "\u202e\u2028\u2029\ufeff", "%s%n%p", "{{.Id}}", "'; DROP TABLE x;--",
+    "\x1b]0;owned\x07\x1b[2J", "line\nbreak\r", '"},{"x":"', "\u202e\u2028\u2029\ufeff", "%s%n%p", "{{.Id}}",
+    "'; DROP TABLE x;--",
     "\x7f\x01\x02", "a" * 100_000, "\U0001f4a3" * 1000,
 ]  # fmt: skip
 
@@ -42,7 +43,12 @@ def test_overlong_and_odd_references(besieged: Daemon) -> None:
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_labels_and_variables_come_back_as_they_were(besieged: Daemon, text: str) -> None:
-    body = {"Image": "busybox", "Cmd": ["cat", "/proc/self/environ"], "Env": [f"V={text}"], "Labels": {text[:1000]: text}}
+    body = {
+        "Image": "busybox",
+        "Cmd": ["cat", "/proc/self/environ"],
+        "Env": [f"V={text}"],
+        "Labels": {text[:1000]: text},
+    }
     made = besieged.api("POST", "/containers/create", body).body["Id"]
     assert besieged.inspect(made)["Config"]["Labels"] == {text[:1000]: text}
     assert besieged.api("GET", "/containers/json?all=1").body[0]["Labels"] == {text[:1000]: text}
@@ -55,12 +61,14 @@ def test_labels_and_variables_come_back_as_they_were(besieged: Daemon, text: str
 def test_a_nul_is_refused_everywhere(besieged: Daemon) -> None:
     """What follows it would be lost silently in C."""
     for change in (
-        {"Env": ["A=b\0C=d"]}, {"Cmd": ["true\0x"]}, {"Entrypoint": ["true\0x"]}, {"WorkingDir": "/tmp\0x"}, {"User": "root\0x"},
+        {"Env": ["A=b\0C=d"]}, {"Cmd": ["true\0x"]}, {"Entrypoint": ["true\0x"]}, {"WorkingDir": "/tmp\0x"},
+        {"User": "root\0x"},
         {"Hostname": "a\0b"}, {"Domainname": "a\0b"}, {"HostConfig": {"Binds": ["/tmp\0:/x"]}},
         {"HostConfig": {"Binds": ["/tmp:/x\0y"]}}, {"HostConfig": {"Tmpfs": {"/x\0": ""}}},
         {"HostConfig": {"Tmpfs": {"/x": "size=1m\0"}}}, {"HostConfig": {"Sysctls": {"net.a\0": "1"}}},
         {"HostConfig": {"CgroupParent": "/a\0b"}}, {"HostConfig": {"GroupAdd": ["1\0"]}},
-        {"HostConfig": {"ExtraHosts": ["a\0:1.2.3.4"]}}, {"HostConfig": {"Devices": [{"PathOnHost": "/dev/null\0", "PathInContainer": "/dev/x"}]}},
+        {"HostConfig": {"ExtraHosts": ["a\0:1.2.3.4"]}}, 
+        {"HostConfig": {"Devices": [{"PathOnHost": "/dev/null\0", "PathInContainer": "/dev/x"}]}},
         {"HostConfig": {"MaskedPaths": ["/x\0"]}}, {"HostConfig": {"ReadonlyPaths": ["/x\0"]}},
         {"HostConfig": {"Sysctls": {"net.ipv4.ip_forward": "1\0"}}}, {"HostConfig": {"Dns": ["1.1.1.1\0"]}},
     ):  # fmt: skip
@@ -91,12 +99,40 @@ def test_lines_are_not_smuggled_into_generated_files(besieged: Daemon) -> None:
 
 def test_an_images_labels_are_only_labels(besieged: Daemon) -> None:
     """CVE-2026-53488: no label of an image means anything to the engine, whatever its prefix."""
-    prefixes = ("wherry", "io.wherry", "containerd.io", "com.docker", "io.containerd", "org.opencontainers", "io.podman", "")
-    keys = ("privileged", "runtime", "hooks", "restart", "network", "binds", "user", "cap-add", "id", "name", "image", "execID")
+    prefixes = (
+        "wherry",
+        "io.wherry",
+        "containerd.io",
+        "com.docker",
+        "io.containerd",
+        "org.opencontainers",
+        "io.podman",
+        "",
+    )
+    keys = (
+        "privileged",
+        "runtime",
+        "hooks",
+        "restart",
+        "network",
+        "binds",
+        "user",
+        "cap-add",
+        "id",
+        "name",
+        "image",
+        "execID",
+    )
     labels = {f"{prefix}{'.' if prefix else ''}{key}": "true" for prefix in prefixes for key in keys}
     load_variant(besieged, "labelled", nothing, config={"Labels": labels})
     plain, labelled = (
-        run(besieged, image, "sh", "-c", "grep -E '^(Cap|Seccomp|NoNew|Uid)' /proc/self/status; cat /proc/mounts | wc -l")
+        run(
+            besieged,
+            image,
+            "sh",
+            "-c",
+            "grep -E '^(Cap|Seccomp|NoNew|Uid)' /proc/self/status; cat /proc/mounts | wc -l",
+        )
         for image in ("busybox", "labelled")
     )
     assert plain.stdout == labelled.stdout and plain.returncode == 0
@@ -123,7 +159,8 @@ def test_bodies_are_bounded(besieged: Daemon) -> None:
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(20)
         client.connect(str(besieged.socket))
-        head = b"POST /containers/create HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 4000000000\r\n\r\n"
+        head = b"POST /containers/create HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        head += b"Content-Length: 4000000000\r\n\r\n"
         client.sendall(head + b'{"Image":"')
         try:
             for _ in range(100):

@@ -1,4 +1,4 @@
-"""The monitor and the daemon as targets: signals, ptrace, lingering children, floods of output, clients that come and go."""
+"""The monitor and the daemon as targets: signals, ptrace, lingering children, floods, clients that come and go."""
 
 from __future__ import annotations
 
@@ -55,7 +55,10 @@ def test_signals_do_not_reach_the_monitor(besieged: Daemon) -> None:
     script = "kill -9 -1; kill -9 1; kill -9 $PPID; kill -9 0"
     container = start(besieged, command=("sh", "-c", "trap '' TERM; sleep 600 & wait; sleep 600"))
     besieged.docker("exec", container, "sh", "-c", script, check=False)
-    assert besieged.docker("exec", container, "sh", "-c", "grep PPid /proc/1/status").stdout.split() == ["PPid:", "0"]
+    assert besieged.docker("exec", container, "sh", "-c", "grep PPid /proc/1/status").stdout.split() == [
+        "PPid:",
+        "0",
+    ]
     found = results(besieged.docker("exec", container, "/attacker", "process", "1").stdout)
     assert found["pidfd_getfd"] == "EPERM"
     assert besieged.inspect(container)["State"]["Running"] and len(monitors(besieged)) == 1
@@ -65,8 +68,10 @@ def test_signals_do_not_reach_the_monitor(besieged: Daemon) -> None:
 
 
 @pytest.mark.parametrize("options", [(), ("--user", "1000"), ("--cap-drop", "ALL"), ("--network", "host")])
-def test_a_host_pid_container_does_not_get_into_the_daemon(besieged: Daemon, options: tuple[str, ...]) -> None:
-    """With ``--pid host`` it sees us; memory, environment, root and descriptors stay shut, as the daemon has more rights."""
+def test_a_host_pid_container_does_not_get_into_the_daemon(
+    besieged: Daemon, options: tuple[str, ...]
+) -> None:
+    """With ``--pid host`` it sees us; memory, environment, root and descriptors stay shut: we have more rights."""
     start(besieged)
     targets = [besieged.pid, *monitors(besieged)]
     assert len(targets) == 2
@@ -116,7 +121,8 @@ def attach(daemon: Daemon, container: str, query: str = "stream=1&stdout=1&stder
     client = socket.socket(socket.AF_UNIX)
     client.settimeout(10)
     client.connect(str(daemon.socket))
-    head = f"POST /containers/{container}/attach?{query} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n"
+    upgrade = "Host: x\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n"
+    head = f"POST /containers/{container}/attach?{query} HTTP/1.1\r\n{upgrade}"
     client.sendall(head.encode())
     answer = b""
     while b"\r\n\r\n" not in answer:
@@ -200,5 +206,8 @@ def test_sizes_of_terminals(besieged: Daemon, rows: int, columns: int) -> None:
     """CVE-2022-23471: sizes out of range, many at once."""
     container = start(besieged, "-t")
     for _ in range(20):
-        assert besieged.api("POST", f"/containers/{container}/resize?h={rows}&w={columns}").status in (200, 400)
+        assert besieged.api("POST", f"/containers/{container}/resize?h={rows}&w={columns}").status in (
+            200,
+            400,
+        )
     assert besieged.inspect(container)["State"]["Running"]

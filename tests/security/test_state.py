@@ -15,7 +15,19 @@ SEARCH = "find {place} -mindepth 1 2>/dev/null; find {place} -type f -exec cat {
 def as_nobody(daemon: Daemon, command: str) -> Finished:
     """A shell command of an unprivileged user of the host."""
     daemon.base.chmod(0o755)  # the test's own folder must not be what protects us
-    words = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--inh-caps=-all", "--", "sh", "-c", command]
+    words = [
+        "setpriv",
+        "--reuid",
+        "65534",
+        "--regid",
+        "65534",
+        "--clear-groups",
+        "--inh-caps=-all",
+        "--",
+        "sh",
+        "-c",
+        command,
+    ]
     return daemon.sandbox.run(words, check=False)
 
 
@@ -36,7 +48,7 @@ def test_nobody_reaches_images_and_containers(besieged: Daemon) -> None:
     for path in (*found, upper):
         inside = besieged.data_root / path.relative_to(seen)
         done = as_nobody(besieged, f"{inside} status")
-        assert done.returncode == 126 or done.returncode == 127, done
+        assert done.returncode in {126, 127}, done
         assert "Permission denied" in done.stderr
 
 
@@ -88,6 +100,24 @@ def test_logs_are_not_for_everybody(besieged: Daemon) -> None:
 
 
 def test_a_container_has_no_way_to_the_api(besieged: Daemon) -> None:
-    for options in ((), ("--network", "host"), ("--pid", "host"), ("--network", "host", "--pid", "host", "--ipc", "host")):
+    for options in (
+        (),
+        ("--network", "host"),
+        ("--pid", "host"),
+        ("--network", "host", "--pid", "host", "--ipc", "host"),
+    ):
         script = f"ls {besieged.base} {besieged.data_root} /run/wherry /var/lib/wherry 2>&1 | grep -v 'No such'; true"
         assert besieged.docker("run", "--rm", *options, "busybox", "sh", "-c", script).stdout == ""
+
+
+def test_what_a_container_writes_does_not_fill_run(besieged: Daemon) -> None:
+    """/etc/hosts and its like lie on the data root's disk, not in the tmpfs that all of the host shares."""
+    script = "for f in hosts hostname resolv.conf; do head -c 1000000 /dev/zero >> /etc/$f; done; sleep 600"
+    container = besieged.docker("run", "-d", "busybox", "sh", "-c", script).stdout.strip()
+    besieged.docker(
+        "exec", container, "sh", "-c", "until [ $(wc -c < /etc/resolv.conf) -gt 1000000 ]; do :; done"
+    )
+    large = [
+        p for p in besieged.sandbox.outside(besieged.exec_root).rglob("*") if p.lstat().st_size > 500_000
+    ]
+    assert large == []
