@@ -27,7 +27,7 @@ from wherry.engine.explain.host_reading import read_host
 from wherry.engine.explain.layers import layer_items
 from wherry.engine.explain.model import Checked, Cost, Drift, Explanation
 from wherry.engine.explain.mounts import planned_mounts
-from wherry.engine.explain.observed import Depth, Host, Observed, Subject
+from wherry.engine.explain.observed import Depth, Host, Observed, Stray, Subject
 from wherry.engine.explain.reading import CHECK, Pause, read_container
 from wherry.engine.explain.rights_items import rights_items
 from wherry.engine.image_record import ImageRecord
@@ -41,7 +41,8 @@ from wherry.runtime.cgroups import Cgroups
 from wherry.runtime.steps import Plan
 from wherry.snapshot.overlay import OverlayStore
 
-SECOND_LOOK = 0.02  # seconds: how long a process may be on its way into its cgroup
+SECOND_LOOK, ENTERING = 0.02, 2.0  # seconds: between looks; and how long an exec may be on its way in
+LAUNCHER = "wherry-monitor"  # what a process is called until it becomes the command
 EXITED = "it exited while it was read"
 NOTHING = Plan(())
 
@@ -212,21 +213,36 @@ class Explainer:
         return state.running and state.pid == subject.pid
 
     def _drift(self, subject: Subject, observed: Observed, host: Host) -> list[Drift]:
-        """A process that was outside its cgroup may have been on its way in, as each exec is: look again."""
         if observed.strays:
+            strays = self._lasting(subject, observed.strays, host)
+            if strays is None:
+                return []
+            observed = replace(observed, strays=strays)
+        return find_drift(subject, observed, host)
+
+    def _lasting(self, subject: Subject, strays: tuple[Stray, ...], host: Host) -> tuple[Stray, ...] | None:
+        """Those that stay outside: each exec is in the PID namespace first and then enters the cgroups, which on a
+        busy machine takes a while. None where the container has gone meanwhile."""
+        began = time.monotonic()
+        while strays and time.monotonic() - began < (
+            ENTERING if any(map(is_entering, strays)) else SECOND_LOOK
+        ):
             time.sleep(SECOND_LOOK)
             again = self._read(subject, replace(host, pids=None), CHECK, no_pause)
             if again is None:
-                return []
-            still = {stray.pid for stray in again.strays}
-            strays = tuple(stray for stray in observed.strays if stray.pid in still)
-            observed = replace(observed, strays=strays)
-        return find_drift(subject, observed, host)
+                return None
+            outside = {stray.pid: stray for stray in again.strays}
+            strays = tuple(outside[stray.pid] for stray in strays if stray.pid in outside)
+        return strays
 
     def _cgroup_path(self, record: ContainerRecord) -> str:
         """OCI runtime-spec, config-linux.md "Cgroups Path"; as ``runtime/spec.py`` makes it."""
         parent = record.host_config.cgroup_parent or self._config.cgroup_parent
         return f"/{parent.strip('/')}/{record.id}"
+
+
+def is_entering(stray: Stray) -> bool:
+    return stray.command == LAUNCHER
 
 
 def copied(record: ContainerRecord) -> ContainerRecord:
