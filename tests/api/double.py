@@ -11,7 +11,7 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +21,7 @@ from wherry.engine.config import EngineConfig
 from wherry.engine.containers import Containers
 from wherry.engine.events import EventBus
 from wherry.engine.exec import Execs
+from wherry.engine.explain.model import Checked, Explanation
 from wherry.engine.image import Images
 from wherry.engine.network import Networks
 from wherry.engine.paths import ContainerPaths
@@ -139,6 +140,25 @@ class Double:
     networks: Networks
     events: EventBus
     system: System
+    explainer: PretendExplainer
+
+
+class PretendExplainer:
+    """Knows which containers there are, and nothing of the kernel."""
+
+    def __init__(self, containers: Containers) -> None:
+        self._containers = containers
+
+    async def explain(self, ref: str, *, read_filter: bool = False) -> Explanation:
+        record = self._containers.find(ref)
+        return Explanation(
+            id=record.id, name=record.name, image=record.image, command=record.path, status=record.state.status,
+            running=record.state.running,
+        )  # fmt: skip
+
+    async def check(self, refs: Sequence[str] | None = None) -> list[Checked]:
+        wanted = self._containers.everyone() if refs is None else [self._containers.get(ref) for ref in refs]
+        return [Checked(id=container.id, name=container.record.name) for container in wanted]
 
 
 def make_double(base: Path) -> Double:
@@ -166,4 +186,5 @@ def make_double(base: Path) -> Double:
         networks=Networks(config, store),
         events=events,
         system=System(config, store, containers, images, SimpleNamespace(version=1)),
+        explainer=PretendExplainer(containers),
     )
