@@ -66,6 +66,27 @@ static int set_capabilities(uint64_t effective, uint64_t permitted, uint64_t inh
     return (int)syscall(SYS_capset, &header, data);
 }
 
+/* A seccomp profile can let calls fail with "no error": what counts is what the process has in the end. */
+static bool has_capabilities(uint64_t effective, uint64_t permitted)
+{
+    struct capability_header header = {CAPABILITY_VERSION_3, 0};
+    struct capability_data data[2];
+    return syscall(SYS_capget, &header, data) == 0 &&
+           (data[0].effective | (uint64_t)data[1].effective << 32) == effective &&
+           (data[0].permitted | (uint64_t)data[1].permitted << 32) == permitted;
+}
+
+/* The bounding set, by a call that is first seen to work; what this kernel does not know it does not have. */
+static bool is_bounded(uint64_t keep)
+{
+    if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0 || prctl(PR_GET_KEEPCAPS, 0, 0, 0, 0) != 1)
+        return false;
+    for (int capability = 0; capability < 64; capability++)
+        if (!(keep >> capability & 1) && prctl(PR_CAPBSET_READ, capability, 0, 0, 0) == 1)
+            return false;
+    return true;
+}
+
 /* After a change of user only the permitted set is left (KEEPCAPS); the bounding set needs an effective one. */
 static int raise_permitted(uint64_t *permitted)
 {
@@ -109,6 +130,8 @@ int step_capabilities(struct launch *launch, const struct step *step)
     /* What this host's own root lacks cannot be given on. */
     if (set_capabilities(effective & wanted & permitted, wanted & permitted, inheritable & permitted) != 0)
         return fail_on(launch, "capability sets");
+    if (!has_capabilities(effective & wanted & permitted, wanted & permitted) || !is_bounded(bounding))
+        return fail_text(launch, "more capabilities are left than may be: the seccomp profile lies");
     if (raise_ambient(ambient & inheritable & wanted & permitted) != 0)
         return fail_on(launch, "ambient set");
     prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0);

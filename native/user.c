@@ -229,5 +229,7 @@ int step_user(struct launch *launch, const struct step *step)
         return fail_on(launch, "setgid");
     if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0 || setresuid(identity.uid, identity.uid, identity.uid) != 0)
         return fail_on(launch, "setuid");
+    if (getuid() != identity.uid || geteuid() != identity.uid || getgid() != identity.gid) /* a filter can feign success */
+        return fail_text(launch, "the user has not become %u:%u: the seccomp profile lies", identity.uid, identity.gid);
     return 0;
 }
