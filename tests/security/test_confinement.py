@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
@@ -131,9 +132,15 @@ def test_no_new_privileges(besieged: Daemon) -> None:
         )
 
 
-@pytest.mark.parametrize("options", [(), ("--init",), ("-i",), ("--network", "none"), ("--pid", "host")])
+JOINED = tuple(word for kind in ("network", "pid", "ipc") for word in (f"--{kind}", "container:other"))
+
+
+@pytest.mark.parametrize(
+    "options", [(), ("--init",), ("-i",), ("--network", "none"), ("--pid", "host"), JOINED], ids=str
+)
 def test_only_standard_descriptors_are_open(besieged: Daemon, options: tuple[str, ...]) -> None:
     """CVE-2024-21626, CVE-2016-9962: nothing of the host is left open."""
+    start(besieged, "--name", "other", "--ipc", "shareable")
     for text in both(besieged, "/attacker", "belongings", options=options):
         assert [line.split(":")[0] for line in text.splitlines()] == ["fd 0", "fd 1", "fd 2"]
         assert all(line.split(": ")[1].startswith(("pipe:", "/dev/null")) for line in text.splitlines()), text
@@ -253,3 +260,34 @@ def test_a_fork_bomb_among_the_hosts_processes_ends_with_its_container(besieged:
             break
         besieged.sandbox.run("sleep 0.05")
     assert left == []
+
+
+@pytest.mark.parametrize(
+    "calls, code",
+    [
+        (["setresuid", "setgroups", "setresgid"], 0),
+        (["capset"], 0),
+        (["prctl"], 0),
+        (["setresuid"], 1),
+        (["write"], 1),
+        (["close_range", "close"], 1),
+    ],
+)
+@pytest.mark.parametrize("options", [(), ("--init",), ("--user", "1000")])
+def test_profiles_that_lie(besieged: Daemon, options: tuple[str, ...], calls: list[str], code: int) -> None:
+    """A filter that lets a call fail, or feigns its success, never leaves a command with more rights than it has."""
+    rule = {"names": calls, "action": "SCMP_ACT_ERRNO", "errnoRet": code}
+    profile = besieged.base / "profile.json"
+    profile.write_text(json.dumps({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]}))
+    words = ("--security-opt", f"seccomp={profile}", "attacker", "/attacker", "status")
+    done = run(besieged, *options, *words, timeout=10)
+    if done.returncode == 0:
+        status = status_of(done.stdout)
+        user = options[1] if options[:1] == ("--user",) else "0"
+        assert status["Uid"].split() == [user] * 4
+        assert int(status["CapBnd"], 16) == DOCKER_CAPABILITIES
+        assert int(status["CapEff"], 16) == (DOCKER_CAPABILITIES if user == "0" else 0)
+    else:
+        assert (
+            done.returncode == 125 and "start container process" in done.stderr
+        ) or "profile" in done.stderr, done

@@ -67,7 +67,7 @@ def test_a_nul_is_refused_everywhere(besieged: Daemon) -> None:
         {"HostConfig": {"Binds": ["/tmp:/x\0y"]}}, {"HostConfig": {"Tmpfs": {"/x\0": ""}}},
         {"HostConfig": {"Tmpfs": {"/x": "size=1m\0"}}}, {"HostConfig": {"Sysctls": {"net.a\0": "1"}}},
         {"HostConfig": {"CgroupParent": "/a\0b"}}, {"HostConfig": {"GroupAdd": ["1\0"]}},
-        {"HostConfig": {"ExtraHosts": ["a\0:1.2.3.4"]}}, 
+        {"HostConfig": {"ExtraHosts": ["a\0:1.2.3.4"]}},
         {"HostConfig": {"Devices": [{"PathOnHost": "/dev/null\0", "PathInContainer": "/dev/x"}]}},
         {"HostConfig": {"MaskedPaths": ["/x\0"]}}, {"HostConfig": {"ReadonlyPaths": ["/x\0"]}},
         {"HostConfig": {"Sysctls": {"net.ipv4.ip_forward": "1\0"}}}, {"HostConfig": {"Dns": ["1.1.1.1\0"]}},
