@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-ESCAPE = re.compile(rb"\\([0-7]{3})")
+ESCAPE = re.compile(r"\\([0-7]{3})")
 SHARED = "shared:"
 
 
@@ -44,27 +44,28 @@ class MountEntry:
 
 
 def parse(data: bytes) -> tuple[MountEntry, ...]:
-    return tuple(parse_line(line) for line in data.splitlines() if line)
+    return tuple(parse_line(line) for line in data.split(b"\n") if line)
 
 
 def parse_line(line: bytes) -> MountEntry:
-    before, _, after = line.partition(b" - ")
-    number, parent, device, root, target, options, *tags = before.split(b" ")
-    fstype, source, filesystem_options = after.split(b" ", 2)
+    before, _, after = line.decode("utf-8", "replace").partition(" - ")
+    number, parent, device, root, target, options, *tags = before.split(" ")
+    fstype, source, filesystem_options = after.split(" ", 2)
+    plain = unescape if b"\\" in line else str
     return MountEntry(
         id=int(number),
         parent=int(parent),
-        device=device.decode(),
-        root=unescape(root),
-        target=unescape(target),
-        options=tuple(options.decode().split(",")),
-        tags=tuple(tag.decode() for tag in tags if tag),
-        fstype=unescape(fstype),
-        source=unescape(source),
-        filesystem_options=tuple(unescape(option) for option in filesystem_options.split(b",")),
+        device=device,
+        root=plain(root),
+        target=plain(target),
+        options=tuple(options.split(",")),
+        tags=tuple(tag for tag in tags if tag),
+        fstype=plain(fstype),
+        source=plain(source),
+        filesystem_options=tuple(map(plain, filesystem_options.split(","))),
     )
 
 
-def unescape(text: bytes) -> str:
-    plain = ESCAPE.sub(lambda match: bytes((int(match[1], 8) & 0xFF,)), text) if b"\\" in text else text
-    return plain.decode("utf-8", "replace")
+def unescape(text: str) -> str:
+    """The kernel escapes what would end a field: blanks, line ends, and the backslash itself."""
+    return ESCAPE.sub(lambda match: chr(int(match[1], 8)), text)

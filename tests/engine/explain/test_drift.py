@@ -295,6 +295,18 @@ def test_a_process_moved_out_of_its_cgroup(run: Run) -> None:
     assert drift["Actual"]
 
 
+@v1_only
+def test_cgroups_that_a_container_makes_inside_its_own(run: Run) -> None:
+    here = "/sys/fs/cgroup/pids/inner/most"
+    script = f"mkdir -p {here}; sleep 1001 & echo $! >{here}/cgroup.procs; exec sleep 1000"
+    container = run("--privileged", "busybox", "sh", "-c", script)
+    inner = container.cgroup_file("inner/most/cgroup.procs")
+    pid = container.process("sleep 1001")
+    container.process("sleep 1000")
+    assert inner.read_text().split() == [str(pid)]
+    assert container.drift() == []
+
+
 def test_a_process_that_came_in_through_nsenter(run: Run, daemon: Daemon) -> None:
     container = run(*SLEEP)
     enter = ["nsenter", "-t", str(container.pid), "-m", "-p", "-n", "sleep", "1002"]

@@ -11,6 +11,8 @@ from wherry.linux import cgroupfs, procfs
 from wherry.runtime.cgroups import Cgroups, CgroupsV1, CgroupsV2
 from wherry.runtime.steps import CgroupWrite, Plan
 
+NO_CHILDREN = 2  # links of a directory without directories in it
+
 
 def read_cgroup(plan: Plan, cgroups: Cgroups, path: str, depth: Depth) -> CgroupState:
     written = [os.path.basename(step.path) for step in plan.steps if isinstance(step, CgroupWrite)]
@@ -79,8 +81,17 @@ def members(directory: str) -> frozenset[int]:
     while pending:
         directory = pending.pop()
         found.update(cgroupfs.processes(directory))
-        pending += (f"{directory}/{name}" for name in cgroupfs.children(directory))
+        if has_children(directory):
+            pending += (f"{directory}/{name}" for name in cgroupfs.children(directory))
     return frozenset(found)
+
+
+def has_children(directory: str) -> bool:
+    """A directory's links are its name, its own dot, and each child's two dots: cheaper than listing its files."""
+    try:
+        return os.stat(directory).st_nlink > NO_CHILDREN
+    except OSError:
+        return False
 
 
 def read_or_none(path: str) -> str | None:
