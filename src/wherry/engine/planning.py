@@ -51,6 +51,7 @@ class Planner:
         self._facts = host_facts(cgroups.version)
         self._available = capabilities.available()
         self._thermal = thermal_paths()
+        self._oom_score_adj = int(Path("/proc/self/oom_score_adj").read_text())
 
     def check(self, record: ContainerRecord) -> list[str]:
         """Refuse at create what could never start; the answer are warnings for the user."""
@@ -118,6 +119,7 @@ class Planner:
             seccomp=self._filter(record, spec),
             init=bool(record.host_config.init),
             sysctls_set=sandbox.sysctls,
+            oom_score_adj=self._oom_score_adj,
         )
 
     def _root(self, record: ContainerRecord, image: ImageRecord, paths: ContainerPaths) -> OverlayRoot:
@@ -205,6 +207,7 @@ class Planner:
             columns=columns,
             seccomp=self._filter(record, spec),
             available=self._available,
+            oom_score_adj=self._oom_score_adj,
         )
         wish = ExecRequest(
             argv=tuple(request.cmd or ()),

@@ -60,6 +60,7 @@ class ExecContext:
     columns: int = 0
     seccomp: SeccompProgram | None = None
     available: tuple[str, ...] = ()  # what --privileged gives
+    oom_score_adj: int = 0  # the daemon's own, which a command would inherit
 
 
 def exec_process(request: ExecRequest, container: oci.Spec, available: tuple[str, ...]) -> oci.Process:
@@ -115,7 +116,7 @@ def plan_exec(request: ExecRequest, container: oci.Spec, context: ExecContext) -
         (
             Monitor(spool_dir=context.spool_dir, listen=False),
             Stdio(request.tty, context.stdin, context.stdin, context.rows, context.columns),
-            *enter_steps(linux, process, context.cgroups),
+            *enter_steps(linux, process, context),
             *([Console(bind=False)] if request.tty else []),
             *rlimit_steps(process, causes),
             *rights_steps(process, causes, context.seccomp),
@@ -134,7 +135,7 @@ def exec_causes(request: ExecRequest) -> Causes:
     return {place: Cause(Origin.REQUEST, text) for place, text in places.items() if text}
 
 
-def enter_steps(linux: oci.Linux, process: oci.Process, cgroups: Cgroups) -> Iterator[Step]:
+def enter_steps(linux: oci.Linux, process: oci.Process, context: ExecContext) -> Iterator[Step]:
     """The PID namespace is entered before the clone, since it counts for children only; the rest behind it.
 
     Only namespaces that the container has are entered: those that it shares with the host are ours already, and
@@ -145,8 +146,8 @@ def enter_steps(linux: oci.Linux, process: oci.Process, cgroups: Cgroups) -> Ite
     if "pid" in types:
         yield JoinNamespace(Fd.TARGET, Namespace.PID, "the container")
     yield Clone(Namespace(0))
-    yield from cgroups.attach(linux.cgroups_path)
-    if process.oom_score_adj:
+    yield from context.cgroups.attach(linux.cgroups_path)
+    if process.oom_score_adj is not None and process.oom_score_adj != context.oom_score_adj:
         yield OomScoreAdjust(process.oom_score_adj)
     rest = Namespace(0)
     for name in types:

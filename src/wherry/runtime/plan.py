@@ -95,6 +95,7 @@ class PlanContext:
     seccomp: SeccompProgram | None = None
     init: bool = False
     listen: bool = True
+    oom_score_adj: int = 0  # the daemon's own, which a container would inherit
     sysctls_set: Mapping[str, str] = field(
         default_factory=dict
     )  # that the joined network namespace has already
@@ -186,7 +187,7 @@ def join_step(namespace: oci.LinuxNamespace, causes: Causes) -> JoinNamespace:
 
 def identity_steps(spec: oci.Spec, linux: oci.Linux, causes: Causes, context: PlanContext) -> Iterator[Step]:
     process = spec.process or oci.Process()
-    if process.oom_score_adj:
+    if process.oom_score_adj is not None and process.oom_score_adj != context.oom_score_adj:
         yield OomScoreAdjust(process.oom_score_adj, cause=causes.get("process.oomScoreAdj", DEFAULT))
     own_uts = any(namespace.type == "uts" for namespace in linux.namespaces)
     if spec.hostname and own_uts:
