@@ -59,6 +59,7 @@ def test_mounts_are_docker_s(lab: Lab) -> None:  # noqa: F811
 
 def test_hidden_and_read_only_paths(lab: Lab) -> None:  # noqa: F811
     script = """
+        exec 2>&1
         cat /proc/keys /proc/timer_list | wc -c; ls /sys/firmware | wc -l
         echo 1 > /proc/sys/net/ipv4/ip_forward; touch /sys/firmware/x; echo 1 > /proc/sys/kernel/panic
         echo y > /sys/fs/cgroup/pids/pids.max; echo done
@@ -170,7 +171,7 @@ def test_a_filter_is_in_force(lab: Lab) -> None:  # noqa: F811
     program += [(0x15, 2 - i, 0, number) for i, number in enumerate(mkdir_numbers)]
     program += [(0x06, 0, 0, 0x7FFF0000), (0x06, 0, 0, 0x00050001)]
     packed = b"".join(struct.pack("<HBBI", *instruction) for instruction in program)
-    ended = lab.shell("mkdir /tmp/x; grep ^Seccomp: /proc/self/status", before_user=(Seccomp(packed),))
+    ended = lab.shell("exec 2>&1; mkdir /tmp/x; grep ^Seccomp: /proc/self/status", before_user=(Seccomp(packed),))
     assert lines(ended) == ["mkdir: can't create directory '/tmp/x': Operation not permitted", "Seccomp:\t2"]
 
 

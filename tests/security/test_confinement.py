@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -291,3 +293,19 @@ def test_profiles_that_lie(besieged: Daemon, options: tuple[str, ...], calls: li
         assert (
             done.returncode == 125 and "start container process" in done.stderr
         ) or "profile" in done.stderr, done
+
+
+def test_the_daemons_oom_score_is_not_inherited(fresh_daemon: Callable[..., Daemon]) -> None:
+    """A daemon that the OOM killer is to spare would have containers that it spares, too."""
+    mine = Path("/proc/self/oom_score_adj")
+    before = mine.read_text()
+    mine.write_text("300")
+    try:
+        daemon = fresh_daemon()
+    finally:
+        mine.write_text(before)
+    assert Path(f"/proc/{daemon.pid}/oom_score_adj").read_text() == "300\n"
+    script = ("cat", "/proc/self/oom_score_adj")
+    container = daemon.docker("run", "-d", "busybox", "sleep", "600").stdout.strip()
+    assert daemon.docker("run", "--rm", "busybox", *script).stdout == "0\n"
+    assert daemon.docker("exec", container, *script).stdout == "0\n"
