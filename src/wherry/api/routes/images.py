@@ -137,8 +137,8 @@ def parse_platform(text: str) -> Platform | None:
     if not text:
         return None
     try:
-        return msgspec.json.decode(text, type=Platform)
-    except msgspec.DecodeError as error:
+        return msgspec.json.decode(text.encode("utf-8", "surrogateescape"), type=Platform)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidArgument(f"invalid platform: {error}") from None
 
 

@@ -286,7 +286,8 @@ def detect_v1(root: str) -> CgroupsV1:
     """Look at a directory of mounted hierarchies: which controllers there are, and under which names."""
     names = [name for name in cgroupfs.children(root) if is_hierarchy(root, name)]
     controllers = {controller: name for name in names for controller in name.split(",")}
-    bfq = os.path.exists(f"{root}/{controllers.get('blkio', 'blkio')}/blkio.bfq.weight")
+    # The root group has no weight of its own, but it has the counters of the scheduler that weighs.
+    bfq = os.path.exists(f"{root}/{controllers.get('blkio', 'blkio')}/blkio.bfq.io_service_bytes")
     return CgroupsV1(
         root=root,
         controllers=controllers,
