@@ -18,6 +18,8 @@ unshare:util-linux
 mount:mount
 debootstrap:debootstrap
 curl:curl
+ps:procps
+strace:strace
 tar:tar
 xz:xz-utils
 "

@@ -55,7 +55,9 @@ class LaunchFailed(WherryError):
     ``exit_code`` is 126 or 127 where the command could not be run, else 128 (as Docker records it).
     """
 
-    def __init__(self, message: str, *, step: int = -1, name: str = "", errno: int = 0, exit_code: int = 128) -> None:
+    def __init__(
+        self, message: str, *, step: int = -1, name: str = "", errno: int = 0, exit_code: int = 128
+    ) -> None:
         super().__init__(message)
         self.step, self.name, self.errno, self.exit_code = step, name, errno, exit_code
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +11,19 @@ import pytest
 
 from tests.cli.recorder import Recorder, recording
 from wherry.cli.main import main
+
+REFERENCE = (
+    "Docker version 28.2."  # what the words and requests here are compared with; later ones changed some
+)
+
+
+@pytest.fixture(scope="session")
+def docker_cli(docker_cli: str) -> str:
+    """docker's command line, where it is the version whose requests and refusals ours has."""
+    said = subprocess.run([docker_cli, "--version"], capture_output=True, text=True, check=True).stdout
+    if not said.startswith(REFERENCE):
+        pytest.skip(f"compared with docker 28.2, and here is {said.strip()}")
+    return docker_cli
 
 
 @pytest.fixture

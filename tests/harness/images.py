@@ -70,9 +70,7 @@ def docker_archive(
         "created": "2023-11-14T22:13:20Z",
         "config": dict(config),
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(p).hexdigest()}" for p in plain]},
-        "history": [
-            {"created": "2023-11-14T22:13:20Z", "created_by": command} for command in commands
-        ],
+        "history": [{"created": "2023-11-14T22:13:20Z", "created_by": command} for command in commands],
     }
     encoded = json.dumps(image).encode()
     names = [f"{n}/layer.tar" for n in range(len(layers))]

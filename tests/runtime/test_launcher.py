@@ -171,7 +171,9 @@ def test_a_filter_is_in_force(lab: Lab) -> None:  # noqa: F811
     program += [(0x15, 2 - i, 0, number) for i, number in enumerate(mkdir_numbers)]
     program += [(0x06, 0, 0, 0x7FFF0000), (0x06, 0, 0, 0x00050001)]
     packed = b"".join(struct.pack("<HBBI", *instruction) for instruction in program)
-    ended = lab.shell("exec 2>&1; mkdir /tmp/x; grep ^Seccomp: /proc/self/status", before_user=(Seccomp(packed),))
+    ended = lab.shell(
+        "exec 2>&1; mkdir /tmp/x; grep ^Seccomp: /proc/self/status", before_user=(Seccomp(packed),)
+    )
     assert lines(ended) == ["mkdir: can't create directory '/tmp/x': Operation not permitted", "Seccomp:\t2"]
 
 
