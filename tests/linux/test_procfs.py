@@ -49,6 +49,8 @@ def test_command_memory_and_descriptors(sleeper: subprocess.Popen[bytes]) -> Non
     with ProcessDirectory(sleeper.pid) as process:
         while process.command() != "sleep 100":
             time.sleep(0.001)
+        while len(os.listdir(f"/proc/{sleeper.pid}/fd")) != 3:  # it opens its locale's files as it starts
+            time.sleep(0.001)
         assert process.descriptors() == len(os.listdir(f"/proc/{sleeper.pid}/fd"))
         memory = process.memory()
         assert 0 < memory.private <= memory.proportional < 10_000_000

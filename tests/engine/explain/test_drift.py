@@ -300,9 +300,9 @@ def test_cgroups_that_a_container_makes_inside_its_own(run: Run) -> None:
     here = "/sys/fs/cgroup/pids/inner/most"
     script = f"mkdir -p {here}; sleep 1001 & echo $! >{here}/cgroup.procs; exec sleep 1000"
     container = run("--privileged", "busybox", "sh", "-c", script)
-    inner = container.cgroup_file("inner/most/cgroup.procs")
     pid = container.process("sleep 1001")
     container.process("sleep 1000")
+    inner = container.cgroup_file("inner/most/cgroup.procs")  # the shell has made it by now
     assert inner.read_text().split() == [str(pid)]
     assert container.drift() == []
 
