@@ -9,16 +9,19 @@ from wherry.engine.image_record import ImageRecord
 from wherry.engine.model import (
     ContainerCreate,
     ContainerRecord,
+    EndpointSettings,
+    HealthConfig,
     HostConfig,
     LogConfig,
     Mount,
+    NetworkingConfig,
     PortBinding,
     RestartPolicy,
 )
-from wherry.engine.request import ignored, log_files, log_size, make_record
+from wherry.engine.request import check_defaults, check_platform, ignored, log_files, log_size, make_record
 from wherry.errors import InvalidArgument, NotFound
 from wherry.image.digest import Digest
-from wherry.image.manifest import ImageConfig, RunConfig
+from wherry.image.manifest import HealthCheck, ImageConfig, RunConfig
 
 ID = "ab" * 32
 RUN = RunConfig(cmd=["sh"], env=["PATH=/bin", "A=image"], exposed_ports={"80": {}}, labels={"from": "image"})
@@ -77,12 +80,66 @@ def test_the_hosts_network_has_the_hosts_name() -> None:
         (HostConfig(log_config=LogConfig(type="json-file", config={"max-size": "ten"})), "max-size"),
         (HostConfig(log_config=LogConfig(type="json-file", config={"max-file": "0"})), "max-file"),
         (HostConfig(restart_policy=RestartPolicy(name="always")), "restart policy"),
-        (HostConfig(mounts=[Mount(type="volume", source="v", target="/v")]), "volumes are not supported"),
+        (HostConfig(mounts=[Mount(type="volume", source="v", target="/v")]), "a volume .* is not supported"),
+        (HostConfig(volumes_from=["other"]), "--volumes-from is not supported"),
+        (HostConfig(links=["other"]), "--link is not supported"),
+        (HostConfig(storage_opt={"size": "1G"}), "--storage-opt is not supported"),
+        (HostConfig(runtime="kata"), "runtime 'kata'"),
+        (HostConfig(isolation="hyperv"), "isolation 'hyperv'"),
+        (HostConfig(userns_mode="private"), "user namespace mode 'private'"),
+        (HostConfig(device_requests=[{"Count": -1}]), "--gpus"),
+        (
+            HostConfig(log_config=LogConfig(type="json-file", config={"labels": "a"})),
+            "unknown log opt 'labels'",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_in_words(host: HostConfig, text: str) -> None:
     with pytest.raises(InvalidArgument, match=text):
         record(host)
+
+
+def test_a_health_check_and_an_address_are_refused_too() -> None:
+    with pytest.raises(InvalidArgument, match="health check"):
+        record(healthcheck=HealthConfig(test=["CMD", "true"]))
+    own = NetworkingConfig(
+        endpoints_config={"bridge": EndpointSettings(ipam_config={"IPv4Address": "172.17.0.9"})}
+    )
+    with pytest.raises(InvalidArgument, match=r"--ip"):
+        record(networking_config=own)
+    assert record(healthcheck=HealthConfig(test=["NONE"])).config.healthcheck is not None
+
+
+def test_a_mac_address_may_come_with_the_endpoint() -> None:
+    mac = "02:42:00:00:00:01"
+    own = NetworkingConfig(endpoints_config={"bridge": EndpointSettings(mac_address=mac)})
+    assert record(networking_config=own).config.mac_address == mac
+
+
+@pytest.mark.parametrize(("wanted", "fits"), [("linux", True), ("linux/amd64", True), ("linux/arm64", False)])
+def test_platforms(wanted: str, fits: bool) -> None:
+    if fits:
+        check_platform("busybox", image(), wanted)
+        return
+    with pytest.raises(NotFound, match="does not provide the specified platform"):
+        check_platform("busybox", image(), wanted)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        EngineConfig(log_driver="syslog"),
+        EngineConfig(log_opts={"foo": "1"}),
+        EngineConfig(log_opts={"max-size": "zz"}),
+        EngineConfig(dns=("foo",)),
+        EngineConfig(pool_size=-3),
+        EngineConfig(shm_size=-5),
+        EngineConfig(cgroup_parent="../x"),
+    ],
+)
+def test_a_daemon_is_not_started_on_nonsense(config: EngineConfig) -> None:
+    with pytest.raises(InvalidArgument):
+        check_defaults(config)
 
 
 def test_an_unknown_network_is_not_found() -> None:
@@ -97,10 +154,10 @@ def test_no_command_at_all() -> None:
 
 def test_what_is_accepted_but_not_done_is_said() -> None:
     ports = HostConfig(network_mode="host", port_bindings={"80/tcp": [PortBinding(host_port="1")]})
-    assert any("discarded" in warning for warning in ignored(record(ports)))
-    assert any(
-        "/data" in warning for warning in ignored(record(run=RunConfig(cmd=["sh"], volumes={"/data": {}})))
-    )
+    assert any("discarded" in warning for warning in ignored(record(ports), image()))
+    run = RunConfig(cmd=["sh"], volumes={"/data": {}}, healthcheck=HealthCheck(test=["CMD", "true"]))
+    said = ignored(record(run=run), image(run))
+    assert any("/data" in warning for warning in said) and any("health" in warning for warning in said)
 
 
 @pytest.mark.parametrize(

@@ -124,12 +124,6 @@ def test_joining():
     assert "loopback-up" not in order
 
 
-def test_sysctls_that_the_pool_has_set_are_left_out():
-    have = {"net.ipv4.ping_group_range": "0 2147483647", "net.ipv4.ip_unprivileged_port_start": "1024"}
-    (step,) = of(plan(sysctls_set=have), steps.Sysctl)
-    assert (step.key, step.value) == ("net/ipv4/ip_unprivileged_port_start", "0")
-
-
 def test_causes_reach_the_steps():
     made = plan(HostConfig(memory=64 << 20, binds=["/a:/data:ro"]))
     (limit,) = [s for s in of(made, steps.CgroupWrite) if s.path.endswith("memory.limit_in_bytes")]

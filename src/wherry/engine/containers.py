@@ -18,11 +18,12 @@ from wherry.engine.container import AttachRequest, Container, WaitResult
 from wherry.engine.events import EventBus
 from wherry.engine.filters import Filters, match_containers
 from wherry.engine.image import Images
+from wherry.engine.image_record import ImageRecord
 from wherry.engine.launching import Launching
 from wherry.engine.model import ContainerCreate, ContainerRecord, Status
 from wherry.engine.names import check_name, new_id, random_name
 from wherry.engine.planning import Planner, layer_names
-from wherry.engine.request import make_record
+from wherry.engine.request import check_platform, ignored, make_record
 from wherry.engine.store import Store
 from wherry.errors import Conflict, InvalidArgument, LaunchFailed, NotFound, NotModified, WherryError
 from wherry.runtime.launcher import Attach, ExitStatus, Monitored, parse_detach_keys
@@ -36,6 +37,7 @@ SIGKILL = 9
 MIN_PREFIX = 1
 Records = list[ContainerRecord]
 ImageUsers = list[tuple[str, bool]]
+Warnings = list[str]
 
 DEFAULT_DETACH_KEYS = "ctrl-p,ctrl-q"
 
@@ -142,34 +144,36 @@ class Containers:
 
     async def create(self, request: ContainerCreate, *, name: str | None, platform: str | None) -> Created:
         """Make a container from an image: its record, then its writable directories."""
-        if not request.image:
-            raise InvalidArgument("config cannot be empty in order to create a container")
-        image = await self._images.resolve(request.image)
-        id = new_id()
-        record = make_record(id, self._claim_name(name, id), request, image, self._config)
-        warnings = self._planner.check(record)
+        record, image, warnings = await self._wished(request, name, platform)
         record.created = now()
-        self._by_id[id] = Container(record)
-        self._by_id[id].ended.set()
-        self._by_name[record.name] = id
+        self.restore(record)
         try:
             self._store.put_container(record)
-            self._snapshots.prepare(id, layer_names(image))
+            self._snapshots.prepare(record.id, layer_names(image))
         except BaseException:
             self._forget(record)
             raise
         self._publish(record, "create")
-        return Created(id, warnings)
+        return Created(record.id, warnings)
 
-    async def dry_run(self, request: ContainerCreate, *, name: str | None) -> Planned:
+    async def dry_run(
+        self, request: ContainerCreate, *, name: str | None = None, platform: str | None = None
+    ) -> Planned:
         """The plan that create and start would execute. Nothing is made, recorded or reserved."""
+        record, _, _ = await self._wished(request, name, platform)
+        return Planned(record, self._launching.plan_of(record, self.get))
+
+    async def _wished(
+        self, request: ContainerCreate, name: str | None, platform: str | None
+    ) -> tuple[ContainerRecord, ImageRecord, Warnings]:
+        """The record of a container that is asked for, checked; its image; and warnings. Nothing is kept."""
         if not request.image:
             raise InvalidArgument("config cannot be empty in order to create a container")
         image = await self._images.resolve(request.image)
-        id = new_id()
-        record = make_record(id, self._claim_name(name, id), request, image, self._config)
-        self._planner.check(record)
-        return Planned(record, self._launching.plan_of(record, self.get))
+        if platform:
+            check_platform(request.image, image, platform)
+        record = make_record(new_id(), self._claim_name(name), request, image, self._config)
+        return record, image, [*self._planner.check(record), *ignored(record, image)]
 
     def plan(self, ref: str, *, anew: bool = False) -> Planned:
         """The plan of a container that is there; ``anew`` without what it has got from the pool."""
@@ -178,7 +182,7 @@ class Containers:
             record = msgspec.structs.replace(record, attachment=None)
         return Planned(record, self._launching.plan_of(record, self.get))
 
-    def _claim_name(self, name: str | None, id: str) -> str:
+    def _claim_name(self, name: str | None) -> str:
         if not name:
             return self._free_name()
         plain = check_name(name)
@@ -206,7 +210,7 @@ class Containers:
         old = container.record.name
         if name.removeprefix("/") == old:
             raise InvalidArgument("Renaming a container with the same name as its current name")
-        new = self._claim_name(name, container.id)
+        new = self._claim_name(name)
         container.record.name = new
         self._store.put_container(container.record)
         self._by_name.pop(old, None)
@@ -277,7 +281,6 @@ class Containers:
         container.mark_running(monitor.init_pid)
         container.pidfd = open_pidfd(monitor.init_pid)
         container.started_monotonic = time.monotonic()
-        container.record.has_been_manually_stopped = False
         monitor.on_detach = lambda id, reason: self._detached(container, reason)
         self._spawn(self._watch(container, monitor))
 
@@ -326,7 +329,6 @@ class Containers:
         number = parse_signal(signal or config.stop_signal or "SIGTERM")
         own = config.stop_timeout if config.stop_timeout is not None else self._config.stop_timeout
         seconds = own if timeout is None else timeout
-        container.record.has_been_manually_stopped = True
         await self._kill(container, number)
         try:
             await asyncio.wait_for(container.ended.wait(), None if seconds < 0 else seconds)
@@ -353,8 +355,6 @@ class Containers:
         number = parse_signal(signal or "SIGKILL")
         if not container.running:
             raise Conflict(f"cannot kill container: {ref}: container {container.id} is not running")
-        if number == SIGKILL:
-            container.record.has_been_manually_stopped = True
         await self._kill(container, number)
         if number == SIGKILL:
             await container.ended.wait()  # as Docker: killed means gone when the answer comes

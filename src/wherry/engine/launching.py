@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 
 from wherry.engine.config import EngineConfig
 from wherry.engine.container import Container
@@ -16,6 +17,7 @@ from wherry.engine.store import Store
 from wherry.errors import Conflict, NotFound
 from wherry.runtime.cgroups import Cgroups
 from wherry.runtime.launcher import Attach, Launcher, Monitored
+from wherry.runtime.preparation import ParentCgroup
 from wherry.runtime.steps import Fd, Plan
 
 
@@ -47,6 +49,9 @@ class Launching:
         """Start a container's process. Undoes everything, and raises, where a step fails."""
         image = self._image(container.record)
         steps = self._planner.preparation(container.record)
+        for step in steps:
+            if isinstance(step, ParentCgroup):
+                self._cgroups.prepare(step.path)
         sandbox = await self._sandboxes.enter(container, steps, lookup)
         try:
             return await self._launch(container, image, sandbox)
@@ -62,8 +67,6 @@ class Launching:
         for stale in (paths.exit, paths.socket):
             stale.unlink(missing_ok=True)
         plan = self._planner.container(container.record, image, sandbox)
-        if parent := container.record.host_config.cgroup_parent:
-            self._cgroups.prepare(parent)  # the daemon's own is there
         attaching, container.attaching = container.attaching, []
         try:
             return await self._launcher.launch(
@@ -85,7 +88,8 @@ class Launching:
 
     def plan_of(self, record: ContainerRecord, lookup: Lookup) -> Plan:
         """The plan of a container as it would be started now or, if it runs, as it was started. Touches nothing."""
-        return self._planner.container(record, self._image(record), Sandbox.preview(record, lookup))
+        plan = self._planner.container(record, self._image(record), Sandbox.preview(record, lookup))
+        return replace(plan, preparation=self._planner.preparation(record))
 
     async def launch_exec(
         self,

@@ -287,7 +287,6 @@ class ContainerRecord(msgspec.Struct, kw_only=True):
     mounts: list[MountPoint] = field(default_factory=list)
     state: State = field(default_factory=State)
     restart_count: int = 0
-    has_been_manually_stopped: bool = False
     attachment: Attachment | None = None
     platform: str = "linux"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from wherry.engine.config import EngineConfig
@@ -12,7 +11,7 @@ from wherry.engine.image_record import ImageRecord
 from wherry.engine.model import ContainerRecord, ExecCreate, ExecStart
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.preparing import preparation
-from wherry.engine.request import ignored, log_files, log_size
+from wherry.engine.request import log_files, log_size
 from wherry.engine.sandbox import Sandbox
 from wherry.image.layers import layer_name
 from wherry.network import files
@@ -29,6 +28,8 @@ from wherry.runtime.security import parse_security
 from wherry.runtime.spec import SpecInput, build_spec, thermal_paths
 from wherry.runtime.steps import Cause, HostDirectory, HostFile, Log, Origin, OverlayRoot, Plan, Step
 from wherry.snapshot.overlay import OverlayStore
+
+Points = tuple[MountPoint, ...]
 
 HOSTS, HOSTNAME, RESOLV_CONF = "/etc/hosts", "/etc/hostname", "/etc/resolv.conf"
 
@@ -60,22 +61,24 @@ class Planner:
         for point in mounts.requested(host):
             if point.type == mounts.BIND and not point.create_source and not os.path.lexists(point.source):
                 raise mounts.missing_source(point)
-        return [*warnings, *ignored(record)]
+        return warnings
 
     # ------------------------------------------------------------ a container
 
     def container(self, record: ContainerRecord, image: ImageRecord, sandbox: Sandbox) -> Plan:
         """The plan of a start. InvalidArgument for what can only be seen now, such as a device that is gone."""
-        spec, causes = self.spec(record, image, sandbox)
-        plan = plan_container(spec, causes, self._context(record, image, sandbox, spec))
-        return replace(plan, preparation=self.preparation(record))
+        points = mounts.requested(record.host_config)
+        spec, causes = self.spec(record, image, sandbox, points)
+        return plan_container(spec, causes, self._context(record, image, sandbox, spec, points))
 
     def preparation(self, record: ContainerRecord) -> tuple[Step, ...]:
-        """The part of the plan that the engine executes itself."""
+        """The part of the plan that the engine executes itself, before the part above."""
         return preparation(record, self._config)
 
-    def spec(self, record: ContainerRecord, image: ImageRecord, sandbox: Sandbox) -> tuple[Spec, Causes]:
-        """The OCI runtime specification, and who asked for what in it."""
+    def spec(
+        self, record: ContainerRecord, image: ImageRecord, sandbox: Sandbox, points: Points
+    ) -> tuple[Spec, Causes]:
+        """The OCI runtime specification, and who asked for what in it. ``points``: the mounts that were asked for."""
         host, paths = record.host_config, ContainerPaths.of(self._config, record.id)
         return build_spec(
             SpecInput(
@@ -85,7 +88,7 @@ class Planner:
                 config=record.config,
                 host=host,
                 image=image.config.run,
-                mounts=mounts.requested(host),
+                mounts=points,
                 files=self._own_files(sandbox.files_of or record.id),
                 joined=sandbox.joined,
                 shm="/dev/shm" if host.ipc_mode == "host" else "",
@@ -101,7 +104,7 @@ class Planner:
         )
 
     def _context(
-        self, record: ContainerRecord, image: ImageRecord, sandbox: Sandbox, spec: Spec
+        self, record: ContainerRecord, image: ImageRecord, sandbox: Sandbox, spec: Spec, points: Points
     ) -> PlanContext:
         paths, config = ContainerPaths.of(self._config, record.id), record.config
         rows, columns = record.host_config.console_size
@@ -115,10 +118,9 @@ class Planner:
             stdin_once=config.stdin_once,
             rows=rows,
             columns=columns,
-            files=tuple(self._host_steps(record, sandbox, paths)),
+            files=tuple(self._host_steps(record, sandbox, paths, points)),
             seccomp=self._filter(record, spec),
             init=bool(record.host_config.init),
-            sysctls_set=sandbox.sysctls,
             oom_score_adj=self._oom_score_adj,
         )
 
@@ -153,9 +155,11 @@ class Planner:
         pairs = ((RESOLV_CONF, paths.resolv_conf), (HOSTNAME, paths.hostname), (HOSTS, paths.hosts))
         return tuple(MountPoint(mounts.BIND, target, source=str(path)) for target, path in pairs)
 
-    def _host_steps(self, record: ContainerRecord, sandbox: Sandbox, paths: ContainerPaths) -> Iterator[Step]:
+    def _host_steps(
+        self, record: ContainerRecord, sandbox: Sandbox, paths: ContainerPaths, points: Points
+    ) -> Iterator[Step]:
         yield HostDirectory(str(paths.merged))
-        for point in mounts.requested(record.host_config):
+        for point in points:
             if point.type == mounts.BIND and point.create_source:
                 yield from missing_directories(point)
         if not sandbox.files_of:
@@ -196,7 +200,7 @@ class Planner:
         options: ExecStart,
     ) -> Plan:
         """The plan of a command in a container that runs."""
-        spec, _ = self.spec(record, image, sandbox)
+        spec, _ = self.spec(record, image, sandbox, ())  # a command in a container mounts nothing
         paths = ContainerPaths.of(self._config, record.id)
         rows, columns = options.console_size or request.console_size or (0, 0)
         context = ExecContext(

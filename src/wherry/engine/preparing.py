@@ -15,6 +15,7 @@ from wherry.runtime.preparation import (
     JoinContainer,
     LeftOut,
     NetworkEndpoint,
+    ParentCgroup,
     PublishPort,
     RuntimeDirectory,
     ShareWithHost,
@@ -37,21 +38,34 @@ def preparation(record: ContainerRecord, config: EngineConfig) -> tuple[Step, ..
         *joins(record),
         *network(record, config),
         RuntimeDirectory(str(paths.runtime), str(paths.socket)),
+        parent_cgroup(record, config),
         *shared_with_host(record),
         *left_out(record),
     )
 
 
-def shared_with_host(record: ContainerRecord) -> Iterator[Step]:
-    host = record.host_config
-    modes = (
+def parent_cgroup(record: ContainerRecord, config: EngineConfig) -> ParentCgroup:
+    own = record.host_config.cgroup_parent.strip("/")
+    return (
+        ParentCgroup(own, cause=asked(f"--cgroup-parent {own}"))
+        if own
+        else ParentCgroup(config.cgroup_parent)
+    )
+
+
+def namespace_modes(host: HostConfig) -> tuple[tuple[str, str, str], ...]:
+    """Kind, mode and flag of each namespace that can be shared."""
+    return (
         ("network", host.network_mode, "--network"),
         ("pid", host.pid_mode, "--pid"),
         ("ipc", host.ipc_mode, "--ipc"),
         ("uts", host.uts_mode, "--uts"),
         ("cgroup", host.cgroupns_mode, "--cgroupns"),
     )
-    for kind, mode, flag in modes:
+
+
+def shared_with_host(record: ContainerRecord) -> Iterator[Step]:
+    for kind, mode, flag in namespace_modes(record.host_config):
         if mode == "host":
             yield ShareWithHost(kind, cause=asked(f"{flag} host"))
 
@@ -82,14 +96,8 @@ def because(host: HostConfig, otherwise: str) -> Cause:
     return asked("--privileged" if host.privileged else otherwise)
 
 
-def joins(record: ContainerRecord) -> Iterator[Step]:
-    host = record.host_config
-    modes = (
-        ("network", host.network_mode, "--network"),
-        ("pid", host.pid_mode, "--pid"),
-        ("ipc", host.ipc_mode, "--ipc"),
-    )
-    for kind, mode, flag in modes:
+def joins(record: ContainerRecord) -> Iterator[JoinContainer]:
+    for kind, mode, flag in namespace_modes(record.host_config):
         if mode.startswith(CONTAINER):
             yield JoinContainer(kind, mode.removeprefix(CONTAINER), cause=asked(f"{flag} {mode}"))
 

@@ -18,12 +18,15 @@ from wherry.engine.model import (
     MountPoint,
     PortBinding,
 )
+from wherry.engine.unsupported import refuse
 from wherry.errors import InvalidArgument, NotFound
+from wherry.network.files import is_address
 from wherry.network.ports import parse_host_port
 from wherry.runtime import mounts
 from wherry.runtime.image_config import Merged, merge
 
 LOG_DRIVERS = ("json-file", "none")
+LOG_OPTIONS = ("max-size", "max-file")
 NETWORKS = ("bridge", "host", "none")
 PUBLISHED_PROTOCOLS = ("tcp", "udp")
 
@@ -35,8 +38,10 @@ def make_record(
     host = host_config(request.host_config or HostConfig(), defaults)
     merged = merge(request, image.config.run)
     argv = merged.argv
-    config = container_config(id, request, merged, host)
-    check(host)
+    endpoints = networks(request, host)
+    endpoint = endpoints.get(host.network_mode) or EndpointSettings()
+    config = container_config(id, request, merged, host, endpoint)
+    check(request, host, endpoint)
     return ContainerRecord(
         id=id,
         name=name,
@@ -46,12 +51,14 @@ def make_record(
         config=config,
         host_config=host,
         image=image.id,
-        networks=networks(request, host),
+        networks=endpoints,
         mounts=mount_points(host),
     )
 
 
-def container_config(id: str, request: ContainerCreate, merged: Merged, host: HostConfig) -> Config:
+def container_config(
+    id: str, request: ContainerCreate, merged: Merged, host: HostConfig, endpoint: EndpointSettings
+) -> Config:
     """``Config`` as inspect shows it: the request, completed by the image."""
     fields = {name: getattr(request, name) for name in Config.__struct_fields__}
     config = Config(**fields)
@@ -64,6 +71,7 @@ def container_config(id: str, request: ContainerCreate, merged: Merged, host: Ho
     config.exposed_ports = {port: {} for port in exposed(merged, host)} or None
     config.volumes = {path: {} for path in merged.volumes} or None
     config.stop_signal = merged.stop_signal
+    config.mac_address = config.mac_address or endpoint.mac_address
     if not config.hostname and not host.network_mode.startswith("container:"):
         config.hostname = socket.gethostname() if host.network_mode == "host" or host.uts_mode else id[:12]
     return config
@@ -129,22 +137,12 @@ def mount_points(host: HostConfig) -> list[MountPoint]:
     ]
 
 
-def check(host: HostConfig) -> None:
+def check(request: ContainerCreate, host: HostConfig, endpoint: EndpointSettings) -> None:
     """What this engine cannot do, said at once; ``runtime.checks`` has what nobody can."""
     check_network(host)
+    refuse(request, host, endpoint)
     check_ports(host.port_bindings or {})
     check_log(host.log_config)
-    if host.restart_policy.name != "no":
-        raise InvalidArgument(
-            f"restart policy {host.restart_policy.name!r} is not supported by this version of wherry: "
-            "leave --restart away"
-        )
-    for point in mounts.requested(host):
-        if point.type == mounts.VOLUME:
-            raise InvalidArgument(
-                f"volumes are not supported by this version of wherry (mount of {point.target}): "
-                "bind a directory of the host, or use a tmpfs"
-            )
 
 
 def check_network(host: HostConfig) -> None:
@@ -167,14 +165,26 @@ def check_log(config: LogConfig) -> None:
         raise InvalidArgument(
             f"logger: no log driver named {config.type!r} is registered; there are {', '.join(LOG_DRIVERS)}"
         )
-    known = (
-        {"max-size", "max-file", "labels", "env", "compress", "tag"} if config.type == "json-file" else set()
-    )
+    known = LOG_OPTIONS if config.type == "json-file" else ()
     for key in config.config or {}:
         if key not in known:
             raise InvalidArgument(f"unknown log opt '{key}' for {config.type} log driver")
     log_size(config)
     log_files(config)
+
+
+def check_defaults(defaults: EngineConfig) -> None:
+    """What every create request would stumble over, refused at the daemon's start."""
+    check_log(log_config(LogConfig(), defaults))
+    for server in defaults.dns:
+        if not is_address(server):
+            raise InvalidArgument(f"invalid name server: {server!r} is no IP address")
+    if defaults.shm_size <= 0:
+        raise InvalidArgument(f"invalid size of /dev/shm: {defaults.shm_size}")
+    if defaults.pool_size < 0:
+        raise InvalidArgument(f"invalid size of the network pool: {defaults.pool_size}")
+    if ".." in defaults.cgroup_parent.split("/"):
+        raise InvalidArgument(f"invalid cgroup parent {defaults.cgroup_parent!r}: it may not lead upwards")
 
 
 SIZE_UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
@@ -198,7 +208,18 @@ def log_files(config: LogConfig) -> int:
     return int(text)
 
 
-def ignored(record: ContainerRecord) -> list[str]:
+def check_platform(name: str, image: ImageRecord, wanted: str) -> None:
+    """``--platform os[/architecture[/variant]]`` against what the image says of itself. NotFound, in Docker's words."""
+    config = image.config
+    has = (config.os, config.architecture, config.variant)
+    pairs = zip(wanted.lower().split("/"), has, strict=False)
+    if any(own and own != part for part, own in pairs):
+        raise NotFound(
+            f"image with reference {name} was found but does not provide the specified platform ({wanted})"
+        )
+
+
+def ignored(record: ContainerRecord, image: ImageRecord) -> list[str]:
     """What is accepted but not done, said to the user."""
     warnings = []
     if record.host_config.port_bindings and record.host_config.network_mode == "host":
@@ -206,4 +227,6 @@ def ignored(record: ContainerRecord) -> list[str]:
     if record.config.volumes:
         paths = ", ".join(record.config.volumes)
         warnings.append(f"volumes of the image are not supported yet and stay in the writable layer: {paths}")
+    if image.config.run.healthcheck is not None and record.config.healthcheck is None:
+        warnings.append("the health check of the image is not supported yet: the container has no health")
     return warnings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Interface
 
@@ -34,17 +34,13 @@ class Sandbox:
     files_of: str = ""  # id of the container whose /etc/hosts, hostname and resolv.conf are shared
     address: IPv4Address | None = None
     gateway: IPv4Address | None = None
-    sysctls: Mapping[str, str] = field(default_factory=dict)  # that the network namespace has already
 
     @classmethod
     def preview(cls, record: ContainerRecord, lookup: Lookup) -> Sandbox:
         """The same for a plan that is only looked at: nothing is opened, addresses are the lease's, if there is one."""
         sandbox, lease = cls(), record.attachment
         for step in joins(record):
-            if isinstance(step, JoinContainer):
-                sandbox.note_joined(
-                    step.kind, f"of container {step.container}", id_of(step.container, lookup)
-                )
+            sandbox.note_joined(step.kind, f"of container {step.container}", id_of(step.container, lookup))
         if record.host_config.network_mode == "bridge":
             sandbox.joined = replace(sandbox.joined, network="bridge")
         if lease is not None and lease.address:

@@ -7,7 +7,7 @@ child does on its way to becoming the container's first process.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 
 from wherry.errors import InvalidArgument
@@ -96,9 +96,6 @@ class PlanContext:
     init: bool = False
     listen: bool = True
     oom_score_adj: int = 0  # the daemon's own, which a container would inherit
-    sysctls_set: Mapping[str, str] = field(
-        default_factory=dict
-    )  # that the joined network namespace has already
 
 
 def plan_container(spec: oci.Spec, causes: Causes, context: PlanContext) -> Plan:
@@ -195,8 +192,7 @@ def identity_steps(spec: oci.Spec, linux: oci.Linux, causes: Causes, context: Pl
     if spec.domainname and own_uts:
         yield Domainname(spec.domainname, cause=causes.get("domainname", DEFAULT))
     for key, value in linux.sysctl.items():
-        if context.sysctls_set.get(key) != value:
-            yield Sysctl(sysctl_path(key), value, cause=causes.get(f"linux.sysctl:{key}", DEFAULT))
+        yield Sysctl(sysctl_path(key), value, cause=causes.get(f"linux.sysctl:{key}", DEFAULT))
 
 
 # ---------------------------------------------------------------- the root

@@ -60,6 +60,17 @@ class RuntimeDirectory(Preparation):
 
 
 @dataclass(frozen=True, slots=True)
+class ParentCgroup(Preparation):
+    """Have the cgroup that the container's own is made in; one that is there is fine. The daemon's outlives it."""
+
+    name, heading = "parent-cgroup", Heading.LIMITS
+    path: str  # the same below every controller
+
+    def describe(self) -> str:
+        return f"have the cgroup /{self.path}, below which the container's own is made"
+
+
+@dataclass(frozen=True, slots=True)
 class JoinContainer(Preparation):
     """Open a namespace of another container, to be joined."""
 

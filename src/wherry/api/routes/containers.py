@@ -60,7 +60,7 @@ async def create(
     With ``dryRun``, which no client of Docker sends, nothing is made: 200, and the plan.
     """
     if dry_run:
-        planned = await engine.containers.dry_run(body, name=name or None)
+        planned = await engine.containers.dry_run(body, name=name or None, platform=platform or None)
         return Reply(planned.view(id_word="<id>"), 200)
     created = await engine.containers.create(body, name=name or None, platform=platform or None)
     return CreatedAnswer(id=created.id, warnings=created.warnings)

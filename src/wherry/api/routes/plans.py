@@ -43,7 +43,7 @@ async def compare_plans(engine: Engine, body: PlanComparison) -> PlanDifference:
 
 async def planned(engine: Engine, source: PlanSource, side: str) -> Planned:
     if source.create is not None:
-        return await engine.containers.dry_run(source.create, name=None)
+        return await engine.containers.dry_run(source.create)
     if not source.container:
         raise InvalidArgument(f"{side} is neither a container nor an image with options")
     return engine.containers.plan(source.container, anew=True)

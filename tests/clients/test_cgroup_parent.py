@@ -1,0 +1,23 @@
+"""The cgroup that containers' own are made in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.harness.daemon import Daemon
+
+
+def test_a_parent_that_somebody_removed_is_made_again(daemon: Daemon) -> None:
+    daemon.docker("run", "--rm", "busybox", "true")
+    parent = daemon.sandbox.cgroup_parent
+    for folder in Path("/sys/fs/cgroup").glob(f"*/{parent}"):
+        folder.rmdir()
+    assert daemon.docker("run", "--rm", "busybox", "echo", "again").stdout == "again\n"
+
+
+def test_the_parent_stands_in_the_plan_with_its_cause(daemon: Daemon) -> None:
+    parent = f"{daemon.sandbox.cgroup_parent}/own"
+    body = {"Image": "busybox", "Cmd": ["true"], "HostConfig": {"CgroupParent": parent}}
+    steps = daemon.api("POST", "/containers/create?dryRun=1", body).body["Steps"]
+    (step,) = [s for s in steps if s["Name"] == "parent-cgroup"]
+    assert (step["Arguments"], step["Cause"]) == ({"path": parent}, f"--cgroup-parent {parent}")
