@@ -55,7 +55,7 @@ def test_versions(api: Api) -> None:
         ("GET", "/containers//json"),
         ("GET", "/containers/json/"),
         ("PATCH", "/containers/x"),
-        ("POST", "/v1.51/auth"),
+        ("POST", "/v1.51/nosuch"),
     ],
 )
 def test_what_is_not_served(api: Api, method: str, path: str) -> None:
@@ -250,3 +250,21 @@ def test_activity_is_counted(api: Api, served: Served) -> None:
         wire.read_head()
         assert activity.open == 1
         assert activity.last > before
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/auth"),
+        ("PUT", "/containers/web/archive?path=/"),
+        ("GET", "/containers/web/stats?stream=0"),
+        ("POST", "/containers/web/pause"),
+        ("POST", "/images/a/b:1/push"),
+        ("GET", "/images/get?names=a"),
+        ("GET", "/system/df"),
+        ("POST", "/containers/prune"),
+    ],
+)
+def test_what_docker_has_and_we_have_not_is_said_in_words(api: Api, method: str, path: str) -> None:
+    reply = api.call(method, f"/v1.51{path}")
+    assert reply.status == 501 and reply.message.startswith("this version of wherry has no ")

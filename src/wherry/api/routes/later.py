@@ -1,0 +1,46 @@
+"""Routes of Docker's that this version does not serve: 501, and in words what it has not."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from wherry.api.errors import HttpError
+from wherry.api.routing import Handler, Route, Routes
+
+# Method, pattern, and what it is for.
+LATER = (
+    ("GET", "/containers/{ref}/archive", "copying out of containers (docker cp)"),
+    ("HEAD", "/containers/{ref}/archive", "copying from and to containers (docker cp)"),
+    ("PUT", "/containers/{ref}/archive", "copying into containers (docker cp)"),
+    ("GET", "/containers/{ref}/changes", "list of changes in a container (docker diff)"),
+    ("GET", "/containers/{ref}/export", "export of containers"),
+    ("GET", "/containers/{ref}/stats", "statistics (wherry explain shows limits and use)"),
+    ("POST", "/containers/{ref}/pause", "pausing of containers"),
+    ("POST", "/containers/{ref}/unpause", "pausing of containers"),
+    ("POST", "/containers/{ref}/update", "way to change the limits of containers"),
+    ("POST", "/containers/prune", "pruning of containers"),
+    ("POST", "/images/prune", "pruning of images"),
+    ("POST", "/networks/prune", "pruning of networks"),
+    ("POST", "/volumes/prune", "volumes"),
+    ("POST", "/build/prune", "builds"),
+    ("POST", "/build", "builds"),
+    ("POST", "/commit", "commit of containers"),
+    ("GET", "/images/get", "saving of images"),
+    ("GET", "/images/{ref}/get", "saving of images"),
+    ("POST", "/images/{ref}/push", "pushing of images"),
+    ("GET", "/images/search", "search in registries"),
+    ("GET", "/distribution/{ref}/json", "registry client"),
+    ("POST", "/auth", "registry client"),
+    ("GET", "/system/df", "account of disk use"),
+)
+
+
+def refusal(what: str) -> Handler:
+    async def refuse() -> NoReturn:
+        raise HttpError(501, f"this version of wherry has no {what}")
+
+    refuse.__doc__ = f"501: no {what} yet."
+    return refuse
+
+
+routes = Routes([Route(method, pattern, refusal(what)) for method, pattern, what in LATER])
