@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     Json = dict[str, Any]
 
+NOT_FOUND = 404
 MANY = "[OPTIONS] CONTAINER [CONTAINER...]"
 
 ENDING_FLAGS = (
@@ -59,9 +60,14 @@ def kill(context: Context, options: Options) -> int:
 
 @command(MANY, RM_FLAGS, least=1)
 def rm(context: Context, options: Options) -> int:
-    return _each(
-        context, options, "DELETE", "", {"force": options.force, "v": options.volumes, "link": options.link}
-    )
+    query = {"force": options.force, "v": options.volumes, "link": options.link}
+    paths = [f"/containers/{name}" for name in options.args]
+    failed = False
+    for name, error in zip(options.args, context.client.call_each("DELETE", paths, query), strict=True):
+        report_each([name], [error])
+        # As docker: with --force, that it is gone already is said and is no failure.
+        failed |= error is not None and not (options.force and error.status == NOT_FOUND)
+    return int(failed)
 
 
 @command("CONTAINER [CONTAINER...]", least=1)
