@@ -23,8 +23,10 @@ from wherry.api.app import create_app, serve
 from wherry.engine.config import EngineConfig
 from wherry.engine.engine import Engine
 from wherry.engine.model import Ulimit
+from wherry.engine.request import check_defaults
 from wherry.errors import InvalidArgument, WherryError
 
+DEFAULT_FILE = Path("/etc/wherry/daemon.json")
 DEFAULT_HOST = "unix:///run/wherry/wherry.sock"
 DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -42,6 +44,7 @@ class DaemonFile(msgspec.Struct, rename="kebab", forbid_unknown_fields=True):
     bridge: str | None = None
     dns: list[str] | None = None
     dns_search: list[str] | None = None
+    debug: bool | None = None
     log_level: str | None = None
     log_driver: str | None = None
     log_opts: dict[str, str] | None = None
@@ -55,8 +58,8 @@ def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="wherryd", description="The Wherry container engine.")
     p.add_argument("-H", "--host", action="append", dest="hosts", metavar="unix://PATH",
                    help=f"where to listen (default {DEFAULT_HOST})")  # fmt: skip
-    p.add_argument("--config-file", type=Path, default=Path("/etc/wherry/daemon.json"),
-                   help="configuration file, with dockerd's keys")  # fmt: skip
+    p.add_argument("--config-file", type=Path,
+                   help=f"configuration file, with dockerd's keys (default {DEFAULT_FILE})")  # fmt: skip
     p.add_argument("--data-root", help="images, layers, writable directories (default /var/lib/wherry)")
     p.add_argument("--exec-root", help="sockets and state of running containers (default /run/wherry)")
     p.add_argument("-b", "--bridge", help="name of the default bridge (default wherry0)")
@@ -79,10 +82,14 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def read_file(path: Path) -> DaemonFile:
+def read_file(given: Path | None) -> DaemonFile:
+    """The configuration file. The default one may be missing, one that was named may not."""
+    path = given or DEFAULT_FILE
     try:
         return msgspec.json.decode(path.read_bytes(), type=DaemonFile)
     except FileNotFoundError:
+        if given is not None:
+            raise
         return DaemonFile()
     except msgspec.DecodeError as error:
         raise InvalidArgument(f"{path}: {error}") from None
@@ -163,7 +170,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
         file = read_file(args.config_file)
-        level = "debug" if args.debug else args.log_level or file.log_level or "info"
+        level = "debug" if args.debug or file.debug else args.log_level or file.log_level or "info"
         logging.basicConfig(
             level={"warn": "WARNING"}.get(level, level.upper()),
             format="%(asctime)s %(levelname)s %(name)s: %(message)s",
@@ -172,8 +179,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.pidfile:
             args.pidfile.write_text(f"{os.getpid()}\n")
         idle_exit = duration(args.idle_exit) if args.idle_exit else None
-        asyncio.run(run(engine_config(args, file), args.hosts or file.hosts or [DEFAULT_HOST], idle_exit))
-    except (WherryError, OSError) as error:
+        config = engine_config(args, file)
+        check_defaults(config)
+        asyncio.run(run(config, args.hosts or file.hosts or [DEFAULT_HOST], idle_exit))
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"wherryd: {where}{(error.strerror or str(error)).lower()}", file=sys.stderr)
+        return 1
+    except WherryError as error:
         print(f"wherryd: {error}", file=sys.stderr)
         return 1
     finally:
