@@ -36,7 +36,9 @@ missing_packages() {
     for need in $NEEDS; do
         has "${need%:*}" || echo "${need#*:}"
     done
-    if ! "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null; then echo python3-venv; fi
+    python=$(python_command)
+    [ -n "$python" ] || echo python3
+    if ! ${python:-false} -c 'import ensurepip, venv' 2>/dev/null; then echo python3-venv; fi
 }
 
 apt() {
@@ -82,15 +84,14 @@ debians_docker() {
     cp "$1/usr/bin/docker" .venv/tools/docker
 }
 
+# The Python to use: $PYTHON, or the newest here that will do; nothing where there is none.
 python_command() {
-    for name in python3.13 python3.12 python3.11 python3; do
+    for name in ${PYTHON:-} python3.13 python3.12 python3.11 python3; do
         if command -v $name >/dev/null && $name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
             command -v $name
             return
         fi
     done
-    echo "setup: Python 3.11 or newer is needed" >&2
-    exit 1
 }
 
 stamp_of() {
@@ -109,8 +110,9 @@ install_python() {
 
 LOG=$(mktemp)
 trap 'rm -f "$LOG"' EXIT
-: "${PYTHON:=$(python_command)}"
 install_packages
+PYTHON=$(python_command)
+[ -n "$PYTHON" ] || { echo "setup: Python 3.11 or newer is needed" >&2; exit 1; }
 install_python
 .venv/bin/python buildsystem/launcher.py
 .venv/bin/python -m compileall -q src/wherry # as pip does for a wheel: a command takes 30 ms and not 45
