@@ -21,7 +21,9 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
 
 
 def start_wherry(*words: str, host: str, **options: object) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", WHERRY, "-H", host, *words]
+    # A shell starts what it puts in the background with SIGINT ignored, and so would all that the tests start.
+    listening = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    command = [sys.executable, "-c", listening + WHERRY, "-H", host, *words]
     return subprocess.Popen(  # type: ignore[call-overload,no-any-return]
         command, env=ENVIRONMENT, text=True, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, **options
     )
