@@ -21,7 +21,7 @@ trap 'rm -rf "$draft"' EXIT
 check "format (ruff)" $bin/ruff format --check .
 check "lint (ruff)" $bin/ruff check .
 check "types (mypy --strict)" $bin/mypy
-check "layering (import-linter)" $bin/lint-imports --no-cache
+check "layering (import-linter)" env PYTHONPATH=src $bin/lint-imports --no-cache
 check "launcher compiles without a warning" $bin/python buildsystem/launcher.py "$draft/wherry-launcher"
 check "no committed file names a package registry" sh scripts/no_registry.sh
 exit $failed

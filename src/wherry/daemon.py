@@ -22,9 +22,9 @@ from wherry.api.activity import Activity
 from wherry.api.app import create_app, serve
 from wherry.engine.config import EngineConfig
 from wherry.engine.engine import Engine
-from wherry.engine.model import Ulimit
 from wherry.engine.request import check_defaults
 from wherry.errors import InvalidArgument, WherryError
+from wherry.messages.container import Ulimit
 
 DEFAULT_FILE = Path("/etc/wherry/daemon.json")
 DEFAULT_HOST = "unix:///run/wherry/wherry.sock"

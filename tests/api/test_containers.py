@@ -9,7 +9,7 @@ import pytest
 
 from tests.api.client import Api
 from tests.api.conftest import Served
-from wherry.engine.model import Attachment, PublishedPort
+from wherry.engine.record import Attachment, PublishedPort
 
 ZERO = "0001-01-01T00:00:00Z"
 

@@ -18,8 +18,8 @@ from wherry.api.query import parse_bool, parse_nanoseconds, parse_query, wire_na
 from wherry.api.render.containers import command_line, status_text
 from wherry.api.render.durations import human_duration
 from wherry.api.render.progress import bar, human_size
-from wherry.engine.model import ContainerCreate, State
 from wherry.errors import InvalidArgument, WherryError
+from wherry.messages.container import ContainerCreate, State
 
 HOUR, DAY = 3600, 86400
 

@@ -13,8 +13,9 @@ import pytest
 
 from wherry.engine.events import BACKLOG, Event, EventBus, EventQuery
 from wherry.engine.filters import Filters, parse_filters
-from wherry.engine.model import Config, ContainerRecord, HostConfig
+from wherry.engine.record import ContainerRecord
 from wherry.errors import InvalidArgument
+from wherry.messages.container import Config, HostConfig
 
 
 def record(**config: Any) -> ContainerRecord:

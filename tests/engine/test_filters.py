@@ -10,17 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wherry.engine.filters import match_containers, parse_filters
-from wherry.engine.model import (
-    Attachment,
-    Config,
-    ContainerRecord,
-    EndpointSettings,
-    HostConfig,
-    MountPoint,
-    PublishedPort,
-    State,
-)
+from wherry.engine.record import Attachment, ContainerRecord, PublishedPort
 from wherry.errors import InvalidArgument, NotFound
+from wherry.messages.container import Config, EndpointSettings, HostConfig, MountPoint, State
 
 STARTED = "2026-11-24T14:58:50Z"
 

@@ -16,12 +16,13 @@ from tests.image.making import config, directory, docker_archive, file, sha256, 
 from wherry.engine.events import EventBus, EventQuery
 from wherry.engine.filters import Filters
 from wherry.engine.image import Images, LayerProgress, LoadLine, Untagged
-from wherry.engine.model import Config, ContainerRecord, HostConfig
+from wherry.engine.record import ContainerRecord
 from wherry.engine.store import Store
 from wherry.errors import Conflict, InvalidArgument, NotFound
 from wherry.image.blobs import BlobStore
 from wherry.image.layers import LayerStore
 from wherry.image.manifest import Platform
+from wherry.messages.container import Config, HostConfig
 
 BASE = tar(directory("etc"), file("etc/name", b"base"))
 TOP = tar(file("etc/name", b"top"))

@@ -6,9 +6,13 @@ import pytest
 
 from wherry.engine.config import EngineConfig
 from wherry.engine.image_record import ImageRecord
-from wherry.engine.model import (
+from wherry.engine.record import ContainerRecord
+from wherry.engine.request import check_defaults, check_platform, ignored, log_files, log_size, make_record
+from wherry.errors import InvalidArgument, NotFound
+from wherry.image.digest import Digest
+from wherry.image.manifest import HealthCheck, ImageConfig, RunConfig
+from wherry.messages.container import (
     ContainerCreate,
-    ContainerRecord,
     EndpointSettings,
     HealthConfig,
     HostConfig,
@@ -18,10 +22,6 @@ from wherry.engine.model import (
     PortBinding,
     RestartPolicy,
 )
-from wherry.engine.request import check_defaults, check_platform, ignored, log_files, log_size, make_record
-from wherry.errors import InvalidArgument, NotFound
-from wherry.image.digest import Digest
-from wherry.image.manifest import HealthCheck, ImageConfig, RunConfig
 
 ID = "ab" * 32
 RUN = RunConfig(cmd=["sh"], env=["PATH=/bin", "A=image"], exposed_ports={"80": {}}, labels={"from": "image"})

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wherry.engine.model import Config, DeviceMapping, HostConfig, Ulimit
 from wherry.errors import InvalidArgument
+from wherry.messages.container import Config, DeviceMapping, HostConfig, Ulimit
 from wherry.runtime import capabilities
 from wherry.runtime.checks import check, check_sysctls, check_user, sysctl_path
 from wherry.runtime.resources import HostFacts, parse_set

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from wherry.engine.model import DeviceMapping
 from wherry.errors import InvalidArgument
+from wherry.messages.container import DeviceMapping
 from wherry.runtime import devices
 
 

@@ -2,8 +2,8 @@ import pytest
 
 from tests.runtime.test_plan import FILTER, V1, names, of
 from tests.runtime.test_spec import ID, build
-from wherry.engine.model import Config, HostConfig
 from wherry.errors import InvalidArgument
+from wherry.messages.container import Config, HostConfig
 from wherry.runtime import capabilities, steps
 from wherry.runtime.exec_plan import ExecContext, ExecRequest, plan_exec
 

@@ -1,7 +1,7 @@
 import pytest
 
-from wherry.engine.model import Config
 from wherry.errors import InvalidArgument
+from wherry.messages.container import Config
 from wherry.runtime.image_config import merge, merge_env
 
 IMAGE = Config(

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wherry.engine.model import BindOptions, HostConfig, Mount, TmpfsOptions
 from wherry.errors import InvalidArgument
+from wherry.messages.container import BindOptions, HostConfig, Mount, TmpfsOptions
 from wherry.runtime.mounts import (
     MountPoint,
     in_mount_order,

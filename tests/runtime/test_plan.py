@@ -1,8 +1,8 @@
 import pytest
 
 from tests.runtime.test_spec import build
-from wherry.engine.model import Config, HostConfig
 from wherry.errors import InvalidArgument
+from wherry.messages.container import Config, HostConfig
 from wherry.runtime import oci_spec as oci
 from wherry.runtime import steps
 from wherry.runtime.cgroups import CgroupsV1, CgroupsV2

@@ -2,8 +2,8 @@
 
 import pytest
 
-from wherry.engine.model import Config, DeviceMapping, HostConfig, Ulimit
 from wherry.errors import InvalidArgument
+from wherry.messages.container import Config, DeviceMapping, HostConfig, Ulimit
 from wherry.runtime import capabilities, devices, oci_spec
 from wherry.runtime.mounts import MountPoint, requested
 from wherry.runtime.security import parse_security

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from wherry.engine.model import Ulimit
+from wherry.messages.container import Ulimit
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,9 @@ import os
 from dataclasses import dataclass, field
 
 from wherry.engine.clock import now, rfc3339
-from wherry.engine.model import ContainerRecord, State, Status
+from wherry.engine.record import ContainerRecord, Status
 from wherry.errors import InvalidArgument
+from wherry.messages.container import State
 from wherry.network.pool import Endpoint
 from wherry.runtime.launcher import Attach, ExitStatus, Monitored
 

@@ -20,12 +20,13 @@ from wherry.engine.filters import Filters, match_containers
 from wherry.engine.image import Images
 from wherry.engine.image_record import ImageRecord
 from wherry.engine.launching import Launching
-from wherry.engine.model import ContainerCreate, ContainerRecord, Status
 from wherry.engine.names import check_name, new_id, random_name
 from wherry.engine.planning import Planner, layer_names
+from wherry.engine.record import ContainerRecord, Status
 from wherry.engine.request import check_platform, ignored, make_record
 from wherry.engine.store import Store
 from wherry.errors import Conflict, InvalidArgument, LaunchFailed, NotFound, NotModified, WherryError
+from wherry.messages.container import ContainerCreate
 from wherry.runtime.launcher import Attach, ExitStatus, Monitored, parse_detach_keys
 from wherry.runtime.logs import LogsQuery, follow
 from wherry.runtime.plan_view import PlanView, view

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from wherry.engine.filters import Filters
-from wherry.engine.model import ContainerRecord
+from wherry.engine.record import ContainerRecord
 
 HISTORY = 1000
 BACKLOG = 4096  # events that a subscriber may lag behind

@@ -13,8 +13,9 @@ from typing import Any
 
 import msgspec
 
-from wherry.engine.model import ZERO_TIME, ContainerRecord
+from wherry.engine.record import ContainerRecord
 from wherry.errors import InvalidArgument, NotFound
+from wherry.messages.base import ZERO_TIME
 
 CONTAINER_FILTERS = frozenset(
     {

@@ -9,12 +9,13 @@ from dataclasses import replace
 from wherry.engine.config import EngineConfig
 from wherry.engine.container import Container
 from wherry.engine.image_record import ImageRecord
-from wherry.engine.model import ContainerRecord, ExecCreate, ExecStart
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.planning import Planner
+from wherry.engine.record import ContainerRecord
 from wherry.engine.sandbox import Lookup, Sandbox, Sandboxes
 from wherry.engine.store import Store
 from wherry.errors import Conflict, NotFound
+from wherry.messages.exec import ExecCreate, ExecStart
 from wherry.runtime.cgroups import Cgroups
 from wherry.runtime.launcher import Attach, Launcher, Monitored
 from wherry.runtime.preparation import ParentCgroup

@@ -19,10 +19,11 @@ from msgspec import field
 from wherry.engine.clock import now
 from wherry.engine.config import EngineConfig
 from wherry.engine.filters import Filters
-from wherry.engine.model import Attachment, Model, PublishedPort
+from wherry.engine.record import Attachment, PublishedPort
 from wherry.engine.store import Store
 from wherry.errors import InvalidArgument, NotFound, Unavailable, WherryError
 from wherry.linux.nftables import Watch
+from wherry.messages.base import Model
 from wherry.network.bridge import Bridge
 from wherry.network.ipam import parse_bip, parse_mac
 from wherry.network.pool import Endpoint

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from wherry.engine.config import EngineConfig
 from wherry.engine.image_record import ImageRecord
-from wherry.engine.model import ContainerRecord, ExecCreate, ExecStart
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.preparing import preparation
+from wherry.engine.record import ContainerRecord
 from wherry.engine.request import log_files, log_size
 from wherry.engine.sandbox import Sandbox
 from wherry.image.layers import layer_name
+from wherry.messages.exec import ExecCreate, ExecStart
 from wherry.network import files
 from wherry.runtime import capabilities, devices, mounts
 from wherry.runtime.cgroups import Cgroups

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from wherry.engine.config import EngineConfig
-from wherry.engine.model import Attachment, ContainerRecord, HostConfig, PortBinding, PublishedPort
 from wherry.engine.paths import ContainerPaths
+from wherry.engine.record import Attachment, ContainerRecord, PublishedPort
+from wherry.messages.container import HostConfig, PortBinding
 from wherry.network.ports import ANY, parse_host_port
 from wherry.runtime.preparation import (
     JoinContainer,

@@ -8,18 +8,18 @@ import msgspec
 
 from wherry.engine.config import EngineConfig
 from wherry.engine.image_record import ImageRecord
-from wherry.engine.model import (
+from wherry.engine.record import ContainerRecord
+from wherry.engine.unsupported import refuse
+from wherry.errors import InvalidArgument, NotFound
+from wherry.messages.container import (
     Config,
     ContainerCreate,
-    ContainerRecord,
     EndpointSettings,
     HostConfig,
     LogConfig,
     MountPoint,
     PortBinding,
 )
-from wherry.engine.unsupported import refuse
-from wherry.errors import InvalidArgument, NotFound
 from wherry.network.files import is_address
 from wherry.network.ports import parse_host_port
 from wherry.runtime import mounts

@@ -9,11 +9,12 @@ from ipaddress import IPv4Address, IPv4Interface
 
 from wherry.engine.container import Container
 from wherry.engine.events import EventBus
-from wherry.engine.model import Attachment, ContainerRecord, EndpointSettings
 from wherry.engine.network import Networks
 from wherry.engine.preparing import joins
+from wherry.engine.record import Attachment, ContainerRecord
 from wherry.engine.store import Store
 from wherry.errors import Conflict, Internal, NotFound
+from wherry.messages.container import EndpointSettings
 from wherry.network.pool import Endpoint
 from wherry.network.ports import PortBinding
 from wherry.runtime.preparation import JoinContainer, NetworkEndpoint, PublishPort

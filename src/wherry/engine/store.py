@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from wherry.engine.image_record import ImageRecord
-from wherry.engine.model import ContainerRecord
+from wherry.engine.record import ContainerRecord
 
 SCHEMA_VERSION = 1
 SCHEMA = """

@@ -15,8 +15,8 @@ from wherry import __version__
 from wherry.engine.config import EngineConfig
 from wherry.engine.containers import Containers
 from wherry.engine.image import Images
-from wherry.engine.model import ContainerRecord
 from wherry.engine.processes import ProcessTable, list_processes
+from wherry.engine.record import ContainerRecord
 from wherry.engine.store import Store
 from wherry.errors import Conflict
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wherry.engine.model import ContainerCreate, EndpointSettings, HealthConfig, HostConfig
 from wherry.errors import InvalidArgument
+from wherry.messages.container import ContainerCreate, EndpointSettings, HealthConfig, HostConfig
 from wherry.runtime import mounts
 
 NOT_HERE = "not supported by this version of wherry"

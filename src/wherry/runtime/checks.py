@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wherry.errors import InvalidArgument
+from wherry.messages.container import Config, HostConfig
 from wherry.runtime import capabilities, resources, rlimits
 from wherry.runtime.devices import parse_rule
 from wherry.runtime.mounts import requested
-from wherry.runtime.request import HostRequest, RunRequest
 from wherry.runtime.resources import HostFacts
 from wherry.runtime.security import parse_security
 from wherry.runtime.signals import parse_signal
@@ -21,7 +21,7 @@ IPC_SYSCTLS = frozenset(
 )
 
 
-def check(config: RunRequest, host: HostRequest, facts: HostFacts, available: Sequence[str]) -> list[str]:
+def check(config: Config, host: HostConfig, facts: HostFacts, available: Sequence[str]) -> list[str]:
     """Refuse what Docker refuses at create; the answer are warnings for the client.
 
     ``available`` are the capabilities that the daemon has itself.
@@ -41,7 +41,7 @@ def check(config: RunRequest, host: HostRequest, facts: HostFacts, available: Se
     return warnings
 
 
-def check_process(config: RunRequest) -> None:
+def check_process(config: Config) -> None:
     if config.working_dir and not config.working_dir.startswith("/"):
         raise InvalidArgument(
             f"the working directory '{config.working_dir}' is invalid, it needs to be an absolute path"
@@ -55,7 +55,7 @@ def check_process(config: RunRequest) -> None:
     check_user(config.user)
 
 
-def check_strings(config: RunRequest) -> None:
+def check_strings(config: Config) -> None:
     """No C string can hold a NUL, and what followed it would be lost silently."""
     parts = (
         *(config.env or ()),
@@ -68,7 +68,7 @@ def check_strings(config: RunRequest) -> None:
         raise InvalidArgument("a NUL byte in the command, the environment, the user or the working directory")
 
 
-def check_lines(config: RunRequest, host: HostRequest) -> None:
+def check_lines(config: Config, host: HostConfig) -> None:
     """What goes into /etc/hosts and /etc/resolv.conf stays on its line, and adds no other."""
     words = (
         ("hostname", (config.hostname, config.domainname)),
@@ -94,7 +94,7 @@ def check_user(spec: str) -> None:
             raise InvalidArgument(f"uids and gids must be in range 0-{HIGHEST_ID}")
 
 
-def check_capabilities(host: HostRequest, available: Sequence[str]) -> None:
+def check_capabilities(host: HostConfig, available: Sequence[str]) -> None:
     for field, names in (("CapAdd", host.cap_add), ("CapDrop", host.cap_drop)):
         try:
             capabilities.normalize(names or (), available)
@@ -102,7 +102,7 @@ def check_capabilities(host: HostRequest, available: Sequence[str]) -> None:
             raise InvalidArgument(f"invalid {field}: {error.message}") from error
 
 
-def check_network_mode(config: RunRequest, host: HostRequest) -> None:
+def check_network_mode(config: Config, host: HostConfig) -> None:
     """Options that a shared network namespace rules out."""
     mode = host.network_mode
     if host.uts_mode == "host" and config.hostname:
@@ -121,7 +121,7 @@ def check_network_mode(config: RunRequest, host: HostRequest) -> None:
             raise InvalidArgument(f"conflicting options: {text}")
 
 
-def shared_network_conflicts(config: RunRequest, host: HostRequest) -> list[tuple[object, str]]:
+def shared_network_conflicts(config: Config, host: HostConfig) -> list[tuple[object, str]]:
     links = "container type network can't be used with links. This would result in undefined behavior"
     return [
         (config.hostname, "hostname and the network mode"),
@@ -133,7 +133,7 @@ def shared_network_conflicts(config: RunRequest, host: HostRequest) -> list[tupl
     ]
 
 
-def check_modes(host: HostRequest) -> None:
+def check_modes(host: HostConfig) -> None:
     if not valid_mode(host.ipc_mode, ("", "none", "private", "shareable", "host")):
         raise InvalidArgument(f"invalid IPC mode: {host.ipc_mode}")
     if not valid_mode(host.pid_mode, ("", "host")):

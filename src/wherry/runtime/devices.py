@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import cache
 
 from wherry.errors import InvalidArgument
+from wherry.messages.container import DeviceMapping
 from wherry.runtime import oci_spec as oci
-from wherry.runtime.request import DeviceRequest
 from wherry.runtime.steps import DEFAULT, Cause, MakeNode, Origin, Step, Symlink
 
 RULE = re.compile(r"([acb]) ([0-9]+|\*):([0-9]+|\*) ([rwm]{1,3})")
@@ -89,7 +89,7 @@ def look(path: str) -> oci.Device | None:
         return None  # went away, or may not be seen: not offered
 
 
-def requested(request: DeviceRequest) -> tuple[HostDevice, ...]:
+def requested(request: DeviceMapping) -> tuple[HostDevice, ...]:
     """``--device host[:container[:rwm]]``, a node or a directory full of nodes. Looks at the host."""
     real = os.path.realpath(request.path_on_host)
     inside = request.path_in_container or request.path_on_host
@@ -101,7 +101,7 @@ def requested(request: DeviceRequest) -> tuple[HostDevice, ...]:
     return tuple(HostDevice(moved(device, real, inside), access, cause) for device in found)
 
 
-def one_device(request: DeviceRequest, real: str) -> oci.Device:
+def one_device(request: DeviceMapping, real: str) -> oci.Device:
     try:
         device = device_at(real)
     except FileNotFoundError as error:
@@ -116,7 +116,7 @@ def moved(device: oci.Device, real: str, inside: str) -> oci.Device:
     return device
 
 
-def gathering_error(request: DeviceRequest, reason: str) -> InvalidArgument:
+def gathering_error(request: DeviceMapping, reason: str) -> InvalidArgument:
     return InvalidArgument(
         f'error gathering device information while adding custom device "{request.path_on_host}": {reason}'
     )

@@ -4,9 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from wherry.errors import InvalidArgument
-from wherry.runtime.request import ProcessRequest
+
+
+class ProcessRequest(Protocol):
+    """The part of ``Config`` that images and containers share, whichever it is of."""
+
+    @property
+    def user(self) -> str: ...
+    @property
+    def env(self) -> Sequence[str] | None: ...
+    @property
+    def cmd(self) -> Sequence[str] | str | None: ...
+    @property
+    def entrypoint(self) -> Sequence[str] | str | None: ...
+    @property
+    def working_dir(self) -> str: ...
+    @property
+    def labels(self) -> Mapping[str, str] | None: ...
+    @property
+    def exposed_ports(self) -> Iterable[str] | None: ...
+    @property
+    def volumes(self) -> Iterable[str] | None: ...
+    @property
+    def stop_signal(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from wherry.errors import InvalidArgument
-from wherry.runtime.request import HostRequest, MountRequest, TmpfsOptionsRequest
+from wherry.messages.container import HostConfig, Mount, TmpfsOptions
 from wherry.runtime.steps import DEFAULT, Cause, MountFlag, Origin
 
 BIND, VOLUME, TMPFS = "bind", "volume", "tmpfs"
@@ -88,7 +88,7 @@ class MountPoint:
 # ---------------------------------------------------------------- what may be asked
 
 
-def requested(host: HostRequest) -> tuple[MountPoint, ...]:
+def requested(host: HostConfig) -> tuple[MountPoint, ...]:
     """All that ``Binds``, ``Mounts`` and ``Tmpfs`` ask for, checked as far as that needs no look at the host."""
     points = [
         *(parse_bind(raw) for raw in host.binds or ()),
@@ -173,7 +173,7 @@ def check_absolute(kind: str, path: str) -> None:
         raise mount_error(kind, f"invalid mount path: '{path!r}' has a NUL in it")
 
 
-def parse_mount(mount: MountRequest) -> MountPoint:
+def parse_mount(mount: Mount) -> MountPoint:
     """An entry of ``HostConfig.Mounts`` (``--mount``): bind, volume or tmpfs."""
     check_target(mount.type, mount.target)
     builders = {BIND: bind_mount, VOLUME: volume_mount, TMPFS: tmpfs_mount}
@@ -185,7 +185,7 @@ def parse_mount(mount: MountRequest) -> MountPoint:
     return replace(point, target=posixpath.normpath(mount.target), writable=not mount.read_only, cause=cause)
 
 
-def bind_mount(mount: MountRequest) -> MountPoint:
+def bind_mount(mount: Mount) -> MountPoint:
     if not mount.source:
         raise mount_error(BIND, "field Source must not be empty")
     if mount.bind_options and mount.bind_options.propagation not in BIND_PROPAGATION | {""}:
@@ -197,7 +197,7 @@ def bind_mount(mount: MountRequest) -> MountPoint:
     return with_bind_options(point, mount)
 
 
-def with_bind_options(point: MountPoint, mount: MountRequest) -> MountPoint:
+def with_bind_options(point: MountPoint, mount: Mount) -> MountPoint:
     options = mount.bind_options
     if options is None:
         return point
@@ -212,7 +212,7 @@ def with_bind_options(point: MountPoint, mount: MountRequest) -> MountPoint:
     )
 
 
-def volume_mount(mount: MountRequest) -> MountPoint:
+def volume_mount(mount: Mount) -> MountPoint:
     if mount.bind_options is not None:
         raise mount_error(VOLUME, "field BindOptions must not be specified")
     if mount.read_only and not mount.source:
@@ -221,7 +221,7 @@ def volume_mount(mount: MountRequest) -> MountPoint:
     return MountPoint(VOLUME, mount.target, name=mount.source, copy=not no_copy)
 
 
-def tmpfs_mount(mount: MountRequest) -> MountPoint:
+def tmpfs_mount(mount: Mount) -> MountPoint:
     if mount.bind_options is not None:
         raise mount_error(TMPFS, "field BindOptions must not be specified")
     if mount.source:
@@ -229,7 +229,7 @@ def tmpfs_mount(mount: MountRequest) -> MountPoint:
     return MountPoint(TMPFS, mount.target, data=tmpfs_data(mount.tmpfs_options, read_only=mount.read_only))
 
 
-def tmpfs_data(options: TmpfsOptionsRequest | None, *, read_only: bool) -> str:
+def tmpfs_data(options: TmpfsOptions | None, *, read_only: bool) -> str:
     """``TmpfsOptions`` as mount options, in Docker's order."""
     words = ["ro"] if read_only else []
     if options is not None and options.mode:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from wherry.errors import InvalidArgument
+from wherry.messages.container import HostConfig
 from wherry.runtime import oci_spec as oci
 from wherry.runtime.mounts import size_word
-from wherry.runtime.request import ResourceRequest
 from wherry.runtime.steps import Cause, Origin
 
 MINIMUM_MEMORY = 6 * 1024 * 1024
@@ -50,7 +50,7 @@ def read_list(path: str) -> str:
         return ""
 
 
-def check(request: ResourceRequest, facts: HostFacts) -> list[str]:
+def check(request: HostConfig, facts: HostFacts) -> list[str]:
     """Refuse limits that Docker refuses, with its texts; the answer are warnings."""
     check_memory(request)
     check_cpu(request, facts)
@@ -60,7 +60,7 @@ def check(request: ResourceRequest, facts: HostFacts) -> list[str]:
     return memory_warnings(request, facts)
 
 
-def check_memory(r: ResourceRequest) -> None:
+def check_memory(r: HostConfig) -> None:
     if r.memory and r.memory < MINIMUM_MEMORY:
         raise InvalidArgument("Minimum memory limit allowed is 6MB")
     if r.memory > 0 and 0 < r.memory_swap < r.memory:
@@ -75,12 +75,12 @@ def check_memory(r: ResourceRequest) -> None:
         raise InvalidArgument("Minimum memory limit can not be less than memory reservation limit, see usage")
 
 
-def swappiness(r: ResourceRequest) -> int | None:
+def swappiness(r: HostConfig) -> int | None:
     """None where it was not asked for; clients send -1 for that, too."""
     return None if r.memory_swappiness in (None, NO_SWAPPINESS) else r.memory_swappiness
 
 
-def check_cpu(r: ResourceRequest, facts: HostFacts) -> None:
+def check_cpu(r: HostConfig, facts: HostFacts) -> None:
     if r.nano_cpus > 0 and r.cpu_period > 0:
         raise InvalidArgument("Conflicting options: Nano CPUs and CPU Period cannot both be set")
     if r.nano_cpus > 0 and r.cpu_quota > 0:
@@ -100,7 +100,7 @@ def check_cpu(r: ResourceRequest, facts: HostFacts) -> None:
         raise InvalidArgument("cpu real-time runtime cannot be higher than cpu real-time period")
 
 
-def check_sets(r: ResourceRequest, facts: HostFacts) -> None:
+def check_sets(r: HostConfig, facts: HostFacts) -> None:
     wanted = parse_set(r.cpuset_cpus, "cpus")
     if facts.cpuset and not wanted <= parse_set(facts.cpuset, "cpus"):
         raise InvalidArgument(
@@ -125,7 +125,7 @@ def parse_set(text: str, what: str) -> set[int]:
     return numbers
 
 
-def memory_warnings(r: ResourceRequest, facts: HostFacts) -> list[str]:
+def memory_warnings(r: HostConfig, facts: HostFacts) -> list[str]:
     warnings = []
     if facts.cgroup_version == 2 and swappiness(r) is not None:
         warnings.append(
@@ -142,7 +142,7 @@ def memory_warnings(r: ResourceRequest, facts: HostFacts) -> list[str]:
     return warnings
 
 
-def swap_limit(r: ResourceRequest) -> int:
+def swap_limit(r: HostConfig) -> int:
     """Memory and swap together: twice the memory where only that is given, -1 unlimited, 0 not set."""
     return r.memory * 2 if r.memory > 0 and r.memory_swap == 0 else r.memory_swap
 
@@ -150,7 +150,7 @@ def swap_limit(r: ResourceRequest) -> int:
 # ---------------------------------------------------------------- into the specification
 
 
-def to_oci(r: ResourceRequest, causes: Causes) -> oci.Resources:
+def to_oci(r: HostConfig, causes: Causes) -> oci.Resources:
     """The limits as ``linux.resources`` (without devices); who asked for each goes to ``causes``."""
     return oci.Resources(
         memory=memory(r, causes), cpu=cpu(r, causes), pids=pids(r, causes), block_io=block_io(r, causes)
@@ -161,14 +161,14 @@ def note(causes: Causes, place: str, text: str) -> None:
     causes[f"linux.resources.{place}"] = Cause(Origin.REQUEST, text)
 
 
-def swap_cause(r: ResourceRequest) -> str:
+def swap_cause(r: HostConfig) -> str:
     """Docker's own doubling of the memory is the memory's doing."""
     if r.memory_swap in (0, 2 * r.memory):
         return f"--memory {size_word(r.memory)}"
     return f"--memory-swap {size_word(r.memory_swap) if r.memory_swap > 0 else r.memory_swap}"
 
 
-def memory(r: ResourceRequest, causes: Causes) -> oci.Memory | None:
+def memory(r: HostConfig, causes: Causes) -> oci.Memory | None:
     wish, swap = swappiness(r), swap_limit(r)
     if not (r.memory or r.memory_reservation or swap > 0 or r.oom_kill_disable or wish is not None):
         return None
@@ -190,7 +190,7 @@ def memory(r: ResourceRequest, causes: Causes) -> oci.Memory | None:
     )
 
 
-def cpu(r: ResourceRequest, causes: Causes) -> oci.Cpu | None:
+def cpu(r: HostConfig, causes: Causes) -> oci.Cpu | None:
     period, quota = r.cpu_period, r.cpu_quota
     if r.nano_cpus > 0:
         period, quota = PERIOD, r.nano_cpus * PERIOD // BILLION
@@ -215,7 +215,7 @@ def cpu(r: ResourceRequest, causes: Causes) -> oci.Cpu | None:
     return limits if limits != oci.Cpu() else None
 
 
-def pids(r: ResourceRequest, causes: Causes) -> oci.Pids | None:
+def pids(r: HostConfig, causes: Causes) -> oci.Pids | None:
     if r.pids_limit is None:
         return None
     if r.pids_limit > 0:
@@ -223,7 +223,7 @@ def pids(r: ResourceRequest, causes: Causes) -> oci.Pids | None:
     return oci.Pids(limit=r.pids_limit if r.pids_limit > 0 else -1)
 
 
-def block_io(r: ResourceRequest, causes: Causes) -> oci.BlockIo | None:
+def block_io(r: HostConfig, causes: Causes) -> oci.BlockIo | None:
     lists = (
         r.blkio_device_read_bps,
         r.blkio_device_write_bps,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from wherry.errors import InvalidArgument
-from wherry.runtime.request import UlimitRequest
+from wherry.messages.container import Ulimit
 
 NAMES = "cpu fsize data stack core rss nproc nofile memlock as locks sigpending msgqueue nice rtprio rttime"
 ALIASES_REFUSED = frozenset({"as"})  # Docker knows no --ulimit as=; an OCI spec may have RLIMIT_AS
@@ -30,7 +30,7 @@ def number_of(oci_name: str) -> int:
     return number
 
 
-def check(limit: UlimitRequest) -> None:
+def check(limit: Ulimit) -> None:
     """Refuse a ``--ulimit`` that Docker refuses."""
     if limit.name not in numbers() or limit.name in ALIASES_REFUSED:
         raise InvalidArgument(f"invalid ulimit type: {limit.name}")

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from wherry.errors import InvalidArgument
+from wherry.messages.container import Config, HostConfig, Ulimit
 from wherry.runtime import capabilities, devices, resources, rlimits
 from wherry.runtime import oci_spec as oci
 from wherry.runtime.checks import CONTAINER, check_sysctls
+from wherry.runtime.image_config import ProcessRequest
 from wherry.runtime.mounts import BIND, TMPFS, MountPoint, in_mount_order, tmpfs_options
-from wherry.runtime.request import HostRequest, ProcessRequest, RunRequest, UlimitRequest
 from wherry.runtime.resources import Causes
 from wherry.runtime.security import Security
 from wherry.runtime.steps import Cause, Origin
@@ -54,8 +55,8 @@ class SpecInput:
     id: str
     root: str
     argv: tuple[str, ...]
-    config: RunRequest
-    host: HostRequest
+    config: Config
+    host: HostConfig
     image: ProcessRequest | None = None
     mounts: tuple[MountPoint, ...] = ()
     files: tuple[MountPoint, ...] = ()
@@ -66,7 +67,7 @@ class SpecInput:
     cgroup_version: int = 1
     available: tuple[str, ...] = field(default_factory=capabilities.known)
     devices: tuple[devices.HostDevice, ...] = ()
-    ulimits: tuple[UlimitRequest, ...] = ()  # the daemon's defaults
+    ulimits: tuple[Ulimit, ...] = ()  # the daemon's defaults
     security: Security = Security()
     masked: tuple[str, ...] = ()  # more than Docker's twelve: see thermal_paths
     read_only_recursive: bool = True

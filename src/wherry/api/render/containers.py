@@ -11,19 +11,9 @@ from msgspec import UNSET, UnsetType, field
 
 from wherry.api.render.durations import epoch, human_duration
 from wherry.engine.containers import Sizes
-from wherry.engine.model import (
-    ZERO_TIME,
-    Config,
-    ContainerRecord,
-    EndpointSettings,
-    HostConfig,
-    Model,
-    MountPoint,
-    PortBinding,
-    PublishedPort,
-    State,
-    Status,
-)
+from wherry.engine.record import ContainerRecord, PublishedPort, Status
+from wherry.messages.base import ZERO_TIME, Model
+from wherry.messages.container import Config, EndpointSettings, HostConfig, MountPoint, PortBinding, State
 from wherry.runtime.spec import default_masked, default_read_only
 
 # ---------------------------------------------------------------- ps

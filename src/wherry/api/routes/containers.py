@@ -18,10 +18,12 @@ from wherry.engine.container import AttachRequest, WaitResult
 from wherry.engine.containers import ListQuery
 from wherry.engine.engine import Engine
 from wherry.engine.filters import Filters
-from wherry.engine.model import ZERO_TIME, ContainerCreate, ContainerRecord, Model
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.planning import layer_names
+from wherry.engine.record import ContainerRecord
 from wherry.errors import InvalidArgument, NotFound, WherryError
+from wherry.messages.base import ZERO_TIME, Model
+from wherry.messages.container import ContainerCreate
 from wherry.runtime.launcher import parse_detach_keys
 from wherry.runtime.logs import LogsQuery
 

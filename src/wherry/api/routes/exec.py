@@ -11,7 +11,8 @@ from wherry.api.render.containers import ExecInspect, ProcessConfig
 from wherry.api.routing import Routes
 from wherry.engine.engine import Engine
 from wherry.engine.exec import Exec
-from wherry.engine.model import ExecCreate, ExecStart, Model
+from wherry.messages.base import Model
+from wherry.messages.exec import ExecCreate, ExecStart
 
 routes = Routes()
 

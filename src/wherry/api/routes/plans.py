@@ -5,8 +5,9 @@ from __future__ import annotations
 from wherry.api.routing import Routes
 from wherry.engine.containers import Planned
 from wherry.engine.engine import Engine
-from wherry.engine.model import ContainerCreate, Model
 from wherry.errors import InvalidArgument
+from wherry.messages.base import Model
+from wherry.messages.container import ContainerCreate
 from wherry.runtime.plan_view import PlanDifference, PlanView, compare
 
 routes = Routes()

@@ -6,8 +6,8 @@ from wherry.api.errors import HttpError
 from wherry.api.query import NO_FILTERS
 from wherry.api.routing import Routes
 from wherry.engine.filters import Filters
-from wherry.engine.model import Model
 from wherry.errors import NotFound
+from wherry.messages.base import Model
 
 routes = Routes()
 

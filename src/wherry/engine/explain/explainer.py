@@ -32,8 +32,8 @@ from wherry.engine.explain.reading import CHECK, Pause, read_container
 from wherry.engine.explain.rights_items import rights_items
 from wherry.engine.image_record import ImageRecord
 from wherry.engine.launching import Launching
-from wherry.engine.model import ContainerRecord
 from wherry.engine.paths import ContainerPaths
+from wherry.engine.record import ContainerRecord
 from wherry.engine.store import Store
 from wherry.errors import WherryError
 from wherry.network.firewall import table_name

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from wherry.engine.explain.limits import LimitFile
 from wherry.engine.explain.mounts import MountTable, PlannedMount
-from wherry.engine.model import ContainerRecord
+from wherry.engine.record import ContainerRecord
 from wherry.linux.mountinfo import MountEntry
 from wherry.linux.nftables import Count
 from wherry.linux.procfs import CapabilitySets, IdRange, Memory, ProcessLimit, Status

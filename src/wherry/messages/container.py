@@ -1,21 +1,12 @@
-"""What a container is asked to be, and what is known of it. Names and shapes are the Docker Engine API's.
-
-The same structs are decoded from a create request, stored, and echoed by inspect, so that no field is
-copied by hand. Fields that the engine does not act on are kept and echoed (Docker does the same).
-"""
+"""What a container is asked to be, and how it is shown. Engine API, Container."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 from msgspec import field
 
-ZERO_TIME = "0001-01-01T00:00:00Z"
-
-
-class Model(msgspec.Struct, rename="pascal", kw_only=True):
-    """Base of the structs with Docker's field names; unknown fields are ignored, as Docker does."""
+from wherry.messages.base import ZERO_TIME, Model
 
 
 class HealthConfig(Model):
@@ -211,20 +202,10 @@ class ContainerCreate(Config, kw_only=True, rename="pascal"):
     networking_config: NetworkingConfig | None = None
 
 
-class Status:
-    """States of a container, as the API spells them."""
-
-    CREATED = "created"
-    RUNNING = "running"
-    PAUSED = "paused"
-    RESTARTING = "restarting"
-    REMOVING = "removing"
-    EXITED = "exited"
-    DEAD = "dead"
-
-
 class State(Model):
-    status: str = Status.CREATED
+    """How a container stands, in ``inspect``."""
+
+    status: str = "created"
     running: bool = False
     paused: bool = False
     restarting: bool = False
@@ -248,68 +229,3 @@ class MountPoint(Model):
     mode: str = ""
     rw: bool = field(default=True, name="RW")
     propagation: str = ""
-
-
-class PublishedPort(msgspec.Struct, frozen=True):
-    """A port as it was really published."""
-
-    proto: str
-    host_ip: str
-    host_port: int
-    container_port: int
-
-
-class Attachment(msgspec.Struct, kw_only=True):
-    """A container's lease on its network, kept so that a restarted daemon can take it over."""
-
-    network: str
-    network_id: str
-    endpoint_id: str
-    address: str = ""  # 172.17.0.2/16
-    gateway: str = ""
-    mac: str = ""
-    interface: str = ""  # host end of the veth
-    ports: list[PublishedPort] = field(default_factory=list)
-
-
-class ContainerRecord(msgspec.Struct, kw_only=True):
-    """All that the store keeps of a container."""
-
-    id: str
-    name: str  # without the slash
-    created: str  # RFC 3339, nanoseconds
-    path: str
-    args: list[str]
-    config: Config
-    host_config: HostConfig
-    image: str  # image id: sha256:…
-    networks: dict[str, EndpointSettings] = field(default_factory=dict)
-    mounts: list[MountPoint] = field(default_factory=list)
-    state: State = field(default_factory=State)
-    restart_count: int = 0
-    attachment: Attachment | None = None
-    platform: str = "linux"
-
-
-class ExecCreate(Model):
-    """Body of ``POST /containers/{id}/exec``."""
-
-    attach_stdin: bool = False
-    attach_stdout: bool = False
-    attach_stderr: bool = False
-    console_size: tuple[int, int] | None = None
-    detach_keys: str = ""
-    tty: bool = False
-    env: list[str] | None = None
-    cmd: list[str] | None = None
-    privileged: bool = False
-    user: str = ""
-    working_dir: str = ""
-
-
-class ExecStart(Model):
-    """Body of ``POST /exec/{id}/start``."""
-
-    detach: bool = False
-    tty: bool = False
-    console_size: tuple[int, int] | None = None
