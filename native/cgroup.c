@@ -1,6 +1,6 @@
-/* Cgroups: writing limits, entering, reading the OOM counter, and removing what is left at the end. */
+/* Cgroups, as the monitor needs them: reading their files, the OOM counter, and removing what is left at the end. */
 #define _GNU_SOURCE
-#include "launch.h"
+#include "cgroup.h"
 #include "kernel.h"
 
 #include <errno.h>
@@ -25,20 +25,7 @@ int write_value(const char *path, const char *value)
     return written < 0 ? -1 : 0;
 }
 
-int step_cgroup_write(struct launch *launch, const struct step *step)
-{
-    const char *path = step_text(step, 0);
-    if (write_value(path, step_text(step, 1)) == 0)
-        return 0;
-    fail_on(launch, path);
-    if (step_integer(step, 2) == 0)
-        return -1;
-    char text[DETAIL_MAX];
-    snprintf(text, sizeof text, "%.900s: %s", path, strerror(errno));
-    return send_warning(FD_CONTROL, launch->index, text);
-}
-
-static ssize_t read_small(int dir, const char *name, char *text, size_t size)
+ssize_t read_small(int dir, const char *name, char *text, size_t size)
 {
     int file = openat(dir, name, O_RDONLY | O_CLOEXEC);
     if (file < 0)
@@ -47,90 +34,6 @@ static ssize_t read_small(int dir, const char *name, char *text, size_t size)
     close(file);
     text[length > 0 ? length : 0] = 0;
     return length;
-}
-
-/* Where below its cgroup the container's first process is: "/init", or NULL where that cannot be told. */
-static const char *place_below(const char *group, char *text, size_t size)
-{
-    char path[64];
-    const char *id = strrchr(group, '/');
-    char *line;
-    snprintf(path, sizeof path, "/proc/self/fdinfo/%d", FD_TARGET);
-    if (!id || read_small(AT_FDCWD, path, text, size) <= 0 || !(line = strstr(text, "\nPid:")))
-        return NULL;
-    snprintf(path, sizeof path, "/proc/%ld/cgroup", strtol(line + 5, NULL, 10));
-    if (read_small(AT_FDCWD, path, text, size) <= 0 || !(line = strstr(text, "0::")) || !(line = strstr(line, id)))
-        return NULL;
-    line += strlen(id);
-    line[strcspn(line, "\n")] = 0;
-    return *line == '/' ? line : NULL;
-}
-
-/*
- * In version 2 only the leaves have members. A container that made groups of its own, as systemd and Docker do, has
- * moved its processes into them: what enters goes where its first process is.
- */
-static int attach_below(const char *group)
-{
-    char text[2048], path[4096];
-    const char *below = place_below(group, text, sizeof text);
-    int length = below ? snprintf(path, sizeof path, "%s%s/cgroup.procs", group, below) : 0;
-    if (length <= 0 || (size_t)length >= sizeof path) {
-        errno = EBUSY;
-        return -1;
-    }
-    return write_value(path, "0");
-}
-
-/*
- * Version 1 has a file that moves one thread, and the child has but one: moving the caller itself takes no lock that
- * waits for all of the machine's processors (milliseconds), as moving a whole process does.
- */
-int step_cgroup_attach(struct launch *launch, const struct step *step)
-{
-    char path[4096];
-    const char *group = step_text(step, 0);
-    int length = snprintf(path, sizeof path, "%s/tasks", group);
-    if (length < 0 || (size_t)length + sizeof "cgroup.procs" >= sizeof path)
-        return fail_text(launch, "the path of a cgroup is too long");
-    if (write_value(path, "0") == 0)
-        return 0;
-    if (errno == ENOENT) {
-        snprintf(path, sizeof path, "%s/cgroup.procs", group);
-        if (write_value(path, "0") == 0 || (errno == EBUSY && attach_below(group) == 0))
-            return 0;
-    }
-    return fail_on(launch, path);
-}
-
-/* union bpf_attr, as far as it is used here. */
-struct bpf_load {
-    uint32_t type, count;
-    uint64_t instructions, license;
-    uint32_t rest[16];
-};
-struct bpf_attach {
-    uint32_t target, program, type, flags;
-};
-enum { BPF_LOAD = 5, BPF_ATTACH = 8, BPF_TYPE_CGROUP_DEVICE = 15, BPF_AT_CGROUP_DEVICE = 6, BPF_ALLOW_MULTI = 2 };
-
-int step_cgroup_devices(struct launch *launch, const struct step *step)
-{
-    static const char license[] = "Apache-2.0";
-    struct bpf_load load = {BPF_TYPE_CGROUP_DEVICE, step->args[1].length / 8, (uintptr_t)step->args[1].text,
-                            (uintptr_t)license, {0}};
-    int group = open(step_text(step, 0), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (group < 0)
-        return fail_on(launch, step_text(step, 0));
-    int program = (int)syscall(SYS_bpf, BPF_LOAD, &load, sizeof load);
-    struct bpf_attach attach = {(uint32_t)group, (uint32_t)program, BPF_AT_CGROUP_DEVICE, BPF_ALLOW_MULTI};
-    int result = program < 0 ? -1 : (int)syscall(SYS_bpf, BPF_ATTACH, &attach, sizeof attach);
-    if (result != 0)
-        fail_on(launch, step_text(step, 0));
-    if (program >= 0)
-        close(program);
-    close(group);
-    return result;
 }
 
 /* True where the file has a line "key N" with N above 0. */

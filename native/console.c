@@ -75,7 +75,7 @@ int step_console(struct launch *launch, const struct step *step)
     int slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
     if (slave < 0)
         return fail_on(launch, "/dev/pts");
-    if (step_integer(step, 0) != 0 && bind_console(launch, slave) != 0)
+    if (step_integer(step, CONSOLE_BIND) != 0 && bind_console(launch, slave) != 0)
         return -1;
     if (take_terminal(launch, slave) != 0)
         return -1;

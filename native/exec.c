@@ -117,8 +117,8 @@ static char **make_vectors(struct launch *launch, const struct step *step, uint3
 
 int step_exec(struct launch *launch, const struct step *step)
 {
-    uint32_t words = (uint32_t)step_integer(step, 0);
-    const char *name = step_text(step, 1), *search = variable(step, words + 1, "PATH=");
+    uint32_t words = (uint32_t)step_integer(step, EXEC_WORDS);
+    const char *name = step_text(step, EXEC_TEXTS), *search = variable(step, words + 1, "PATH=");
     char found[COMMAND_MAX], **environment;
     if (launch->retry_directory && enter_directory(launch) != 0)
         return -1;

@@ -1,9 +1,10 @@
 /*
  * Wherry's launcher: carries out a plan and stays as the container's monitor. docs/launcher.md is its contract,
- * table.c the list of what it can do.
+ * steps.h the list of what it can do, README.md says which file may call which.
  */
 #define _GNU_SOURCE
 #include "launch.h"
+#include "cgroup.h"
 #include "kernel.h"
 
 #include <errno.h>
@@ -85,7 +86,7 @@ static const char *map_plan(size_t *size)
 
 static pid_t make_child(void)
 {
-    uint64_t flags = (uint64_t)step_integer(&launch.plan.steps[launch.plan.clone], 0);
+    uint64_t flags = (uint64_t)step_integer(&launch.plan.steps[launch.plan.clone], CLONE_NAMESPACES);
     launch.cgroup_namespace = flags & CLONE_NEWCGROUP;
     flags &= ~(uint64_t)CLONE_NEWCGROUP; /* made by the child when it is in its cgroups */
     struct clone_arguments arguments = {.flags = flags, .exit_signal = SIGCHLD};

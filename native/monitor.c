@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include "monitor.h"
+#include "cgroup.h"
 
 #include <errno.h>
 #include <fcntl.h>

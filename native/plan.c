@@ -4,6 +4,16 @@
 #include <string.h>
 #include <sys/mman.h>
 
+/* What is known here of a kind of step: where it may stand, and the letters of its arguments; see plan.h. */
+struct shape {
+    enum side side;
+    const char *arguments;
+};
+
+#define SHAPE(code, constant, function, name, side, arguments) [code] = {side, arguments},
+static const struct shape shapes[STEP_LAST + 1] = {EACH_STEP(SHAPE)};
+#undef SHAPE
+
 static const char MAGIC[8] = {'W', 'H', 'P', 'L', 'A', 'N', 0, 1};
 
 /* A place in the plan. "bad" stays set once a read went past the end. */
@@ -69,11 +79,11 @@ static uint32_t fewest_arguments(const char *signature)
 
 static const char *check_step(const struct step *step)
 {
-    const struct step_kind *kind = &step_kinds[step->code];
-    if (step->argc < fewest_arguments(kind->arguments))
+    const char *signature = shapes[step->code].arguments;
+    if (step->argc < fewest_arguments(signature))
         return "a step lacks arguments";
     for (uint32_t i = 0; i < step->argc; i++)
-        if (!argument_fits(kind_of(kind->arguments, i), &step->args[i]))
+        if (!argument_fits(kind_of(signature, i), &step->args[i]))
             return "a step has an argument of the wrong kind";
     return NULL;
 }
@@ -130,7 +140,7 @@ static const char *check_order(struct plan *plan)
         if (step->code == STEP_CLONE) {
             plan->clone = i;
             clones++;
-        } else if (!(step_kinds[step->code].phase & (clones ? IN_CHILD : ON_HOST))) {
+        } else if (!(shapes[step->code].side & (clones ? CHILD : HOST))) {
             return "a step stands on the wrong side of the clone";
         }
         if ((step->code == STEP_EXEC) != (i == plan->count - 1))
@@ -141,7 +151,7 @@ static const char *check_order(struct plan *plan)
 
 static const char *check_exec(const struct step *step)
 {
-    int64_t words = step_integer(step, 0);
+    int64_t words = step_integer(step, EXEC_WORDS);
     return words < 1 || words > step->argc - 1 ? "exec has no command, or counts it wrong" : NULL;
 }
 

@@ -6,48 +6,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Codes of the steps, as in src/wherry/runtime/steps.py. */
-enum step_code {
-    STEP_MONITOR = 1,
-    STEP_STDIO,
-    STEP_LOG,
-    STEP_HOST_DIRECTORY,
-    STEP_HOST_FILE,
-    STEP_CGROUP_CREATE,
-    STEP_CGROUP_WRITE,
-    STEP_OOM_COUNTER,
-    STEP_CGROUP_DEVICES,
-    STEP_CLONE,
-    STEP_CGROUP_ATTACH,
-    STEP_JOIN_NAMESPACE,
-    STEP_PROPAGATION,
-    STEP_OVERLAY_ROOT,
-    STEP_BIND_ROOT,
-    STEP_MOUNT,
-    STEP_BIND,
-    STEP_MASK,
-    STEP_READ_ONLY_PATH,
-    STEP_READ_ONLY_ROOT,
-    STEP_MAKE_NODE,
-    STEP_SYMLINK,
-    STEP_ROOT_DIRECTORY,
-    STEP_PIVOT_ROOT,
-    STEP_HOSTNAME,
-    STEP_DOMAINNAME,
-    STEP_SYSCTL,
-    STEP_LOOPBACK_UP,
-    STEP_RLIMIT,
-    STEP_OOM_SCORE_ADJUST,
-    STEP_CONSOLE,
-    STEP_USER,
-    STEP_CAPABILITIES,
-    STEP_NO_NEW_PRIVILEGES,
-    STEP_SECCOMP,
-    STEP_WORKING_DIRECTORY,
-    STEP_TINY_INIT,
-    STEP_EXEC,
-    STEP_LAST = STEP_EXEC,
-};
+#include "steps.h"
+
+#define CODE(code, constant, function, name, side, arguments) STEP_##constant = code,
+#define COUNTED(code, constant, function, name, side, arguments) +1
+enum step_code { EACH_STEP(CODE) STEP_LAST = 0 EACH_STEP(COUNTED) };
+#undef CODE
+#undef COUNTED
+
+/* Where a step may stand: on the host, before the clone; or in the child, behind it. */
+enum side { HOST = 1, CHILD = 2, EITHER = 3 };
 
 /* Bounds on a plan. Far above what Docker's clients can ask for, and low enough to count without overflow. */
 enum {
@@ -57,7 +25,10 @@ enum {
     PLAN_HEADER = 16,
 };
 
-/* One argument: always NUL-terminated; "length" does not count the NUL. */
+/*
+ * One argument. Its letter in steps.h: t text (no NUL inside), p an absolute path, i integer, b bytes; a trailing *
+ * repeats the one before it, also no times. It is always NUL-terminated; "length" does not count the NUL.
+ */
 struct argument {
     const char *text;
     uint32_t length;
@@ -75,23 +46,6 @@ struct plan {
     void *index;    /* the memory of steps and arguments */
     size_t index_size;
 };
-
-struct launch;
-
-enum phase { ON_HOST = 1, IN_CHILD = 2, EITHER = 3 };
-
-/*
- * What the launcher knows of a kind of step. "arguments" has a letter for each: t text (no NUL inside),
- * p an absolute path, i integer, b bytes; a trailing * repeats the one before it, also no times.
- */
-struct step_kind {
-    const char *name;
-    enum phase phase;
-    const char *arguments;
-    int (*run)(struct launch *launch, const struct step *step);
-};
-
-extern const struct step_kind step_kinds[STEP_LAST + 1];
 
 /* Reads and checks a plan. Returns NULL, or why it is refused; nothing needs freeing then. */
 const char *plan_read(const char *bytes, size_t size, struct plan *plan);

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "launch.h"
 #include "kernel.h"
+#include "cgroup.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,8 +18,8 @@ static rlim_t limit_of(int64_t value)
 
 int step_rlimit(struct launch *launch, const struct step *step)
 {
-    int resource = (int)step_integer(step, 0);
-    struct rlimit wanted = {limit_of(step_integer(step, 1)), limit_of(step_integer(step, 2))}, present;
+    int resource = (int)step_integer(step, RLIMIT_RESOURCE);
+    struct rlimit wanted = {limit_of(step_integer(step, RLIMIT_SOFT)), limit_of(step_integer(step, RLIMIT_HARD))}, present;
     char text[128];
     if (setrlimit(resource, &wanted) == 0)
         return 0;
@@ -39,7 +40,7 @@ int step_rlimit(struct launch *launch, const struct step *step)
 int step_oom_score_adjust(struct launch *launch, const struct step *step)
 {
     char value[32];
-    snprintf(value, sizeof value, "%d", (int)step_integer(step, 0));
+    snprintf(value, sizeof value, "%d", (int)step_integer(step, OOM_SCORE_ADJUST_VALUE));
     if (write_value("/proc/self/oom_score_adj", value) == 0)
         return 0;
     if (errno != EACCES && errno != EPERM)
@@ -122,9 +123,9 @@ static int raise_ambient(uint64_t ambient)
 
 int step_capabilities(struct launch *launch, const struct step *step)
 {
-    uint64_t bounding = (uint64_t)step_integer(step, 0), effective = (uint64_t)step_integer(step, 1);
-    uint64_t wanted = (uint64_t)step_integer(step, 2), inheritable = (uint64_t)step_integer(step, 3);
-    uint64_t ambient = (uint64_t)step_integer(step, 4), permitted;
+    uint64_t bounding = (uint64_t)step_integer(step, CAPABILITIES_BOUNDING), effective = (uint64_t)step_integer(step, CAPABILITIES_EFFECTIVE);
+    uint64_t wanted = (uint64_t)step_integer(step, CAPABILITIES_PERMITTED), inheritable = (uint64_t)step_integer(step, CAPABILITIES_INHERITABLE);
+    uint64_t ambient = (uint64_t)step_integer(step, CAPABILITIES_AMBIENT), permitted;
     if (raise_permitted(&permitted) != 0 || drop_bounding(bounding) != 0)
         return fail_on(launch, "bounding set");
     /* What this host's own root lacks cannot be given on. */
@@ -152,11 +153,11 @@ enum { SECCOMP_SET_FILTER = 1, FILTER_INSTRUCTIONS_MAX = 4096 };
 
 int step_seccomp(struct launch *launch, const struct step *step)
 {
-    uint32_t length = step->args[0].length;
+    uint32_t length = step->args[SECCOMP_PROGRAM].length;
     if (length == 0 || length % 8 != 0 || length / 8 > FILTER_INSTRUCTIONS_MAX)
         return fail_text(launch, "a filter of %u bytes", length);
-    struct filter_program program = {(unsigned short)(length / 8), step->args[0].text};
-    if (syscall(SYS_seccomp, SECCOMP_SET_FILTER, (unsigned)step_integer(step, 1), &program) != 0)
+    struct filter_program program = {(unsigned short)(length / 8), step->args[SECCOMP_PROGRAM].text};
+    if (syscall(SYS_seccomp, SECCOMP_SET_FILTER, (unsigned)step_integer(step, SECCOMP_FLAGS), &program) != 0)
         return fail_on(launch, "seccomp");
     return 0;
 }

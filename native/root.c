@@ -153,11 +153,11 @@ static bool same_node(int parent, const char *name, mode_t type, dev_t device)
 
 int step_make_node(struct launch *launch, const struct step *step)
 {
-    const char *path = step_text(step, 0), *name;
-    mode_t type = node_type(step_text(step, 1)), mode = (mode_t)step_integer(step, 4) & 07777;
-    dev_t device = makedev((unsigned)step_integer(step, 2), (unsigned)step_integer(step, 3));
-    uid_t uid = (uid_t)step_integer(step, 5);
-    gid_t gid = (gid_t)step_integer(step, 6);
+    const char *path = step_text(step, MAKE_NODE_PATH), *name;
+    mode_t type = node_type(step_text(step, MAKE_NODE_KIND)), mode = (mode_t)step_integer(step, MAKE_NODE_MODE) & 07777;
+    dev_t device = makedev((unsigned)step_integer(step, MAKE_NODE_MAJOR), (unsigned)step_integer(step, MAKE_NODE_MINOR));
+    uid_t uid = (uid_t)step_integer(step, MAKE_NODE_UID);
+    gid_t gid = (gid_t)step_integer(step, MAKE_NODE_GID);
     int parent = root_parent(launch, path, &name);
     if (parent < 0)
         return fail_on(launch, path);
@@ -174,11 +174,11 @@ int step_make_node(struct launch *launch, const struct step *step)
 
 int step_symlink(struct launch *launch, const struct step *step)
 {
-    const char *path = step_text(step, 1), *name;
+    const char *path = step_text(step, SYMLINK_PATH), *name;
     int parent = root_parent(launch, path, &name);
     if (parent < 0)
         return fail_on(launch, path);
-    int result = symlinkat(step_text(step, 0), parent, name);
+    int result = symlinkat(step_text(step, SYMLINK_TARGET), parent, name);
     if (result != 0 && errno == EEXIST)
         result = 0;
     if (result != 0)
@@ -189,9 +189,9 @@ int step_symlink(struct launch *launch, const struct step *step)
 
 int step_root_directory(struct launch *launch, const struct step *step)
 {
-    int directory = root_directory(launch, step_text(step, 0), (mode_t)step_integer(step, 1));
+    int directory = root_directory(launch, step_text(step, ROOT_DIRECTORY_PATH), (mode_t)step_integer(step, ROOT_DIRECTORY_MODE));
     if (directory < 0)
-        return fail_on(launch, step_text(step, 0));
+        return fail_on(launch, step_text(step, ROOT_DIRECTORY_PATH));
     close(directory);
     return 0;
 }

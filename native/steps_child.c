@@ -1,4 +1,4 @@
-/* The child: from the clone to the exec, and its smaller steps. */
+/* The child's smaller steps. */
 #define _GNU_SOURCE
 #include "launch.h"
 #include "kernel.h"
@@ -16,19 +16,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-enum { KEYCTL_JOIN_SESSION = 1 };
-
-/* Signals as a fresh process has them, whatever the daemon and the monitor ignore. */
-static void reset_signals(void)
-{
-    sigset_t none;
-    for (int number = 1; number < NSIG; number++)
-        if (number != SIGKILL && number != SIGSTOP)
-            signal(number, SIG_DFL);
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 /*
  * The child is killed when its monitor dies: nobody would take its output or its status. Setting this costs one call;
  * a change of user clears it, so that it is set again before exec. The poll catches a monitor that died before.
@@ -41,54 +28,10 @@ void die_with_monitor(const struct launch *launch)
         _exit(1);
 }
 
-static void take_streams(struct launch *launch)
-{
-    if (launch->input[0] >= 0)
-        dup2(launch->input[0], STDIN_FILENO);
-    if (launch->output[1] >= 0)
-        dup2(launch->output[1], STDOUT_FILENO);
-    if (launch->errors[1] >= 0)
-        dup2(launch->errors[1], STDERR_FILENO);
-}
-
-/* A cgroup namespace shows as its root what the process is in when it is made, so that comes after entering. */
-static int enter_cgroups(struct launch *launch, uint32_t *next)
-{
-    const struct plan *plan = &launch->plan;
-    uint32_t end = *next;
-    while (end < plan->count && plan->steps[end].code == STEP_CGROUP_ATTACH)
-        end++;
-    if (run_steps(launch, *next, end) != 0)
-        return -1;
-    *next = end;
-    if (launch->cgroup_namespace && unshare(CLONE_NEWCGROUP) != 0) {
-        launch->index = plan->clone;
-        return fail_on(launch, "cgroup namespace");
-    }
-    return 0;
-}
-
-_Noreturn void child_main(struct launch *launch)
-{
-    uint32_t next = launch->plan.clone + 1;
-    close(FD_CONTROL);
-    close(FD_LISTEN);
-    reset_signals();
-    die_with_monitor(launch);
-    setsid();
-    umask(0);
-    syscall(SYS_keyctl, KEYCTL_JOIN_SESSION, NULL, 0, 0, 0); /* not the daemon's keys; kernels without keyrings refuse */
-    take_streams(launch);
-    if (enter_cgroups(launch, &next) == 0)
-        run_steps(launch, next, launch->plan.count);
-    send_failure(launch->status, launch->index, errno, launch->detail);
-    _exit(1);
-}
-
 int step_join_namespace(struct launch *launch, const struct step *step)
 {
-    int64_t fd = step_integer(step, 0);
-    int flags = (int)step_integer(step, 1);
+    int64_t fd = step_integer(step, JOIN_NAMESPACE_FD);
+    int flags = (int)step_integer(step, JOIN_NAMESPACE_NAMESPACES);
     if (fd < FD_NET || fd > FD_TARGET)
         return fail_text(launch, "descriptor %lld is not one for namespaces", (long long)fd);
     if (setns((int)fd, flags) != 0)
@@ -101,18 +44,18 @@ int step_join_namespace(struct launch *launch, const struct step *step)
 
 int step_hostname(struct launch *launch, const struct step *step)
 {
-    return sethostname(step_text(step, 0), step->args[0].length) == 0 ? 0 : fail_on(launch, step_text(step, 0));
+    return sethostname(step_text(step, HOSTNAME_HOSTNAME), step->args[HOSTNAME_HOSTNAME].length) == 0 ? 0 : fail_on(launch, step_text(step, HOSTNAME_HOSTNAME));
 }
 
 int step_domainname(struct launch *launch, const struct step *step)
 {
-    return setdomainname(step_text(step, 0), step->args[0].length) == 0 ? 0 : fail_on(launch, step_text(step, 0));
+    return setdomainname(step_text(step, DOMAINNAME_DOMAINNAME), step->args[DOMAINNAME_DOMAINNAME].length) == 0 ? 0 : fail_on(launch, step_text(step, DOMAINNAME_DOMAINNAME));
 }
 
 int step_sysctl(struct launch *launch, const struct step *step)
 {
     char path[512];
-    int length = snprintf(path, sizeof path, "sys/%s", step_text(step, 0));
+    int length = snprintf(path, sizeof path, "sys/%s", step_text(step, SYSCTL_KEY));
     if (length < 0 || (size_t)length >= sizeof path)
         return fail_text(launch, "the name of a sysctl is too long");
     if (launch->procfs < 0)
@@ -121,10 +64,10 @@ int step_sysctl(struct launch *launch, const struct step *step)
         return fail_on(launch, "procfs");
     int file = sys_openat2(launch->procfs, path, O_WRONLY | O_CLOEXEC, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
     if (file < 0)
-        return fail_on(launch, step_text(step, 0));
-    int result = write(file, step_text(step, 1), step->args[1].length) < 0 ? -1 : 0;
+        return fail_on(launch, step_text(step, SYSCTL_KEY));
+    int result = write(file, step_text(step, SYSCTL_VALUE), step->args[SYSCTL_VALUE].length) < 0 ? -1 : 0;
     if (result != 0)
-        fail_on(launch, step_text(step, 0));
+        fail_on(launch, step_text(step, SYSCTL_KEY));
     int error = errno;
     close(file);
     errno = error;
@@ -165,7 +108,7 @@ int enter_directory(struct launch *launch)
 /* Docker lets a directory that only root may enter be the start of an unprivileged command, and the other way round. */
 int step_working_directory(struct launch *launch, const struct step *step)
 {
-    launch->directory = step_text(step, 0);
+    launch->directory = step_text(step, WORKING_DIRECTORY_PATH);
     launch->retry_directory = false;
     if (enter_directory(launch) == 0)
         return 0;

@@ -43,7 +43,7 @@ static int null_device(struct launch *launch)
 
 int step_mask(struct launch *launch, const struct step *step)
 {
-    const char *path = step_text(step, 0);
+    const char *path = step_text(step, MASK_PATH);
     struct stat status;
     int keep = -1, target = root_open(launch, path, O_PATH, 0);
     if (target < 0)
@@ -67,7 +67,7 @@ int step_mask(struct launch *launch, const struct step *step)
 int step_read_only_path(struct launch *launch, const struct step *step)
 {
     const struct mount_attributes read_only = {ATTR_RDONLY, 0, 0, 0};
-    const char *path = step_text(step, 0);
+    const char *path = step_text(step, READ_ONLY_PATH_PATH);
     int target = root_open(launch, path, O_PATH, 0);
     if (target < 0)
         return errno == ENOENT || errno == ENOTDIR ? 0 : fail_on(launch, path);

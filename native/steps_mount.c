@@ -15,7 +15,7 @@ enum { PROC_MAGIC = 0x9fa0, MOUNT_DATA_BYTES = 4096 };
 
 int step_propagation(struct launch *launch, const struct step *step)
 {
-    unsigned long flags = (unsigned long)step_integer(step, 0) | MS_REC;
+    unsigned long flags = (unsigned long)step_integer(step, PROPAGATION_FLAGS) | MS_REC;
     return mount(NULL, "/", NULL, flags, NULL) == 0 ? 0 : fail_on(launch, "/");
 }
 
@@ -92,7 +92,7 @@ static int mount_target(struct launch *launch, const char *type, const char *pat
 
 int step_mount(struct launch *launch, const struct step *step)
 {
-    const char *type = step_text(step, 0), *path = step_text(step, 2);
+    const char *type = step_text(step, MOUNT_FSTYPE), *path = step_text(step, MOUNT_TARGET);
     int target = mount_target(launch, type, path);
     if (target < 0)
         return fail_on(launch, path);
@@ -100,7 +100,7 @@ int step_mount(struct launch *launch, const struct step *step)
         close(target);
         return fail_text(launch, "a %s over %s would hide what the kernel shows there", type, path);
     }
-    int mounted = mount_new(type, step_text(step, 1), (uint64_t)step_integer(step, 3), step_text(step, 4));
+    int mounted = mount_new(type, step_text(step, MOUNT_SOURCE), (uint64_t)step_integer(step, MOUNT_FLAGS), step_text(step, MOUNT_DATA));
     int result = mounted < 0 ? -1 : sys_move_mount(mounted, target);
     if (result != 0)
         fail_on(launch, path);
@@ -134,9 +134,9 @@ static bool overlay_options(const struct step *step, char data[MOUNT_DATA_BYTES]
     for (uint32_t i = 5; i < step->argc; i++)
         if (!append_name(data, &at, i > 5 ? ":" : "lowerdir=", step_text(step, i), ",:\\"))
             return false;
-    return append_name(data, &at, ",upperdir=", step_text(step, 1), ",\\") &&
-           append_name(data, &at, ",workdir=", step_text(step, 2), ",\\") &&
-           append_name(data, &at, *step_text(step, 4) ? "," : "", step_text(step, 4), "");
+    return append_name(data, &at, ",upperdir=", step_text(step, OVERLAY_ROOT_UPPER), ",\\") &&
+           append_name(data, &at, ",workdir=", step_text(step, OVERLAY_ROOT_WORK), ",\\") &&
+           append_name(data, &at, *step_text(step, OVERLAY_ROOT_OPTIONS) ? "," : "", step_text(step, OVERLAY_ROOT_OPTIONS), "");
 }
 
 /* The classic call: one string, with names relative to the layers' directory so that many fit. */
@@ -147,9 +147,9 @@ static int overlay_by_string(const struct step *step)
         errno = E2BIG;
         return -1;
     }
-    if (mount("overlay", step_text(step, 3), "overlay", 0, data) != 0)
+    if (mount("overlay", step_text(step, OVERLAY_ROOT_TARGET), "overlay", 0, data) != 0)
         return -1;
-    return open(step_text(step, 3), O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return open(step_text(step, OVERLAY_ROOT_TARGET), O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
 static int overlay_context(int context, const struct step *step)
@@ -157,9 +157,9 @@ static int overlay_context(int context, const struct step *step)
     for (uint32_t i = 5; i < step->argc; i++)
         if (sys_fsconfig(context, FSCONFIG_SET_STRING_, "lowerdir+", step_text(step, i)) != 0)
             return -1;
-    if (sys_fsconfig(context, FSCONFIG_SET_STRING_, "upperdir", step_text(step, 1)) != 0 ||
-        sys_fsconfig(context, FSCONFIG_SET_STRING_, "workdir", step_text(step, 2)) != 0 ||
-        configure(context, step_text(step, 4)) != 0)
+    if (sys_fsconfig(context, FSCONFIG_SET_STRING_, "upperdir", step_text(step, OVERLAY_ROOT_UPPER)) != 0 ||
+        sys_fsconfig(context, FSCONFIG_SET_STRING_, "workdir", step_text(step, OVERLAY_ROOT_WORK)) != 0 ||
+        configure(context, step_text(step, OVERLAY_ROOT_OPTIONS)) != 0)
         return -1;
     return sys_fsconfig(context, FSCONFIG_CMD_CREATE_, NULL, NULL);
 }
@@ -173,7 +173,7 @@ static int overlay_by_context(const struct step *step)
     if (overlay_context(context, step) == 0)
         mounted = sys_fsmount(context, 0);
     close_keeping_errno(context);
-    int target = mounted < 0 ? -1 : open(step_text(step, 3), O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int target = mounted < 0 ? -1 : open(step_text(step, OVERLAY_ROOT_TARGET), O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (target < 0)
         return mounted < 0 ? -1 : close_keeping_errno(mounted);
     int result = sys_move_mount(mounted, target);
@@ -185,18 +185,18 @@ int step_overlay_root(struct launch *launch, const struct step *step)
 {
     if (step->argc < 6)
         return fail_text(launch, "an overlay needs at least one layer");
-    if (chdir(step_text(step, 0)) != 0)
-        return fail_on(launch, step_text(step, 0));
+    if (chdir(step_text(step, OVERLAY_ROOT_LAYERS_DIR)) != 0)
+        return fail_on(launch, step_text(step, OVERLAY_ROOT_LAYERS_DIR));
     launch->root = overlay_by_string(step);
     if (launch->root < 0 && (errno == E2BIG || errno == EINVAL || errno == ENOENT))
         launch->root = overlay_by_context(step); /* Linux 6.5 has that, and takes no backslash before a comma */
-    return launch->root >= 0 ? 0 : fail_on(launch, step_text(step, 3));
+    return launch->root >= 0 ? 0 : fail_on(launch, step_text(step, OVERLAY_ROOT_TARGET));
 }
 
 int step_bind_root(struct launch *launch, const struct step *step)
 {
     const struct mount_attributes private = {0, 0, MS_PRIVATE, 0};
-    const char *source = step_text(step, 0);
+    const char *source = step_text(step, BIND_ROOT_SOURCE);
     int target = open(source, O_PATH | O_DIRECTORY | O_CLOEXEC);
     int tree = target < 0 ? -1 : sys_open_tree(target, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY | AT_RECURSIVE_TREE);
     if (tree < 0 || sys_mount_setattr(tree, AT_RECURSIVE_TREE, &private) != 0 || sys_move_mount(tree, target) != 0)
@@ -235,14 +235,14 @@ static int set_bind_attributes(int tree, uint64_t flags, uint64_t propagation)
 
 int step_bind(struct launch *launch, const struct step *step)
 {
-    const char *source = step_text(step, 0), *path = step_text(step, 1);
-    uint64_t flags = (uint64_t)step_integer(step, 2);
+    const char *source = step_text(step, BIND_SOURCE), *path = step_text(step, BIND_TARGET);
+    uint64_t flags = (uint64_t)step_integer(step, BIND_FLAGS);
     unsigned recursive = flags & MS_REC ? AT_RECURSIVE_TREE : 0;
     int tree = sys_open_tree(AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive);
     if (tree < 0)
         return fail_on(launch, source);
     int target = bind_target(launch, tree, path), result = -1;
-    if (target >= 0 && set_bind_attributes(tree, flags, (uint64_t)step_integer(step, 3)) == 0)
+    if (target >= 0 && set_bind_attributes(tree, flags, (uint64_t)step_integer(step, BIND_PROPAGATION)) == 0)
         result = sys_move_mount(tree, target);
     if (result != 0)
         fail_on(launch, path);

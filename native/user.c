@@ -177,9 +177,9 @@ static int resolve_group(struct launch *launch, const char *wanted, uint32_t *gi
 static int resolve(struct launch *launch, const struct step *step, struct identity *identity)
 {
     char spec[SPEC_MAX];
-    if (step->args[0].length >= sizeof spec)
+    if (step->args[USER_SPEC].length >= sizeof spec)
         return fail_text(launch, "the name of the user is too long");
-    memcpy(spec, step_text(step, 0), step->args[0].length + 1);
+    memcpy(spec, step_text(step, USER_SPEC), step->args[USER_SPEC].length + 1);
     char *group = strchr(spec, ':');
     if (group)
         *group++ = 0;

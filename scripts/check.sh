@@ -23,5 +23,6 @@ check "lint (ruff)" $bin/ruff check .
 check "types (mypy --strict)" $bin/mypy
 check "layering (import-linter)" env PYTHONPATH=src $bin/lint-imports --no-cache
 check "launcher compiles without a warning" $bin/python buildsystem/launcher.py "$draft/wherry-launcher"
+check "steps.h and launcher.md are those of the steps" env PYTHONPATH=src $bin/python -m scripts.step_table --check
 check "no committed file names a package registry" sh scripts/no_registry.sh
 exit $failed

@@ -1,4 +1,4 @@
-"""``make docs``: the references under ``docs/`` that come from declarations in the code, and ``how-it-works.md``."""
+"""``make docs``: what is written from the code, in ``docs/`` and ``native/steps.h``; and ``how-it-works.md``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, get_type_hints
 
 import msgspec
 
-from scripts import how_it_works
+from scripts import how_it_works, step_table
 from wherry.api.call import MAX_VERSION, MIN_VERSION, Call, show_version
 from wherry.api.query import query_parameter, unwrap
 from wherry.api.routes import all_routes
@@ -78,7 +78,7 @@ def main() -> int:
     (GUIDE / "api.md").write_text(api_page())
     (GUIDE / "options.md").write_text(options_page())
     print("docs/guide/api.md, docs/guide/options.md")
-    return how_it_works.main()
+    return step_table.main() or how_it_works.main()
 
 
 if __name__ == "__main__":

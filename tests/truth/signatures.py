@@ -161,6 +161,7 @@ RULES: dict[str, Rule] = {
     "join-namespace": calls("setns"),
     "propagation": lambda args, call: call.name in ("mount", "mount_setattr"),
     "overlay-root": overlay,
+    "bind-root": calls("open_tree", "mount_setattr", "move_mount"),
     "mount": mount,
     "bind": bind,
     "mask": hide,

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from wherry.runtime import capabilities
-from wherry.runtime.steps import Capabilities, Heading, Plan, Step
+from wherry.runtime.steps import KINDS, Capabilities, Heading, Plan, Step
 
 
 class StepView(msgspec.Struct, rename="pascal", kw_only=True):
@@ -122,39 +122,10 @@ def replace_texts(value: Any, masked: Mapping[str, str]) -> Any:
 
 # ---------------------------------------------------------------- two plans
 
-# What makes a step the same one in two plans, beside its name; a step that is not here stands once in a plan.
-IDENTITY = {
-    "mkdir": "path",
-    "write-file": "path",
-    "cgroup-create": "path",
-    "cgroup-attach": "path",
-    "join-namespace": "namespaces",
-    "mount": "target",
-    "bind": "target",
-    "mask": "path",
-    "read-only": "path",
-    "mknod": "path",
-    "symlink": "path",
-    "root-mkdir": "path",
-    "sysctl": "key",
-    "rlimit": "resource",
-    "publish-port": "container_port",
-    "open-namespace": "kind",
-    "left-out": "what",
-    "share-with-host": "kind",
-}
-
 
 def identity(step: StepView) -> tuple[str, str]:
-    if step.name == "cgroup-write":
-        return step.name, f"{step.arguments['path']} {device_rule(step)}"
-    return step.name, str(step.arguments.get(IDENTITY.get(step.name, ""), ""))
-
-
-def device_rule(step: StepView) -> str:
-    """Device rules are many writes to one file; every other file is written once."""
-    path, value = step.arguments["path"], step.arguments["value"]
-    return str(value) if path.rpartition("/")[2].startswith("devices.") else ""
+    """What makes a step the same one in two plans."""
+    return step.name, KINDS[step.name].identify(step.arguments)
 
 
 def compare(a: PlanView, b: PlanView, name_a: str, name_b: str) -> PlanDifference:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from wherry.runtime.steps import Arg, Heading, Step
+from wherry.runtime.steps import Arg, Heading, Side, Step
 
 FROM_POOL = "from the pool, at start"
 
@@ -18,7 +18,7 @@ FROM_POOL = "from the pool, at start"
 class Preparation(Step):
     """A step of the engine's."""
 
-    code = 0
+    code, side = 0, Side.ENGINE
 
     def args(self) -> Sequence[Arg]:
         raise TypeError(f"{self.name} is the engine's own step and never reaches the launcher")
@@ -75,6 +75,7 @@ class JoinContainer(Preparation):
     """Open a namespace of another container, to be joined."""
 
     name, heading = "open-namespace", Heading.NAMESPACES
+    identity = "kind"
     kind: str  # network, pid, ipc
     container: str  # name or id, as asked
 
@@ -107,6 +108,7 @@ class PublishPort(Preparation):
     """Put an element into the firewall's map of published ports. ``host_port`` 0: any free one."""
 
     name, heading = "publish-port", Heading.NETWORK
+    identity = "container_port"
     proto: str
     host_ip: str
     host_port: int
@@ -124,6 +126,7 @@ class LeftOut(Preparation):
     """A protection that a container usually has and this one does not: nothing is done, which is worth saying."""
 
     name, heading = "left-out", Heading.RIGHTS
+    identity = "what"
     what: str
 
     def describe(self) -> str:
@@ -135,6 +138,7 @@ class ShareWithHost(Preparation):
     """A namespace that is not made: the container is in the host's."""
 
     name, heading = "share-with-host", Heading.NAMESPACES
+    identity = "kind"
     kind: str
 
     def describe(self) -> str:

@@ -2,7 +2,12 @@
 
 A step is data: what is to be done, and the *cause* that asked for it. Steps before ``Clone`` are
 executed by the launcher itself, on the host, as the container's monitor; those after it by the child
-that becomes the container's first process. ``native/plan.h`` has the same codes.
+that becomes the container's first process.
+
+A class says all that there is to say of a kind of step: its code, its name, where it may stand, what it takes (its
+fields, in the order of the wire) and its words for a reader. What the launcher must know of it, ``native/steps.h``, and
+the table in ``docs/launcher.md`` are written from the classes by ``make docs``; so a new kind of step is a class here
+and a function ``step_…`` there.
 
 Wire form of a step (all integers little endian): ``u32 code, u32 argc`` and for each argument
 ``u32 length``, the bytes, one NUL. An integer argument is eight bytes, signed.
@@ -11,10 +16,11 @@ Wire form of a step (all integers little endian): ``u32 code, u32 argc`` and for
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from enum import Enum, IntEnum, IntFlag
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from enum import Enum, Flag, IntEnum, IntFlag
+from functools import cache
+from typing import Annotated, Any, ClassVar, get_args, get_type_hints
 
 
 class Origin(Enum):
@@ -80,6 +86,7 @@ class Namespace(IntFlag):
     NET = 0x40000000
 
     def words(self) -> str:
+        """``ipc, mount``."""
         return ", ".join(sorted(str(flag.name).lower() for flag in self))
 
 
@@ -102,39 +109,117 @@ class MountFlag(IntFlag):
     STRICTATIME = 1 << 24
 
     def words(self) -> str:
+        """``nosuid,nodev``; ``rw`` for none."""
         return ",".join(str(flag.name).lower() for flag in self) or "rw"
 
 
+# What the fields of a step may be. The letter is the launcher's for such an argument; see ``native/plan.h``.
+Text = Annotated[str, "t"]  # no NUL in it
+AbsolutePath = Annotated[str, "p"]
+Texts = Annotated[tuple[str, ...], "t*"]  # any number of them; last on the wire, wherever the field stands
+Note = Annotated[str, ""]  # for readers; the launcher does not get it
+
+REPEATED = "t*"
 Arg = bytes | str | int
+
+HEAD, LENGTH, INTEGER = struct.Struct("<II"), struct.Struct("<I"), struct.Struct("<Iqx")
+INTEGER_BYTES = 8
 
 
 def encode_argument(value: Arg) -> bytes:
-    if isinstance(value, bool | int):
-        raw = struct.pack("<q", value)
-    else:
-        raw = value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value
-    return struct.pack("<I", len(raw)) + raw + b"\0"
+    """One argument with its length in front and a NUL behind."""
+    if isinstance(value, int):
+        return INTEGER.pack(INTEGER_BYTES, value)
+    raw = value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value
+    return LENGTH.pack(len(raw)) + raw + b"\0"
+
+
+class Side(Flag):
+    """Where a step may stand in a plan, and so who executes it."""
+
+    ENGINE = 0  # never among the launcher's
+    HOST = 1  # before the clone
+    CHILD = 2  # behind it
+    EITHER = HOST | CHILD
+
+
+KINDS: dict[str, type[Step]] = {}  # every kind of step by its name; filled as the classes are made
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing to do. Subclasses name their arguments; ``args`` gives them in wire order."""
+    """One thing to do. The fields of a subclass are its arguments; ``args`` gives them in the order of the wire."""
 
     code: ClassVar[int]
     name: ClassVar[str]
     heading: ClassVar[Heading]
+    side: ClassVar[Side]
+    identity: ClassVar[str] = ""  # the field that tells the steps of this kind in one plan apart
 
     cause: Cause = field(default=DEFAULT, kw_only=True)
 
+    def __init_subclass__(cls) -> None:
+        if "name" in vars(cls):
+            KINDS[cls.name] = cls
+
+    @classmethod
+    def takes(cls) -> tuple[tuple[str, str], ...]:
+        """The arguments that this kind has, in the order of the wire: name and letter."""
+        return fields_on_wire(cls.name)
+
     def args(self) -> Sequence[Arg]:
-        raise NotImplementedError
+        """The arguments as they go over the wire."""
+        found: list[Arg] = []
+        for name, letter in fields_on_wire(self.name):
+            value = getattr(self, name)
+            found += value if letter == REPEATED else (value,)
+        return found
 
     def describe(self) -> str:
+        """What the step does, in words for a reader."""
         raise NotImplementedError
 
+    @classmethod
+    def identify(cls, arguments: Mapping[str, Any]) -> str:
+        """What makes a step with these arguments the same one in two plans, beside its name."""
+        return str(arguments[cls.identity]) if cls.identity else ""
+
     def encode(self) -> bytes:
+        """The step as the launcher reads it."""
         arguments = self.args()
-        return struct.pack("<II", self.code, len(arguments)) + b"".join(map(encode_argument, arguments))
+        return HEAD.pack(self.code, len(arguments)) + b"".join(map(encode_argument, arguments))
+
+
+@dataclass(frozen=True, slots=True)
+class HostStep(Step):
+    """A step of the monitor's, on the host."""
+
+    side = Side.HOST
+
+
+@dataclass(frozen=True, slots=True)
+class ChildStep(Step):
+    """A step of the child's, which becomes the container's first process."""
+
+    side = Side.CHILD
+
+
+@cache
+def fields_on_wire(name: str) -> tuple[tuple[str, str], ...]:
+    kind = KINDS[name]
+    hints = get_type_hints(kind, include_extras=True)
+    letters = [(f.name, letter_of(hints[f.name])) for f in fields(kind) if f.name != "cause"]
+    return tuple(sorted((pair for pair in letters if pair[1]), key=lambda pair: pair[1] == REPEATED))
+
+
+def letter_of(hint: Any) -> str:
+    if hint is bytes:
+        return "b"
+    if isinstance(hint, type) and issubclass(hint, int):
+        return "i"
+    for letter in get_args(hint)[1:]:
+        return str(letter)
+    raise TypeError(f"a field of a step is an integer, bytes, or one of the kinds of text, not {hint}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,5 +235,6 @@ class Plan:
     MAGIC: ClassVar[bytes] = b"WHPLAN\0\x01"
 
     def encode(self) -> bytes:
+        """The launcher's steps, as it reads them."""
         body = b"".join(step.encode() for step in self.steps)
-        return self.MAGIC + struct.pack("<II", len(self.steps), len(body)) + body
+        return self.MAGIC + HEAD.pack(len(self.steps), len(body)) + body

@@ -1,0 +1,68 @@
+/* The child: from the clone to its steps. */
+#define _GNU_SOURCE
+#include "launch.h"
+#include "packet.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { KEYCTL_JOIN_SESSION = 1 };
+
+/* Signals as a fresh process has them, whatever the daemon and the monitor ignore. */
+static void reset_signals(void)
+{
+    sigset_t none;
+    for (int number = 1; number < NSIG; number++)
+        if (number != SIGKILL && number != SIGSTOP)
+            signal(number, SIG_DFL);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static void take_streams(struct launch *launch)
+{
+    if (launch->input[0] >= 0)
+        dup2(launch->input[0], STDIN_FILENO);
+    if (launch->output[1] >= 0)
+        dup2(launch->output[1], STDOUT_FILENO);
+    if (launch->errors[1] >= 0)
+        dup2(launch->errors[1], STDERR_FILENO);
+}
+
+/* A cgroup namespace shows as its root what the process is in when it is made, so that comes after entering. */
+static int enter_cgroups(struct launch *launch, uint32_t *next)
+{
+    const struct plan *plan = &launch->plan;
+    uint32_t end = *next;
+    while (end < plan->count && plan->steps[end].code == STEP_CGROUP_ATTACH)
+        end++;
+    if (run_steps(launch, *next, end) != 0)
+        return -1;
+    *next = end;
+    if (launch->cgroup_namespace && unshare(CLONE_NEWCGROUP) != 0) {
+        launch->index = plan->clone;
+        return fail_on(launch, "cgroup namespace");
+    }
+    return 0;
+}
+
+_Noreturn void child_main(struct launch *launch)
+{
+    uint32_t next = launch->plan.clone + 1;
+    close(FD_CONTROL);
+    close(FD_LISTEN);
+    reset_signals();
+    die_with_monitor(launch);
+    setsid();
+    umask(0);
+    syscall(SYS_keyctl, KEYCTL_JOIN_SESSION, NULL, 0, 0, 0); /* not the daemon's keys; kernels without keyrings refuse */
+    take_streams(launch);
+    if (enter_cgroups(launch, &next) == 0)
+        run_steps(launch, next, launch->plan.count);
+    send_failure(launch->status, launch->index, errno, launch->detail);
+    _exit(1);
+}

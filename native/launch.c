@@ -1,0 +1,52 @@
+/* What all steps have in common: how they fail and warn, and what they leave for the monitor. */
+#include "launch.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+int fail_on(struct launch *launch, const char *what)
+{
+    int error = errno;
+    snprintf(launch->detail, sizeof launch->detail, "%s", what);
+    errno = error;
+    return -1;
+}
+
+int fail_text(struct launch *launch, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(launch->detail, sizeof launch->detail, format, arguments);
+    va_end(arguments);
+    errno = 0;
+    return -1;
+}
+
+int warn_text(struct launch *launch, const char *text)
+{
+    return send_warning(launch->status, launch->index, text);
+}
+
+/* The monitor keeps few and short texts; the plan itself, with its environment and filters, is let go of. */
+static char kept[24 << 10];
+static size_t kept_length;
+
+static const char *keep(const char *text)
+{
+    size_t size = strlen(text) + 1;
+    if (size > sizeof kept - kept_length) {
+        errno = E2BIG;
+        return NULL;
+    }
+    char *place = kept + kept_length;
+    kept_length += size;
+    return memcpy(place, text, size);
+}
+
+int keep_text(struct launch *launch, const char **place, const char *text)
+{
+    *place = keep(text);
+    return *place ? 0 : fail_on(launch, text);
+}
