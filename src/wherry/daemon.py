@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import logging
 import os
-import re
 import resource
 import signal
 import sys
@@ -25,11 +24,10 @@ from wherry.engine.engine import Engine
 from wherry.engine.request import check_defaults
 from wherry.errors import InvalidArgument, WherryError
 from wherry.messages.container import Ulimit
+from wherry.values.durations import SECOND, parse_duration
 
 DEFAULT_FILE = Path("/etc/wherry/daemon.json")
 DEFAULT_HOST = "unix:///run/wherry/wherry.sock"
-DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
-SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 log = logging.getLogger("wherryd")
 
@@ -97,10 +95,13 @@ def read_file(given: Path | None) -> DaemonFile:
 
 def duration(text: str) -> float:
     """Seconds of ``90s``, ``5m``, ``1h30m``."""
-    parts = DURATION.findall(text)
-    if not parts or "".join(n + unit for n, unit in parts) != text:
+    try:
+        nanoseconds = parse_duration(text)
+    except InvalidArgument:
+        nanoseconds = -1
+    if nanoseconds < 0:
         raise InvalidArgument(f"invalid duration: {text!r} (write it as 90s, 5m or 1h)")
-    return sum(float(n) * SECONDS[unit] for n, unit in parts)
+    return nanoseconds / SECOND
 
 
 def engine_config(args: argparse.Namespace, file: DaemonFile) -> EngineConfig:

@@ -24,7 +24,7 @@ class WherryError(Exception):
         return str(self.args[0]) if self.args else type(self).__name__
 
 
-class InvalidArgument(WherryError):
+class InvalidArgument(WherryError, ValueError):
     """The request is malformed or asks for something that cannot be."""
 
 

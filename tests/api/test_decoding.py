@@ -16,26 +16,9 @@ from wherry.api.connection import as_upgrade
 from wherry.api.errors import HttpError
 from wherry.api.query import parse_bool, parse_nanoseconds, parse_query, wire_name
 from wherry.api.render.containers import command_line, status_text
-from wherry.api.render.durations import human_duration
-from wherry.api.render.progress import bar, human_size
+from wherry.api.render.progress import bar
 from wherry.errors import InvalidArgument, WherryError
 from wherry.messages.container import ContainerCreate, State
-
-HOUR, DAY = 3600, 86400
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (-5, "Less than a second"), (0.9, "Less than a second"), (1.5, "1 second"), (59.9, "59 seconds"),
-        (60, "About a minute"), (119, "About a minute"), (120, "2 minutes"), (59.9 * 60, "59 minutes"),
-        (HOUR, "About an hour"), (1.4 * HOUR, "About an hour"), (1.5 * HOUR, "2 hours"), (47.4 * HOUR, "47 hours"),
-        (47.5 * HOUR, "2 days"), (13 * DAY, "13 days"), (14 * DAY, "2 weeks"), (59 * DAY, "8 weeks"),
-        (60 * DAY, "2 months"), (729 * DAY, "24 months"), (730 * DAY, "2 years"), (5 * 365 * DAY, "5 years"),
-    ],
-)  # fmt: skip
-def test_human_durations(seconds: float, text: str) -> None:
-    assert human_duration(seconds) == text
 
 
 def test_status_texts() -> None:
@@ -61,13 +44,6 @@ def test_progress_bars() -> None:
     assert bar(50, 100) == "[" + "=" * 25 + ">" + " " * 25 + "]      50B/100B"
     assert bar(300, 100).startswith("[" + "=" * 50 + ">]")
     assert (bar(0, 0), bar(1500, 0)) == ("", "   1.5kB")
-    assert [human_size(n) for n in (0, 999, 1000, 1_234_567, 10**18)] == [
-        "0B",
-        "999B",
-        "1kB",
-        "1.235MB",
-        "1000PB",
-    ]
 
 
 def test_times_keep_their_last_digit() -> None:

@@ -12,9 +12,9 @@ from urllib.parse import parse_qsl
 
 from wherry.engine.filters import Filters, parse_filters
 from wherry.errors import InvalidArgument
+from wherry.values.times import parse_stamp
 
 FALSE = frozenset({"", "0", "no", "false", "none"})
-TIMESTAMP = re.compile(r"(-?\d{1,11})(?:\.(\d{1,9}))?")
 
 Nanoseconds = NewType("Nanoseconds", int)
 """A time in nanoseconds since 1970, sent as ``seconds[.fraction]``."""
@@ -54,13 +54,7 @@ def parse_int(text: str) -> int:
 
 def parse_nanoseconds(text: str) -> Nanoseconds:
     """``1732460330.695158424`` to the last digit, which a float would lose. Empty is no time, 0."""
-    if not text:
-        return Nanoseconds(0)
-    match = TIMESTAMP.fullmatch(text)
-    if match is None:
-        raise InvalidArgument(f"{text!r} is not a time in seconds, such as 1732460330.5")
-    seconds, fraction = match.groups()
-    return Nanoseconds(int(seconds) * 1_000_000_000 + int((fraction or "").ljust(9, "0")))
+    return Nanoseconds(parse_stamp(text) if text else 0)
 
 
 PARSERS: dict[Any, Callable[[str], Any]] = {

@@ -18,7 +18,8 @@ from wherry.cli.output import (
     short_id,
 )
 from wherry.cli.row import Row
-from wherry.cli.units import human_duration, human_size
+from wherry.values.durations import human_duration
+from wherry.values.sizes import human_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from wherry.cli.command import Context, Options, command, text
 from wherry.cli.logs import moment
 from wherry.cli.output import filter_query, filters, object_format, print_object
-from wherry.cli.times import nano_time
+from wherry.values.times import local_nanoseconds
 
 if TYPE_CHECKING:
     Json = dict[str, Any]
@@ -60,6 +60,6 @@ def line(event: Json) -> str:
     """``TIME TYPE ACTION ID (name=value, …)``"""
     actor = event.get("Actor") or {}
     attributes = actor.get("Attributes") or {}
-    text = f"{nano_time(event['timeNano'])} {event['Type']} {event['Action']} {actor.get('ID', '')}"
+    text = f"{local_nanoseconds(event['timeNano'])} {event['Type']} {event['Action']} {actor.get('ID', '')}"
     listed = ", ".join(f"{key}={attributes[key]}" for key in sorted(attributes))
     return f"{text} ({listed})" if listed else text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from wherry.cli.units import human_memory
+from wherry.values.sizes import human_memory
 
 if TYPE_CHECKING:
     Json = dict[str, Any]

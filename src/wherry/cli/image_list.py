@@ -16,7 +16,9 @@ from wherry.cli.output import (
     short_id,
 )
 from wherry.cli.row import Row
-from wherry.cli.units import human_duration, human_size
+from wherry.values.durations import human_duration
+from wherry.values.sizes import human_size
+from wherry.values.times import local_rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -137,15 +139,8 @@ def _history_row(layer: Json, short: bool, human: bool) -> Row:
     return Row(
         ID=short_id(layer["Id"]) if short else layer["Id"],
         CreatedSince=_since(layer["Created"]),
-        CreatedAt=time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(layer["Created"]))
-        + _zone(layer["Created"]),
+        CreatedAt=local_rfc3339(layer["Created"]),
         CreatedBy=ellipsis(created_by, CREATED_BY_WIDTH) if short else created_by,
         Size=human_size(layer["Size"]) if human else str(layer["Size"]),
         Comment=layer.get("Comment", ""),
     )
-
-
-def _zone(seconds: float) -> str:
-    """RFC 3339: ``Z``, or ``+02:00``."""
-    offset = time.strftime("%z", time.localtime(seconds))
-    return "Z" if offset == "+0000" else f"{offset[:3]}:{offset[3:]}"

@@ -9,7 +9,7 @@ from wherry import __version__
 from wherry.cli.command import Context, Options, command
 from wherry.cli.errors import CliError
 from wherry.cli.output import object_format, print_object
-from wherry.cli.units import human_memory
+from wherry.values.sizes import human_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

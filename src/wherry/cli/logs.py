@@ -5,7 +5,7 @@ from __future__ import annotations
 from wherry.cli.command import Context, Options, command, switch, text
 from wherry.cli.errors import CliError
 from wherry.cli.streams import STDOUT, Demultiplexer, write_all
-from wherry.cli.times import parse_time
+from wherry.values.times import parse_moment
 
 MOMENT_HELP = '(e.g. "2013-01-02T13:23:37Z") or relative (e.g. "42m" for 42 minutes)'
 
@@ -45,6 +45,6 @@ def logs(context: Context, options: Options) -> int:
 
 def moment(name: str, given: str) -> str | None:
     try:
-        return parse_time(given) if given else None
+        return parse_moment(given, local=True) if given else None
     except ValueError as error:
         raise CliError(f'invalid value for "{name}": {error}') from None

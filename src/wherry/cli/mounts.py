@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from wherry.cli.command import boolean
 from wherry.cli.csv_fields import key_values
-from wherry.cli.units import parse_bytes
+from wherry.values.sizes import parse_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -138,7 +138,7 @@ def _driver_option(mount: Json, field: str) -> None:
 
 def _tmpfs_size(text: str) -> int:
     try:
-        return parse_bytes(text)
+        return parse_size(text)
     except ValueError:
         raise ValueError from None
 

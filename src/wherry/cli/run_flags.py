@@ -6,11 +6,13 @@ import re
 from typing import Any
 
 from wherry.cli.command import Flag, number, repeated, switch, text, value
+from wherry.cli.cpus import parse_cpus
 from wherry.cli.endpoints import parse_network
 from wherry.cli.key_files import parse_env, parse_label
 from wherry.cli.mounts import parse_mount
 from wherry.cli.ports import canonical_address, parse_extra_host
-from wherry.cli.units import parse_bytes, parse_cpus, parse_duration, parse_memory_swap
+from wherry.values.durations import parse_duration
+from wherry.values.sizes import parse_memory_swap, parse_size
 
 ULIMITS = frozenset(
     ("core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio",
@@ -86,7 +88,7 @@ def parse_weight(given: str) -> dict[str, Any]:
 def parse_rate(given: str) -> dict[str, Any]:
     path, amount = _device_value(given)
     try:
-        return {"Path": path, "Rate": parse_bytes(amount)}
+        return {"Path": path, "Rate": parse_size(amount)}
     except ValueError:
         raise ValueError(
             f"invalid rate for device: {given}. The correct format is <device-path>:<number>[<unit>]. "
@@ -114,7 +116,7 @@ def _device_value(given: str) -> tuple[str, str]:
 
 
 def _bytes(name: str, short: str, help: str) -> Flag:
-    return value(name, short, "bytes", help, parse_bytes, 0)
+    return value(name, short, "bytes", help, parse_size, 0)
 
 
 def _duration(name: str, help: str) -> Flag:

@@ -6,12 +6,12 @@ import asyncio
 import os
 from dataclasses import dataclass, field
 
-from wherry.engine.clock import now, rfc3339
 from wherry.engine.record import ContainerRecord, Status
 from wherry.errors import InvalidArgument
 from wherry.messages.container import State
 from wherry.network.pool import Endpoint
 from wherry.runtime.launcher import Attach, ExitStatus, Monitored
+from wherry.values.times import now, rfc3339
 
 CONDITIONS = ("not-running", "next-exit", "removed")
 

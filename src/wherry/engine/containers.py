@@ -12,7 +12,6 @@ from typing import Any
 
 import msgspec
 
-from wherry.engine.clock import now
 from wherry.engine.config import EngineConfig
 from wherry.engine.container import AttachRequest, Container, WaitResult
 from wherry.engine.events import EventBus
@@ -33,6 +32,7 @@ from wherry.runtime.plan_view import PlanView, view
 from wherry.runtime.signals import parse_signal
 from wherry.runtime.steps import Plan
 from wherry.snapshot.overlay import OverlayStore
+from wherry.values.times import now
 
 SIGKILL = 9
 MIN_PREFIX = 1

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -14,6 +12,8 @@ from wherry.errors import InvalidArgument
 from wherry.image.digest import Digest
 from wherry.image.manifest import History, parse_time
 from wherry.image.reference import Reference
+from wherry.values.durations import SECOND
+from wherry.values.times import parse_moment, parse_stamp
 
 IMAGE_FILTERS = frozenset(["before", "dangling", "label", "reference", "since", "until"])
 
@@ -73,7 +73,7 @@ class _Rules:
         self._catalog, self._filters, self._show_all = catalog, filters, show_all
         self._dangling = filters.flag("dangling")
         before = [catalog.find(value).config.created_at for value in filters.get("before")]
-        until = [parse_moment(value, "until") for value in filters.get("until")]
+        until = [filter_moment(value, "until") for value in filters.get("until")]
         self._before = min(before + until, default=None)
         self._since = max((catalog.find(v).config.created_at for v in filters.get("since")), default=None)
 
@@ -140,21 +140,11 @@ def _padded(ids: list[str], count: int) -> list[str]:
     return (ids + ["<missing>"] * count)[:count]
 
 
-_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
-_DURATION_PART = r"(\d+(?:\.\d*)?)(h|ms|us|µs|ns|m|s)"
-_DURATION = re.compile(rf"(?:{_DURATION_PART})+")
-
-
-def parse_moment(text: str, what: str) -> float:
-    """Seconds since the epoch of ``10m`` (ago), ``1700000000.5`` or an RFC 3339 time or date, as Docker's filters."""
-    if _DURATION.fullmatch(text):
-        return time.time() - sum(float(n) * _SECONDS[unit] for n, unit in re.findall(_DURATION_PART, text))
-    if re.fullmatch(r"\d+(\.\d+)?", text):
-        return float(text)
-    stamp = re.fullmatch(r"(\d{4}-\d\d-\d\d)(T\d\d:\d\d)?(:\d\d(?:\.\d+)?)?(Z|[+-]\d\d:\d\d)?", text)
-    if stamp is None:
+def filter_moment(text: str, what: str) -> float:
+    """Seconds since 1970 of what a filter says: a duration (ago), seconds, or a time of RFC 3339, short forms too."""
+    try:
+        return parse_stamp(parse_moment(text, local=False)) / SECOND
+    except InvalidArgument:
         raise InvalidArgument(
             f"invalid filter '{what}={text}': expected a duration, seconds or an RFC 3339 time"
-        )
-    date, clock, seconds, zone = stamp.groups()
-    return parse_time(f"{date}{clock or 'T00:00'}{seconds or ':00'}{zone or 'Z'}")
+        ) from None

@@ -16,7 +16,6 @@ from typing import Any
 
 from msgspec import field
 
-from wherry.engine.clock import now
 from wherry.engine.config import EngineConfig
 from wherry.engine.filters import Filters
 from wherry.engine.record import Attachment, PublishedPort
@@ -28,6 +27,7 @@ from wherry.network.bridge import Bridge
 from wherry.network.ipam import parse_bip, parse_mac
 from wherry.network.pool import Endpoint
 from wherry.network.ports import PortBinding
+from wherry.values.times import now
 
 PREDEFINED = {"bridge": "bridge", "host": "host", "none": "null"}  # name and driver
 NETWORK_FILTERS = frozenset(["dangling", "driver", "id", "label", "name", "scope", "type"])

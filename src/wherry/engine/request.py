@@ -24,6 +24,7 @@ from wherry.network.files import is_address
 from wherry.network.ports import parse_host_port
 from wherry.runtime import mounts
 from wherry.runtime.image_config import Merged, merge
+from wherry.values.sizes import parse_size
 
 LOG_DRIVERS = ("json-file", "none")
 LOG_OPTIONS = ("max-size", "max-file")
@@ -187,18 +188,13 @@ def check_defaults(defaults: EngineConfig) -> None:
         raise InvalidArgument(f"invalid cgroup parent {defaults.cgroup_parent!r}: it may not lead upwards")
 
 
-SIZE_UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
-
-
 def log_size(config: LogConfig) -> int:
     """``max-size`` in bytes; 0 for no limit."""
-    text = (config.config or {}).get("max-size", "-1").lower().removesuffix("b")
-    if text in ("-1", "0"):
-        return 0
-    number, unit = (text[:-1], text[-1]) if text[-1:].isalpha() else (text, "")
-    if unit not in SIZE_UNITS or not number.isdigit():
-        raise InvalidArgument(f"invalid value for max-size: {text!r} (write it as 10m)")
-    return int(number) * SIZE_UNITS[unit]
+    text = (config.config or {}).get("max-size", "-1")
+    try:
+        return 0 if text == "-1" else parse_size(text)
+    except InvalidArgument:
+        raise InvalidArgument(f"invalid value for max-size: {text!r} (write it as 10m)") from None
 
 
 def log_files(config: LogConfig) -> int:

@@ -7,7 +7,6 @@ are acted on are decoded; the document itself stays in the blob store, byte for 
 from __future__ import annotations
 
 import platform as host
-from datetime import datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -15,6 +14,8 @@ from msgspec import field
 
 from wherry.errors import InvalidArgument
 from wherry.image.digest import Digest
+from wherry.values.durations import SECOND
+from wherry.values.times import parse_rfc3339
 
 DOCUMENT_LIMIT = 16 << 20
 """Bytes; a longer manifest, index or config is refused before it is read."""
@@ -175,10 +176,8 @@ def decode(data: bytes, kind: type[_Document], what: str) -> _Document:
 
 
 def parse_time(text: str | None) -> float:
-    """Seconds since the epoch of an RFC 3339 time with up to nine digits of fraction; 0.0 if it is none."""
-    if not text:
-        return 0.0
+    """Seconds since the epoch of an RFC 3339 time; 0.0 if it is none."""
     try:
-        return msgspec.convert(text, datetime, strict=False).timestamp()
-    except (msgspec.MsgspecError, ValueError, OverflowError):
+        return parse_rfc3339(text or "") / SECOND
+    except InvalidArgument:
         return 0.0

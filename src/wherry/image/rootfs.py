@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 import msgspec
 
@@ -14,6 +13,7 @@ from wherry.image.digest import Digest
 from wherry.image.layers import LayerStore
 from wherry.image.manifest import Descriptor, History, ImageConfig, Platform, RootFS, RunConfig, host_platform
 from wherry.linux.sync import syncfs
+from wherry.values.times import now
 
 
 def import_rootfs(
@@ -45,14 +45,14 @@ def import_rootfs(
 
 
 def _config(run: RunConfig, diff_id: Digest, message: str, platform: Platform) -> ImageConfig:
-    now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    created = now()
     return ImageConfig(
         architecture=platform.architecture,
         os=platform.os,
         variant=platform.variant,
-        created=now,
+        created=created,
         comment=message,
         config=run,
         rootfs=RootFS(diff_ids=[diff_id]),
-        history=[History(created=now, comment=message)],
+        history=[History(created=created, comment=message)],
     )

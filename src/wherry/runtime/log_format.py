@@ -7,25 +7,19 @@ a terminal. Engine API, ContainerAttach "Stream format".
 
 from __future__ import annotations
 
-import calendar
-import re
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TypeVar
 from urllib.parse import quote_plus
 
 import msgspec
 
+from wherry.errors import InvalidArgument
+from wherry.values.times import full_rfc3339, parse_rfc3339
+
 STDOUT, STDERR = "stdout", "stderr"
 STREAM_NUMBERS = {STDOUT: 1, STDERR: 2}
-TIME = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9})\d*)?(?:[Zz]|([+-])(\d\d):(\d\d))"
-)
-DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)")
-FULL_LENGTH = len("2026-11-25T01:02:03.123456789Z")
-SECOND = 1_000_000_000
 NO_TIME = -1
 
 
@@ -152,7 +146,7 @@ def render_full(entries: list[Entry], query: LogsQuery, headers: Headers) -> Ren
 
 def decorated(entry: Entry, query: LogsQuery) -> str:
     """The text, behind the time and the details where they are wanted."""
-    time = f"{nine_digits(entry.time)} " if query.timestamps else ""
+    time = f"{full_rfc3339(entry.time)} " if query.timestamps else ""
     details = f"{details_text(entry.attrs or {})} " if query.details else ""
     return f"{time}{details}{entry.log}"
 
@@ -162,40 +156,9 @@ def details_text(attributes: dict[str, str]) -> str:
     return ",".join(f"{quote_plus(key)}={quote_plus(value)}" for key, value in pairs)
 
 
-def nine_digits(time: str) -> str:
-    """A time with its fraction filled up to nanoseconds, as clients expect a fixed width."""
-    if len(time) == FULL_LENGTH:
-        return time
-    match = TIME.fullmatch(time)
-    if match is None:
-        return time
-    zone = f"{match[8]}{match[9]}:{match[10]}" if match[8] else "Z"
-    return f"{time[:19]}.{(match[7] or '').ljust(9, '0')}{zone}"
-
-
 def nanoseconds(time: str) -> int:
     """RFC 3339 as nanoseconds since 1970; NO_TIME for anything else."""
-    fraction = time[20:-1]
-    if time[-1:] == "Z" and fraction.isdecimal() and time[19] == "." and len(fraction) <= 9:
-        seconds = utc_seconds(time[:19])
-        return seconds if seconds == NO_TIME else seconds * SECOND + int(fraction) * 10 ** (9 - len(fraction))
-    match = TIME.fullmatch(time)
-    seconds = utc_seconds(time[:19]) if match else NO_TIME
-    if match is None or seconds == NO_TIME:
-        return NO_TIME
-    offset = (int(match[9]) * 60 + int(match[10])) * 60 if match[8] else 0
-    seconds += -offset if match[8] == "+" else offset
-    return seconds * SECOND + int((match[7] or "0").ljust(9, "0"))
-
-
-@lru_cache(maxsize=1024)
-def utc_seconds(text: str) -> int:
-    """``2026-11-25T01:02:03``, of which a log has many lines each."""
-    match = DATE.fullmatch(text)
-    if match is None:
-        return NO_TIME
-    year, month, day, hour, minute, second = (int(part) for part in match.groups())
     try:
-        return calendar.timegm((year, month, day, hour, minute, second, 0, 0, 0))
-    except ValueError:  # a thirteenth month
+        return parse_rfc3339(time)
+    except InvalidArgument:
         return NO_TIME

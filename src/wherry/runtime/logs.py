@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from wherry.linux import inotify
-from wherry.runtime.log_format import SECOND, LogsQuery, Rendered, Renderer, renderer
+from wherry.runtime.log_format import LogsQuery, Rendered, Renderer, renderer
+from wherry.values.durations import SECOND
 
 __all__ = ["LogsQuery", "follow", "read"]
 

@@ -9,12 +9,13 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType, field
 
-from wherry.api.render.durations import epoch, human_duration
 from wherry.engine.containers import Sizes
 from wherry.engine.record import ContainerRecord, PublishedPort, Status
 from wherry.messages.base import ZERO_TIME, Model
 from wherry.messages.container import Config, EndpointSettings, HostConfig, MountPoint, PortBinding, State
 from wherry.runtime.spec import default_masked, default_read_only
+from wherry.values.durations import SECOND, human_duration
+from wherry.values.times import parse_rfc3339
 
 # ---------------------------------------------------------------- ps
 
@@ -60,7 +61,7 @@ def summary(record: ContainerRecord, image: str, now: float, sizes: Sizes | None
         image=image,
         image_id=record.image,
         command=command_line(record.path, record.args),
-        created=int(epoch(record.created)),
+        created=parse_rfc3339(record.created) // SECOND,
         ports=port_list(record),
         labels=record.config.labels or {},
         state=record.state.status,
@@ -92,7 +93,7 @@ def status_text(state: State, now: float) -> str:
 
 
 def since(time: str, now: float) -> str:
-    return human_duration(now - epoch(time))
+    return human_duration(now - parse_rfc3339(time) / SECOND)
 
 
 def port_list(record: ContainerRecord) -> list[Port]:

@@ -9,12 +9,12 @@ from msgspec import UNSET, UnsetType, field
 
 from wherry.api.call import Version
 from wherry.api.render.containers import CONFIG_OPTIONAL, GraphDriver, without_empty
-from wherry.engine.clock import rfc3339
 from wherry.engine.image import Deleted, HistoryItem, ImageView
 from wherry.engine.image_removal import Removal
 from wherry.image.manifest import RunConfig
 from wherry.messages.base import ZERO_TIME, Model
 from wherry.messages.container import Config
+from wherry.values.times import rfc3339
 
 # What an image's config can say; the rest of a container's is always empty in it.
 IMAGE_CONFIG = frozenset(

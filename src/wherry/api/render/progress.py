@@ -5,8 +5,10 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET, UnsetType, field
 
+from wherry.values.sizes import human_size
+
 BAR = 50
-UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+SIZE_DIGITS = 4
 
 
 class ProgressDetail(msgspec.Struct, omit_defaults=True):
@@ -47,16 +49,8 @@ def bar_message(status: str, id: str, current: int, total: int) -> Message:
 
 def bar(current: int, total: int) -> str:
     """``[=====>     ]  1.2MB/5MB``."""
+    done = f"{human_size(current, SIZE_DIGITS):>8}"
     if total <= 0:
-        return f"{human_size(current):>8}" if current > 0 else ""
+        return done if current > 0 else ""
     filled = min(current * 100 // total // 2, BAR)
-    return f"[{'=' * filled}>{' ' * (BAR - filled)}] {human_size(current):>8}/{human_size(total)}"
-
-
-def human_size(size: float) -> str:
-    """Four significant digits in decimal units, as ``docker images`` writes sizes."""
-    unit = 0
-    while size >= 1000 and unit < len(UNITS) - 1:
-        size /= 1000
-        unit += 1
-    return f"{size:.4g}{UNITS[unit]}"
+    return f"[{'=' * filled}>{' ' * (BAR - filled)}] {done}/{human_size(total, SIZE_DIGITS)}"

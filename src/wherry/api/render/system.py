@@ -8,9 +8,9 @@ import msgspec
 from msgspec import field
 
 from wherry.api.call import MAX_VERSION, MIN_VERSION, Version, show_version
-from wherry.engine.clock import now
 from wherry.engine.system import ENGINE_VERSION, RUNTIME, STORAGE_DRIVER, HostFacts, SystemInfo
 from wherry.messages.base import Model
+from wherry.values.times import now
 
 # ---------------------------------------------------------------- version
 
