@@ -268,3 +268,71 @@ def test_activity_is_counted(api: Api, served: Served) -> None:
 def test_what_docker_has_and_we_have_not_is_said_in_words(api: Api, method: str, path: str) -> None:
     reply = api.call(method, f"/v1.51{path}")
     assert reply.status == 501 and reply.message.startswith("this version of wherry has no ")
+
+
+# ---------------------------------------------------------------- answered in the turn in which it was asked
+
+
+def test_what_waits_and_what_does_not_keep_their_order(api: Api) -> None:
+    head = "HTTP/1.1\r\nHost: x\r\n"
+    with api.wire() as wire:
+        for _ in range(20):
+            wire.send(
+                f"GET /info {head}\r\nGET /_ping {head}\r\nHEAD /_ping {head}\r\nGET /volumes/x {head}\r\n".encode()
+            )
+            assert "Containers" in wire.reply().json
+            assert wire.reply().body == b"OK"
+            assert wire.reply("HEAD").headers["content-length"] == "0"
+            assert wire.reply().status == 404
+
+
+def test_a_request_in_pieces(api: Api) -> None:
+    request = b"GET /_ping HTTP/1.1\r\nHost: x\r\nX-Long: " + b"y" * 500 + b"\r\n\r\n"
+    with api.wire() as wire:
+        for step in (1, 7, 100):
+            for at in range(0, len(request), step):
+                wire.send(request[at : at + step])
+            assert wire.reply().body == b"OK"
+
+
+@pytest.mark.parametrize("path", ["/_ping", "/info"])
+def test_a_connection_that_is_to_end(api: Api, path: str) -> None:
+    with api.wire() as wire:
+        wire.request("GET", path, headers="Connection: close\r\n")
+        reply = wire.reply()
+        assert (reply.status, reply.headers["connection"]) == (200, "close")
+        assert wire.read_all() == b""
+
+
+@pytest.mark.parametrize("path", ["/_ping", "/info"])
+def test_http_1_0_that_goes_on(api: Api, path: str) -> None:
+    with api.wire() as wire:
+        for _ in range(3):
+            wire.send(f"GET {path} HTTP/1.0\r\nConnection: keep-alive\r\n\r\n".encode())
+            reply = wire.reply()
+            assert (reply.status, reply.headers["connection"]) == (200, "keep-alive")
+
+
+@pytest.mark.parametrize("path", ["/_ping", "/info"])
+def test_a_body_that_nobody_asked_for_is_not_the_next_request(api: Api, path: str) -> None:
+    with api.wire() as wire:
+        wire.request("GET", path, b"GET /nothing HTTP/1.1\r\n\r\n")
+        assert wire.reply().status == 200
+        wire.request("GET", "/_ping")
+        assert wire.reply().body == b"OK"
+
+
+def test_a_client_that_does_not_read_is_not_answered_into_memory(api: Api, served: Served) -> None:
+    request = b"GET /version HTTP/1.1\r\nHost: x\r\n\r\n"
+    with api.wire() as wire:
+        wire.sock.settimeout(0.5)
+        sent = 0
+        try:
+            while sent < 64 << 20:
+                sent += wire.sock.send(request * 1000)
+        except TimeoutError:
+            pass
+        assert sent < 64 << 20, "the server reads on, though nobody takes its answers"
+        assert api.get("/_ping").body == b"OK"
+        wire.sock.settimeout(10)
+        assert wire.reply().json["ApiVersion"] == "1.51"

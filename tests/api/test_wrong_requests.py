@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests.api.client import Api
 from tests.api.conftest import Served
+from wherry.api.pattern import PLACEHOLDER
 from wherry.api.query import wire_name
 from wherry.api.routes import all_routes
 from wherry.api.routing import Route, Router
@@ -42,6 +44,12 @@ def parameters(route: Route) -> list[str]:
     return [wire_name(name) for name in named if f"{{{name}}}" not in route.pattern] + ["h", "w", "ps_args"]
 
 
+def filled(pattern: str, names: Sequence[str]) -> str:
+    """The path that a pattern becomes with these names."""
+    rest = iter(names)
+    return PLACEHOLDER.sub(lambda _: next(rest), pattern)
+
+
 def status_of(api: Api, method: str, path: str, body: bytes, kind: str) -> int:
     """The status alone: some answers only end with their client."""
     with api.wire() as wire:
@@ -55,15 +63,14 @@ def status_of(api: Api, method: str, path: str, body: bytes, kind: str) -> int:
 @given(data=st.data())
 def test_no_request_is_the_servers_fault(module_served: Served, route: Route, data: Any) -> None:
     api = Api(module_served.path)
-    before, brace, rest = route.pattern.partition("{")
-    path = before + (data.draw(NAMES) + rest.partition("}")[2] if brace else "")
+    path = filled(route.pattern, [data.draw(NAMES) for _ in PLACEHOLDER.findall(route.pattern)])
     if not data.draw(st.booleans()):
         path = "/v1.24" + path
     chosen = data.draw(st.lists(st.tuples(st.sampled_from(parameters(route)), ODD), max_size=3))
     query = "&".join(f"{name}={quote(text.encode('utf-8', 'surrogateescape'))}" for name, text in chosen)
     body = (
         json.dumps(data.draw(DOCUMENTS)).encode()
-        if route.method == "POST" and data.draw(st.booleans())
+        if route.method in ("POST", "PUT") and data.draw(st.booleans())
         else b""
     )
     kind = data.draw(
@@ -79,10 +86,12 @@ def test_every_route_is_found_by_its_own_pattern() -> None:
     routes = all_routes()
     router = Router(routes)
     for route in routes:
-        before, brace, rest = route.pattern.partition("{")
-        found = router.find(route.method, before + ("a/b:c" + rest.partition("}")[2] if brace else ""))
+        names = tuple(
+            f"a/b:{n}" if i == 0 else f"b:{n}" for i, n in enumerate(PLACEHOLDER.findall(route.pattern))
+        )
+        found = router.find(route.method, filled(route.pattern, names))
         assert found is not None
-        assert (found[0].route, found[1]) == (route, "a/b:c" if brace else "")
+        assert (found[0].route, found[1]) == (route, names)
 
 
 def test_every_route_says_what_it_does() -> None:

@@ -5,105 +5,128 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 
-import msgspec
 from aiohttp.http import HttpVersion11
 from aiohttp.web_exceptions import HTTPException
 from aiohttp.web_request import BaseRequest
-from aiohttp.web_response import Response, StreamResponse
+from aiohttp.web_response import StreamResponse
 
 from wherry.api.activity import Activity
+from wherry.api.answer import BARE_HEAD, COMMON_HEADERS, Whole, answer_of, error_answer
 from wherry.api.call import (
     HANDED_OVER,
-    JSON,
     MAX_VERSION,
     MIN_VERSION,
     Call,
-    Plain,
-    Reply,
+    Exchange,
     Stream,
     Version,
     show_version,
 )
 from wherry.api.connection import Connection
-from wherry.api.errors import HttpError, error_body, status_of
+from wherry.api.errors import HttpError
 from wherry.api.query import parse_query
 from wherry.api.routes import all_routes
-from wherry.api.routing import Router
+from wherry.api.routing import Bound, Names, Router
 from wherry.api.server import ApiRunner, open_sockets
 from wherry.engine.engine import Engine
-from wherry.engine.system import ENGINE_VERSION
 from wherry.errors import WherryError
 
-log = logging.getLogger(__name__)
-encode = msgspec.json.Encoder().encode
+if TYPE_CHECKING:
+    from aiohttp.http_parser import RawRequestMessage
 
-COMMON_HEADERS = {
-    "Api-Version": show_version(MAX_VERSION),
-    "Docker-Experimental": "false",
-    "Ostype": "linux",
-    "Server": f"Wherry/{ENGINE_VERSION} (linux)",
-}
-JSON_HEADERS = {**COMMON_HEADERS, "Content-Type": JSON}
-PLAIN_HEADERS = {**COMMON_HEADERS, "Content-Type": "text/plain; charset=utf-8"}
+log = logging.getLogger(__name__)
+
+
+class Asked(NamedTuple):
+    """What a request line asks for."""
+
+    bound: Bound
+    names: Names
+    version: Version
+    query: dict[str, list[str]]
 
 
 class App:
-    """The API of one engine, apart from sockets. Call it with a request."""
+    """The API of one engine, apart from sockets. Call it with a request. ValueError for routes that are ambiguous."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.activity = Activity()
         self._router = Router(all_routes())
 
-    async def __call__(self, request: BaseRequest) -> StreamResponse:
+    def at_once(self, message: RawRequestMessage) -> Whole | None:
+        """The answer to a request without a body, where its route has nothing to wait for; None where it has."""
+        try:
+            asked = self._asked(message.method, message.path)
+            if not asked.bound.at_once:
+                return None
+            self.activity.touch()
+            call = Call(self.engine, asked.version, asked.query)
+            return answer_of(asked.bound.call(call, asked.names), asked.bound.status)
+        except Exception as error:
+            return failed(error, message.method, message.path)
+
+    async def __call__(self, request: BaseRequest) -> StreamResponse | Whole:
         """Answer a request. Never raises, but for a client that has gone."""
         connection = request.protocol
         assert isinstance(connection, Connection)
+        response: StreamResponse | Whole
         with self.activity.request():
             try:
                 response = await self._answer(request, connection)
-            except WherryError as error:
-                response = error_response(error)
-            except HTTPException as error:
-                response = error_response(HttpError(error.status, error.text or error.reason))
             except ConnectionError:
                 return Finished()  # the client has gone: there is nobody to tell
             except Exception as error:
-                log.exception("%s %s", request.method, request.path_qs)
-                response = error_response(HttpError(500, f"{type(error).__name__}: {error}"))
+                response = failed(error, request.method, request.path_qs)
         if connection.half_closed:
             response.force_close()
         return response
 
-    async def _answer(self, request: BaseRequest, connection: Connection) -> StreamResponse:
+    async def _answer(self, request: BaseRequest, connection: Connection) -> StreamResponse | Whole:
         if request.method == "OPTIONS":
-            return Response(headers=COMMON_HEADERS)
-        target, _, query = request.raw_path.partition("?")
-        version, path = split_version(target)
-        found = self._router.find(request.method, path)
-        if found is None:
-            raise HttpError(404, "page not found")
-        bound, middle = found
+            return Whole(200, BARE_HEAD)
+        bound, names, version, query = self._asked(request.method, request.raw_path)
         if request.headers.get("Expect", "").lower() == "100-continue":
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             request.writer.output_size = 0  # of the answer proper
-        call = Call(self.engine, request, connection, version, parse_query(query) if query else {})
-        result = await bound(call, middle)
+        exchange = Exchange(self.engine, version, query, request, connection)
+        result = await bound(exchange, names)
         if isinstance(result, Stream):
-            return await send_stream(call, result)
-        return response_of(result, bound.status)
+            return await send_stream(exchange, result)
+        return Finished() if result is HANDED_OVER else answer_of(result, bound.status)
+
+    def _asked(self, method: str, target: str) -> Asked:
+        """HttpError for a version or a path that is not served."""
+        target, _, query = target.partition("?")
+        version, path = split_version(target)
+        found = self._router.find(method, path)
+        if found is None:
+            raise HttpError(404, "page not found")
+        return Asked(*found, version, parse_query(query) if query else {})
+
+
+def failed(error: Exception, method: str, target: str) -> Whole:
+    """The answer to a request that went wrong; what nobody foresaw is logged."""
+    if isinstance(error, WherryError):
+        return error_answer(error)
+    if isinstance(error, HTTPException):
+        return error_answer(HttpError(error.status, error.text or error.reason))
+    log.exception("%s %s", method, target)
+    return error_answer(HttpError(500, f"{type(error).__name__}: {error}"))
 
 
 def create_app(engine: Engine) -> App:
+    """The API in front of an engine; ``serve`` puts it on sockets."""
     return App(engine)
 
 
 async def serve(app: App, hosts: Sequence[str]) -> ApiRunner:
     """Listen on ``unix://PATH`` addresses. InvalidArgument or Unavailable says why one cannot be had."""
     sockets = open_sockets(hosts)
-    return await ApiRunner.start(app, app.activity, COMMON_HEADERS, sockets)
+    return await ApiRunner.start(app, app.activity, sockets)
 
 
 # ---------------------------------------------------------------- paths and versions
@@ -114,12 +137,21 @@ def split_version(target: str) -> tuple[Version, str]:
     if not target.startswith("/v"):
         return MAX_VERSION, target
     prefix, slash, rest = target[2:].partition("/")
-    major, dot, minor = prefix.partition(".")
-    if not (dot and slash and major.isdecimal() and minor.isdecimal() and len(prefix) <= 10):
+    version = version_of(prefix) if slash else None
+    if version is None:
         return MAX_VERSION, target
+    return version, f"/{rest}"
+
+
+@lru_cache(64)
+def version_of(prefix: str) -> Version | None:
+    """``1.44`` as (1, 44), None for what is no version. HttpError for one that is not served."""
+    major, dot, minor = prefix.partition(".")
+    if not (dot and major.isdecimal() and minor.isdecimal() and len(prefix) <= 10):
+        return None
     version = (int(major), int(minor))
     check_version(version, prefix)
-    return version, f"/{rest}"
+    return version
 
 
 def check_version(version: Version, shown: str) -> None:
@@ -137,30 +169,7 @@ def check_version(version: Version, shown: str) -> None:
         )
 
 
-# ---------------------------------------------------------------- answers
-
-
-def response_of(result: Any, status: int) -> StreamResponse:
-    """What a route has returned, as an answer."""
-    if isinstance(result, Reply):
-        result, status = result.document, result.status
-    if result is None:
-        return Response(status=status, headers=COMMON_HEADERS)
-    if isinstance(result, Plain):
-        headers = {**COMMON_HEADERS, "Content-Type": result.content_type, **dict(result.headers)}
-        return Response(status=status, body=result.body, headers=headers)
-    if result is HANDED_OVER:
-        return Finished()
-    return Response(status=status, body=encode(result) + b"\n", headers=JSON_HEADERS)
-
-
-def error_response(error: WherryError) -> StreamResponse:
-    status = status_of(error)
-    if status == 304:
-        return Response(status=status, headers=COMMON_HEADERS)
-    if isinstance(error, HttpError) and error.plain:
-        return Response(status=status, body=f"{error.message}\n".encode(), headers=PLAIN_HEADERS)
-    return Response(status=status, body=error_body(error.message), headers=JSON_HEADERS)
+# ---------------------------------------------------------------- streams
 
 
 class Finished(StreamResponse):
@@ -177,15 +186,15 @@ class Finished(StreamResponse):
         return None
 
 
-async def send_stream(call: Call, stream: Stream) -> StreamResponse:
+async def send_stream(exchange: Exchange, stream: Stream) -> StreamResponse:
     """Send an answer in chunks. A client that goes ends the work behind it."""
     task = asyncio.current_task()
     assert task is not None
-    unregister = call.connection.on_lost(task.cancel)
+    unregister = exchange.connection.on_lost(task.cancel)
     try:
-        return await write_chunks(call, stream)
+        return await write_chunks(exchange, stream)
     except asyncio.CancelledError:
-        if call.connection.transport is not None and not call.connection.half_closed:
+        if exchange.connection.transport is not None and not exchange.connection.half_closed:
             raise
         task.uncancel()
         return Finished()
@@ -194,25 +203,25 @@ async def send_stream(call: Call, stream: Stream) -> StreamResponse:
         await close_iterator(stream.chunks)
 
 
-async def write_chunks(call: Call, stream: Stream) -> StreamResponse:
+async def write_chunks(exchange: Exchange, stream: Stream) -> StreamResponse:
     response = StreamResponse(headers={**COMMON_HEADERS, "Content-Type": stream.content_type})
-    if call.request.version >= HttpVersion11:
+    if exchange.request.version >= HttpVersion11:
         response.enable_chunked_encoding()
     if stream.eager:
-        await response.prepare(call.request)
+        await response.prepare(exchange.request)
     try:
         async for chunk in stream.chunks:
             if not response.prepared:
-                await response.prepare(call.request)
+                await response.prepare(exchange.request)
             await response.write(chunk)
     except Exception:
         if not response.prepared:
             raise
         # The head said 200: only a broken stream can still tell that something went wrong.
-        log.exception("%s %s", call.request.method, call.request.path_qs)
-        call.connection.force_close()
+        log.exception("%s %s", exchange.request.method, exchange.request.path_qs)
+        exchange.connection.force_close()
         return Finished()
-    await response.prepare(call.request)
+    await response.prepare(exchange.request)
     await response.write_eof()
     return response
 

@@ -27,19 +27,25 @@ def show_version(version: Version) -> str:
     return f"{version[0]}.{version[1]}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
     """What a route may need beside its declared parameters."""
 
     engine: Engine
-    request: BaseRequest
-    connection: Connection
     version: Version
     query: dict[str, list[str]]
 
     def stream_type(self, framed: bool) -> str:
         """The content type of a container's output. Engine API 1.42 tells framed from raw."""
         return MULTIPLEXED_STREAM if framed and self.version >= (1, 42) else RAW_STREAM
+
+
+@dataclass(slots=True)
+class Exchange(Call):
+    """A call with the connection it came by: for who reads an upload, or takes the connection over."""
+
+    request: BaseRequest
+    connection: Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +63,7 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Plain:
-    """An answer that is no JSON document: bytes under a content type."""
+    """An answer that is no JSON document: bytes under a content type, with further headers."""
 
     body: bytes
     content_type: str

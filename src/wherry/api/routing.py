@@ -3,15 +3,19 @@
     @routes.post("/containers/{ref}/stop", status=204)
     async def stop(engine: Engine, ref: str, t: int | None = None) -> None:
 
-Parameters are, by name or type: ``engine``; ``call: Call``; those of the path; a struct, which is the JSON
-body (optional with ``| None``); anything else is a query parameter (see ``query.py``). What is returned is
+Parameters are, by name or type: ``engine``; ``call: Call``; ``exchange: Exchange``; those of the path; a struct, which
+is the JSON body (optional with ``| None``); anything else is a query parameter (see ``query.py``). What is returned is
 encoded as JSON, unless it is a ``Stream``, ``Plain`` or ``HANDED_OVER``. None is an answer without a body.
+
+A route that has nothing to wait for is a plain ``def``: it is answered in the same turn of the event loop in which
+its request arrived.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, get_type_hints
 from urllib.parse import unquote
@@ -19,12 +23,15 @@ from urllib.parse import unquote
 import msgspec
 
 from wherry.api.body import check_content_type, decode_body
-from wherry.api.call import Call
-from wherry.api.query import query_parameter, unwrap
+from wherry.api.call import Call, Exchange
+from wherry.api.pattern import HOLE, Pattern, check_distinct, narrowest_first
+from wherry.api.query import QueryParameter, query_parameter, unwrap
 
-Handler = Callable[..., Awaitable[Any]]
+Handler = Callable[..., Any]
 H = TypeVar("H", bound=Handler)
-Read = Callable[[Call, str], Any]
+Read = Callable[[Any, "Names"], Any]
+Names = tuple[str, ...]
+"""What stands for a pattern's placeholders, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +59,12 @@ class Routes:
     def post(self, pattern: str, *, status: int = 200) -> Callable[[H], H]:
         return self._declare("POST", pattern, status)
 
+    def put(self, pattern: str, *, status: int = 200) -> Callable[[H], H]:
+        return self._declare("PUT", pattern, status)
+
+    def patch(self, pattern: str, *, status: int = 200) -> Callable[[H], H]:
+        return self._declare("PATCH", pattern, status)
+
     def delete(self, pattern: str, *, status: int = 200) -> Callable[[H], H]:
         return self._declare("DELETE", pattern, status)
 
@@ -72,8 +85,12 @@ class Bound:
     def __init__(self, route: Route) -> None:
         self.route = route
         self.status = route.status
+        self.pattern = Pattern.parse(route.pattern)
+        self.at_once = not inspect.iscoroutinefunction(route.handler)
+        self.query: dict[str, QueryParameter] = {}
+        self.body: type[msgspec.Struct] | None = None
+        self._body_name, self._body_required = "", False
         self._readers: list[tuple[str, Read]] = []
-        self._body: tuple[str, type[msgspec.Struct], bool] | None = None
         hints = get_type_hints(route.handler, include_extras=True)
         for name, parameter in inspect.signature(route.handler).parameters.items():
             self._bind(name, hints[name], parameter.default)
@@ -82,27 +99,40 @@ class Bound:
         kind, _ = unwrap(annotation)
         required = default is inspect.Parameter.empty
         if name == "engine":
-            self._readers.append((name, lambda call, middle: call.engine))
-        elif kind is Call:
-            self._readers.append((name, lambda call, middle: call))
-        elif f"{{{name}}}" in self.route.pattern:
-            self._readers.append((name, lambda call, middle: middle))
+            self._readers.append((name, lambda call, names: call.engine))
+        elif kind is Call or kind is Exchange:
+            self._check_waits(name, kind is Call)
+            self._readers.append((name, lambda call, names: call))
+        elif name in self.pattern.names:
+            index = self.pattern.names.index(name)
+            self._readers.append((name, lambda call, names: names[index]))
         elif isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-            self._body = (name, kind, required)
+            self._check_waits(name, False)
+            self.body, self._body_name, self._body_required = kind, name, required
         else:
             parameter = query_parameter(name, annotation, "" if required else default)
-            self._readers.append((name, lambda call, middle: parameter.read(call.query)))
+            self.query[name] = parameter
+            self._readers.append((name, lambda call, names: parameter.read(call.query)))
 
-    async def __call__(self, call: Call, middle: str) -> Any:
-        """Read the parameters and run the route. ``middle`` is what stands for the pattern's ``{name}``."""
-        arguments = {name: read(call, middle) for name, read in self._readers}
-        if self._body is not None:
-            name, kind, required = self._body
-            arguments[name] = await read_body(call, kind, required)
+    def _check_waits(self, name: str, light: bool) -> None:
+        if self.at_once and not light:
+            raise ValueError(f"{self.route.pattern}: {name} is waited for, so its function is an async one")
+
+    def call(self, call: Call, names: Names) -> Any:
+        """Read the parameters and run a route that is answered ``at_once``."""
+        return self.route.handler(**{name: read(call, names) for name, read in self._readers})
+
+    async def __call__(self, call: Exchange, names: Names) -> Any:
+        """Read the parameters and run the route, whichever kind it is."""
+        if self.at_once:
+            return self.call(call, names)
+        arguments = {name: read(call, names) for name, read in self._readers}
+        if self.body is not None:
+            arguments[self._body_name] = await read_body(call, self.body, self._body_required)
         return await self.route.handler(**arguments)
 
 
-async def read_body(call: Call, kind: type[msgspec.Struct], required: bool) -> msgspec.Struct | None:
+async def read_body(call: Exchange, kind: type[msgspec.Struct], required: bool) -> msgspec.Struct | None:
     request = call.request
     has_body = request.body_exists and request.content_length != 0
     check_content_type(request.headers.get("Content-Type"), has_body)
@@ -116,37 +146,43 @@ async def read_body(call: Call, kind: type[msgspec.Struct], required: bool) -> m
 
 
 class Router:
-    """Finds a route by its first and last segment: names in the middle may contain slashes and colons."""
+    """Finds the route that a path means. ValueError, when it is made, for two that could both be meant."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._whole: dict[tuple[str, str], Bound] = {}
-        self._between: dict[tuple[str, str, str], Bound] = {}
-        self._behind: dict[tuple[str, str], Bound] = {}
+        self._by_ends: dict[tuple[str, str, str], list[tuple[re.Pattern[str], Bound]]] = {}
+        by_method: dict[str, list[Bound]] = {}
         for route in routes:
-            self._add(Bound(route))
+            by_method.setdefault(route.method, []).append(Bound(route))
+        for method, bounds in by_method.items():
+            check_distinct([bound.pattern for bound in bounds])
+            self._add(method, {bound.pattern: bound for bound in bounds})
 
-    def _add(self, bound: Bound) -> None:
-        method, pattern = bound.route.method, bound.route.pattern
-        if "{" not in pattern:
-            self._whole[method, pattern] = bound
-            return
-        first, _, rest = pattern[1:].partition("/")
-        last = rest.partition("}")[2]
-        if last:
-            self._between[method, first, last[1:]] = bound
-        else:
-            self._behind[method, first] = bound
+    def _add(self, method: str, patterns: dict[Pattern, Bound]) -> None:
+        for pattern in narrowest_first([*patterns]):
+            bound = patterns[pattern]
+            if pattern.spans:
+                candidates = self._by_ends.setdefault((method, *pattern.key), [])
+                candidates.append((pattern.expression(), bound))
+            else:
+                self._whole[method, pattern.text] = bound
 
-    def find(self, method: str, path: str) -> tuple[Bound, str] | None:
-        """The route, and what its ``{name}`` stands for. HEAD is only what is declared as such."""
+    def find(self, method: str, path: str) -> tuple[Bound, Names] | None:
+        """The route, and what its placeholders stand for. HEAD is only what is declared as such."""
         bound = self._whole.get((method, path))
         if bound is not None:
-            return bound, ""
+            return bound, ()
         first, _, rest = path[1:].partition("/")
-        middle, _, last = rest.rpartition("/")
-        bound = self._between.get((method, first, last)) if middle else None
-        if bound is None:
-            bound, middle = self._behind.get((method, first)), rest
-        if bound is None or not middle:
-            return None
-        return bound, unquote(middle, errors="surrogateescape") if "%" in middle else middle
+        last = rest.rpartition("/")[2]
+        # A path that ends as a pattern does is never meant for one that ends with a placeholder.
+        for key in ((method, first, last), (method, first, HOLE)):
+            for expression, bound in self._by_ends.get(key, ()):
+                match = expression.fullmatch(path)
+                if match is not None:
+                    return bound, plain(match.groups())
+        return None
+
+
+def plain(names: Names) -> Names:
+    """Names without their percent-encoding."""
+    return tuple(unquote(name, errors="surrogateescape") if "%" in name else name for name in names)

@@ -9,10 +9,9 @@ import socket
 import stat
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from wherry.api.activity import Activity
-from wherry.api.connection import ApiServer
+from wherry.api.connection import ApiServer, Handler
 from wherry.errors import InvalidArgument, Unavailable
 
 SOCKET_MODE = 0o660
@@ -32,14 +31,8 @@ class ApiRunner:
         self._listeners = listeners
 
     @classmethod
-    async def start(
-        cls,
-        handler: Any,
-        activity: Activity,
-        common_headers: dict[str, str],
-        sockets: Sequence[socket.socket],
-    ) -> ApiRunner:
-        server = ApiServer(handler, common_headers)
+    async def start(cls, handler: Handler, activity: Activity, sockets: Sequence[socket.socket]) -> ApiRunner:
+        server = ApiServer(handler)
         loop = asyncio.get_running_loop()
         listeners: list[asyncio.AbstractServer] = []
         for sock in sockets:

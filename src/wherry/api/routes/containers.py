@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from wherry.api.call import HANDED_OVER, Call, HandedOver, Reply, Stream
+from wherry.api.call import HANDED_OVER, Call, Exchange, HandedOver, Reply, Stream
 from wherry.api.hijack import take_connection
 from wherry.api.query import NO_FILTERS, NO_TIME, Named, Nanoseconds
 from wherry.api.render import containers as render
@@ -207,7 +207,7 @@ def tail_of(text: str) -> int | None:
 @routes.post("/containers/{ref}/attach")
 async def attach(
     engine: Engine,
-    call: Call,
+    exchange: Exchange,
     ref: str,
     stream: bool = False,
     stdin: bool = False,
@@ -231,7 +231,7 @@ async def attach(
         detach_keys=detach_keys,
         framed=framed,
     )
-    taken = await take_connection(call, framed=framed)
+    taken = await take_connection(exchange, framed=framed)
     await engine.containers.attach(record.id, wanted, taken.fd, taken.leftover)
     return HANDED_OVER
 

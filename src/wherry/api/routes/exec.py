@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from wherry.api.call import HANDED_OVER, Call, HandedOver
+from wherry.api.call import HANDED_OVER, Exchange, HandedOver
 from wherry.api.hijack import take_connection
 from wherry.api.query import Named
 from wherry.api.render.containers import ExecInspect, ProcessConfig
@@ -28,7 +28,9 @@ async def create(engine: Engine, ref: str, body: ExecCreate) -> ExecCreated:
 
 
 @routes.post("/exec/{id}/start")
-async def start(engine: Engine, call: Call, id: str, body: ExecStart | None = None) -> HandedOver | None:
+async def start(
+    engine: Engine, exchange: Exchange, id: str, body: ExecStart | None = None
+) -> HandedOver | None:
     """Run it: detached, or with the connection as its streams. 404 no such exec; 409 it has been started.
 
     Once the connection is a stream, a command that cannot be run is told of in the stream.
@@ -38,7 +40,7 @@ async def start(engine: Engine, call: Call, id: str, body: ExecStart | None = No
     if options.detach:
         await engine.execs.start(id, options)
         return None
-    taken = await take_connection(call, framed=not options.tty)
+    taken = await take_connection(exchange, framed=not options.tty)
     await engine.execs.start(id, options, taken.fd, framed=not options.tty, leftover=taken.leftover)
     return HANDED_OVER
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
-from wherry.api.call import Call, Stream
+from wherry.api.call import Call, Exchange, Stream
 from wherry.api.errors import HttpError
 from wherry.api.query import NO_FILTERS
 from wherry.api.render import images as render
@@ -62,16 +62,16 @@ async def remove(
 
 
 @routes.post("/images/load")
-async def load(engine: Engine, call: Call, quiet: bool = True, platform: str = "") -> Stream:
+async def load(engine: Engine, exchange: Exchange, quiet: bool = True, platform: str = "") -> Stream:
     """Load the images of an archive (``docker save``, or an OCI layout) in the body."""
-    return Stream(load_messages(engine, call, quiet, parse_platform(platform)))
+    return Stream(load_messages(engine, exchange, quiet, parse_platform(platform)))
 
 
 async def load_messages(
-    engine: Engine, call: Call, quiet: bool, platform: Platform | None
+    engine: Engine, exchange: Exchange, quiet: bool, platform: Platform | None
 ) -> AsyncIterator[bytes]:
     begun = False
-    with receiving(call.request.content) as upload:
+    with receiving(exchange.request.content) as upload:
         try:
             async for item in engine.images.load(upload, quiet=quiet, platform=platform):
                 yield encode_message(load_message(item))
@@ -91,7 +91,7 @@ def load_message(item: LayerProgress | LoadLine) -> Message:
 @routes.post("/images/create")
 async def create(
     engine: Engine,
-    call: Call,
+    exchange: Exchange,
     from_image: str = "",
     from_src: str = "",
     repo: str = "",
@@ -106,13 +106,19 @@ async def create(
     if from_src != "-":
         raise InvalidArgument("fromSrc must be '-': send the archive as the request's body")
     text = message or f"Imported from {from_src}"
-    return Stream(import_messages(engine, call, repo, tag, changes, text, import_platform(platform)))
+    return Stream(import_messages(engine, exchange, repo, tag, changes, text, import_platform(platform)))
 
 
 async def import_messages(
-    engine: Engine, call: Call, repo: str, tag: str, changes: list[str], text: str, platform: Platform | None
+    engine: Engine,
+    exchange: Exchange,
+    repo: str,
+    tag: str,
+    changes: list[str],
+    text: str,
+    platform: Platform | None,
 ) -> AsyncIterator[bytes]:
-    with receiving(call.request.content) as upload:
+    with receiving(exchange.request.content) as upload:
         id = await engine.images.import_(
             upload, repo=repo, tag=tag, changes=changes, message=text, platform=platform
         )

@@ -15,13 +15,13 @@ routes = Routes()
 
 
 @routes.get("/networks")
-async def list_networks(engine: Engine, filters: Filters = NO_FILTERS) -> list[NetworkResource]:
+def list_networks(engine: Engine, filters: Filters = NO_FILTERS) -> list[NetworkResource]:
     """The predefined networks: bridge, host, none."""
     return engine.networks.list(filters)
 
 
 @routes.get("/networks/{ref}")
-async def inspect(engine: Engine, ref: str) -> NetworkResource:
+def inspect(engine: Engine, ref: str) -> NetworkResource:
     """One network, with the containers that run on it."""
     return engine.networks.inspect(ref, endpoints(engine, engine.networks.find(ref).name))
 

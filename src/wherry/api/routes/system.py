@@ -25,7 +25,7 @@ PING_HEADERS = (
     ("Pragma", "no-cache"),
 )
 PING = Plain(b"OK", "text/plain; charset=utf-8", PING_HEADERS)
-PING_HEAD = Plain(b"", "text/plain; charset=utf-8", (*PING_HEADERS, ("Content-Length", "0")))
+PING_HEAD = Plain(b"", "text/plain; charset=utf-8", PING_HEADERS)
 NO_SWARM = (
     'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node '
     "to swarm and try again."
@@ -33,19 +33,19 @@ NO_SWARM = (
 
 
 @routes.get("/_ping")
-async def ping() -> Plain:
+def ping() -> Plain:
     """Is the engine there? The headers tell what it speaks."""
     return PING
 
 
 @routes.head("/_ping")
-async def ping_head() -> Plain:
+def ping_head() -> Plain:
     """The same without a body."""
     return PING_HEAD
 
 
 @routes.get("/version")
-async def version(engine: Engine) -> VersionInfo:
+def version(engine: Engine) -> VersionInfo:
     """Versions of the engine, the API and the kernel."""
     return version_info(engine.system.host())
 
@@ -81,13 +81,13 @@ async def event_lines(subscription: Subscription) -> AsyncIterator[bytes]:
 
 
 @routes.get("/plugins")
-async def plugins() -> list[str]:
+def plugins() -> list[str]:
     """There are none."""
     return []
 
 
 @routes.get("/swarm")
-async def swarm() -> None:
+def swarm() -> None:
     """503: there is no swarm."""
     raise HttpError(503, NO_SWARM)
 

@@ -20,14 +20,14 @@ class VolumeList(Model, kw_only=True):
 
 
 @routes.get("/volumes")
-async def list_volumes(filters: Filters = NO_FILTERS) -> VolumeList:
+def list_volumes(filters: Filters = NO_FILTERS) -> VolumeList:
     """No volumes."""
     filters.check(VOLUME_FILTERS)
     return VolumeList(volumes=[])
 
 
 @routes.get("/volumes/{name}")
-async def inspect(name: str) -> None:
+def inspect(name: str) -> None:
     """404: there are none."""
     raise NotFound(f"get {name}: no such volume")
 
