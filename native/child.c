@@ -38,6 +38,9 @@ static int enter_cgroups(struct launch *launch, uint32_t *next)
 {
     const struct plan *plan = &launch->plan;
     uint32_t end = *next;
+    launch->index = plan->clone;
+    if (launch->cgroup && cgroup_enter(launch, launch->cgroup) != 0)
+        return -1;
     while (end < plan->count && plan->steps[end].code == STEP_CGROUP_ATTACH)
         end++;
     if (run_steps(launch, *next, end) != 0)

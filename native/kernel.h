@@ -58,7 +58,9 @@ struct open_how_ {
 
 struct clone_arguments {
     uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls;
+    uint64_t set_tid, set_tid_size, cgroup; /* since Linux 5.7; zeros are as good as nothing before that */
 };
+#define CLONE_INTO_CGROUP_FLAG 0x200000000u
 
 static inline int sys_openat2(int dir, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve)
 {

@@ -34,6 +34,7 @@ struct launch {
     int procfs;     /* child: a procfs of our own, or -1 */
     int empty_dir;  /* child: the first masked directory, which later ones are cloned from, or -1 */
     int input[2], output[2], errors[2]; /* pipes: read end, write end */
+    const char *cgroup;    /* child: of version 2, to be entered because the clone could not place it there, or NULL */
     bool cgroup_namespace; /* child: unshare it once every cgroup has been entered */
     bool retry_directory;  /* child: the working directory was closed to root; try as the user */
     const char *directory;
@@ -63,6 +64,9 @@ _Noreturn void child_main(struct launch *launch);
 
 /* steps_mount.c */
 int mount_new(const char *type, const char *source, uint64_t flags, const char *data);
+
+/* steps_cgroup.c */
+int cgroup_enter(struct launch *launch, const char *group);
 
 /* steps_child.c */
 int enter_directory(struct launch *launch);

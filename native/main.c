@@ -84,13 +84,45 @@ static const char *map_plan(size_t *size)
     return bytes;
 }
 
+static pid_t clone_child(uint64_t flags, int group)
+{
+    struct clone_arguments arguments = {.flags = flags, .exit_signal = SIGCHLD};
+    if (group >= 0) {
+        arguments.flags |= CLONE_INTO_CGROUP_FLAG;
+        arguments.cgroup = (uint64_t)group;
+    }
+    return (pid_t)syscall(NR_clone3, &arguments, sizeof arguments);
+}
+
+/* Born in its cgroup, as the clone step has it; -1 where it has none, or the kernel will not have it so. */
+static pid_t clone_into_cgroup(uint64_t flags, const char *path)
+{
+    if (!*path)
+        return -1;
+    launch.cgroup = path;
+    int group = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (group < 0)
+        return -1;
+    pid_t pid = clone_child(flags, group);
+    if (pid >= 0)
+        launch.cgroup = NULL;
+    close(group);
+    return pid;
+}
+
+/*
+ * An old kernel does not know how to place a child, a group that is full (pids.max) or has inner groups does not take
+ * one in that way: whatever the reason, the child then enters by itself, and says what is wrong if that fails too.
+ */
 static pid_t make_child(void)
 {
-    uint64_t flags = (uint64_t)step_integer(&launch.plan.steps[launch.plan.clone], CLONE_NAMESPACES);
+    const struct step *step = &launch.plan.steps[launch.plan.clone];
+    uint64_t flags = (uint64_t)step_integer(step, CLONE_NAMESPACES);
     launch.cgroup_namespace = flags & CLONE_NEWCGROUP;
     flags &= ~(uint64_t)CLONE_NEWCGROUP; /* made by the child when it is in its cgroups */
-    struct clone_arguments arguments = {.flags = flags, .exit_signal = SIGCHLD};
-    pid_t pid = (pid_t)syscall(NR_clone3, &arguments, sizeof arguments);
+    pid_t pid = clone_into_cgroup(flags, step_text(step, CLONE_CGROUP));
+    if (pid < 0)
+        pid = clone_child(flags, -1);
     if (pid < 0 && errno == ENOSYS)
         pid = (pid_t)syscall(SYS_clone, (unsigned long)flags | SIGCHLD, 0, 0, 0, 0);
     return pid;

@@ -13,7 +13,7 @@
     STEP(7, CGROUP_WRITE, cgroup_write, "cgroup-write", HOST, "pti") \
     STEP(8, OOM_COUNTER, oom_counter, "oom-counter", HOST, "pt") \
     STEP(9, CGROUP_DEVICES, cgroup_devices, "cgroup-devices", HOST, "pb") \
-    STEP(10, CLONE, clone, "clone", HOST, "i") \
+    STEP(10, CLONE, clone, "clone", HOST, "it") \
     STEP(11, CGROUP_ATTACH, cgroup_attach, "cgroup-attach", CHILD, "p") \
     STEP(12, JOIN_NAMESPACE, join_namespace, "join-namespace", EITHER, "ii") \
     STEP(13, PROPAGATION, propagation, "propagation", CHILD, "i") \
@@ -53,7 +53,7 @@ enum { CGROUP_CREATE_PATH };
 enum { CGROUP_WRITE_PATH, CGROUP_WRITE_VALUE, CGROUP_WRITE_OPTIONAL };
 enum { OOM_COUNTER_PATH, OOM_COUNTER_KEY };
 enum { CGROUP_DEVICES_PATH, CGROUP_DEVICES_PROGRAM };
-enum { CLONE_NAMESPACES };
+enum { CLONE_NAMESPACES, CLONE_CGROUP };
 enum { CGROUP_ATTACH_PATH };
 enum { JOIN_NAMESPACE_FD, JOIN_NAMESPACE_NAMESPACES };
 enum { PROPAGATION_FLAGS };

@@ -78,10 +78,9 @@ static int attach_below(const char *group)
  * Version 1 has a file that moves one thread, and the child has but one: moving the caller itself takes no lock that
  * waits for all of the machine's processors (milliseconds), as moving a whole process does.
  */
-int step_cgroup_attach(struct launch *launch, const struct step *step)
+int cgroup_enter(struct launch *launch, const char *group)
 {
     char path[4096];
-    const char *group = step_text(step, CGROUP_ATTACH_PATH);
     int length = snprintf(path, sizeof path, "%s/tasks", group);
     if (length < 0 || (size_t)length + sizeof "cgroup.procs" >= sizeof path)
         return fail_text(launch, "the path of a cgroup is too long");
@@ -93,6 +92,11 @@ int step_cgroup_attach(struct launch *launch, const struct step *step)
             return 0;
     }
     return fail_on(launch, path);
+}
+
+int step_cgroup_attach(struct launch *launch, const struct step *step)
+{
+    return cgroup_enter(launch, step_text(step, CGROUP_ATTACH_PATH));
 }
 
 /* union bpf_attr, as far as it is used here. */

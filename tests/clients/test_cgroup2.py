@@ -6,6 +6,7 @@ machine.
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.daemon import Daemon
+from tests.truth.trace import Tracer, parse
 
 TOP = Path("/sys/fs/cgroup")
 pytestmark = [
@@ -63,6 +65,30 @@ def test_without_limits_there_are_none(daemon: Daemon) -> None:
     folder = detached(daemon)
     wanted = {"memory.max": "max", "memory.swap.max": "max", "cpu.max": "max 100000", "cpu.weight": "100"}
     assert values(folder, *wanted) == wanted
+
+
+def births(file: Path) -> list[str]:
+    """The clones that begin in a cgroup, and all writes that move a process into one."""
+    calls = parse(file.read_text(errors="replace"))
+    moves = [str(c) for c in calls if c.name == "write" and "/cgroup.procs>" in c.args and not c.failed]
+    return [c.name for c in calls if "CLONE_INTO_CGROUP" in c.args and not c.failed] + moves
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+def test_processes_are_born_in_their_group(daemon: Daemon, tmp_path: Path) -> None:
+    with Tracer(daemon.pid, tmp_path / "start"):
+        folder = detached(daemon, "--pids-limit", "2")
+    assert births(tmp_path / "start") == ["clone3"]
+    (first,) = (folder / "cgroup.procs").read_text().split()
+    assert Path(f"/proc/{first}/cgroup").read_text() == f"0::/{folder.relative_to(TOP)}\n"
+    with Tracer(daemon.pid, tmp_path / "exec"):
+        assert out(daemon, "exec", "c1", "cat", "/proc/self/cgroup") == "0::/"
+    assert births(tmp_path / "exec") == ["clone3"]
+    (folder / "pids.max").write_text("1")  # full: nothing is born there, but what is moved there is let in
+    with Tracer(daemon.pid, tmp_path / "full"):
+        assert out(daemon, "exec", "c1", "cat", "/proc/self/cgroup") == "0::/"
+    (moved,) = births(tmp_path / "full")
+    assert f"/{folder.name}/cgroup.procs>" in moved
 
 
 def test_its_own_namespace(daemon: Daemon) -> None:

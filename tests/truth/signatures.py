@@ -147,6 +147,13 @@ def calls(*names: str) -> Rule:
     return lambda args, call: call.name in names
 
 
+def clone(args: Mapping[str, Any], call: Call) -> bool:
+    """The clone itself, with the cgroup that the child is born in where it has one."""
+    if call.name == "clone3" and args["cgroup"]:
+        return "CLONE_INTO_CGROUP" in call.args
+    return call.name in ("clone3", "clone", "unshare")
+
+
 RULES: dict[str, Rule] = {
     "mkdir": lambda args, call: call.name == "mkdir" and f'"{args["path"]}"' in call.args,
     "write-file": lambda args, call: (
@@ -156,7 +163,7 @@ RULES: dict[str, Rule] = {
     "cgroup-create": lambda args, call: call.name == "mkdir" and f'"{args["path"]}"' in call.args,
     "cgroup-write": cgroup_write,
     "cgroup-devices": calls("bpf"),
-    "clone": calls("clone3", "clone", "unshare"),
+    "clone": clone,
     "cgroup-attach": lambda args, call: call.name == "write" and f"<{args['path']}/" in call.args,
     "join-namespace": calls("setns"),
     "propagation": lambda args, call: call.name in ("mount", "mount_setattr"),

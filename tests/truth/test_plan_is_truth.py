@@ -102,7 +102,7 @@ def test_the_launcher_does_what_the_plan_says_and_nothing_else(
 ) -> None:
     created = daemon.api("POST", "/containers/create?name=truth", CONTAINERS[kind])
     assert created.status == 201, created
-    with Tracer(daemon, tmp_path / "trace") as tracer:
+    with Tracer(daemon.pid, tmp_path / "trace") as tracer:
         assert daemon.api("POST", "/containers/truth/start").status == 204
         steps = plan_of(daemon, "truth")
     monitor, child = tracer.launch()
@@ -118,7 +118,7 @@ def test_what_the_monitor_does_at_the_end_is_in_the_plan(daemon: Daemon, tmp_pat
     created = daemon.api("POST", "/containers/create?name=truth", body)
     assert created.status == 201, created
     steps = plan_of(daemon, "truth")
-    with Tracer(daemon, tmp_path / "trace") as tracer:
+    with Tracer(daemon.pid, tmp_path / "trace") as tracer:
         assert daemon.api("POST", "/containers/truth/start").status == 204
         assert daemon.api("POST", "/containers/truth/wait").status == 200
     monitor, _ = tracer.launch()

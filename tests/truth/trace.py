@@ -8,8 +8,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.harness.daemon import Daemon
-
 TRACED = (
     "mount,umount2,fsopen,fsconfig,fsmount,fspick,move_mount,open_tree,mount_setattr,pivot_root,chroot,unshare,"
     "setns,clone,clone3,fork,vfork,mknod,mknodat,mkdir,mkdirat,symlink,symlinkat,link,linkat,chown,fchown,lchown,fchownat,"
@@ -61,14 +59,15 @@ def parse(text: str) -> list[Call]:
 
 
 class Tracer:
-    """strace on a daemon and on all that it starts, as a context."""
+    """strace on a process (a daemon) and on all that it starts, as a context. ``options`` are more of strace's own."""
 
-    def __init__(self, daemon: Daemon, file: Path) -> None:
-        self._daemon, self._file = daemon, file
+    def __init__(self, pid: int, file: Path, *options: str) -> None:
+        self._pid, self._file, self._options = pid, file, options
 
     def __enter__(self) -> Tracer:
         command = ["strace", "-f", "-y", "-s", "256", "-e", f"trace={TRACED}", "-o", str(self._file)]
-        self._process = subprocess.Popen([*command, "-p", str(self._daemon.pid)], stderr=subprocess.PIPE)
+        command += [*self._options, "-p", str(self._pid)]
+        self._process = subprocess.Popen(command, stderr=subprocess.PIPE)
         assert self._process.stderr is not None
         assert b"attached" in self._process.stderr.readline()
         return self

@@ -22,7 +22,7 @@ from wherry.runtime.step import (
 
 @dataclass(frozen=True, slots=True)
 class CgroupAttach(ChildStep):
-    """Move the child into a cgroup."""
+    """Move the child into a cgroup (version 1; see ``Clone`` for version 2)."""
 
     code, name, heading = 11, "cgroup-attach", Heading.LIMITS
     identity = "path"

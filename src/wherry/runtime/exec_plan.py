@@ -145,8 +145,9 @@ def enter_steps(linux: oci.Linux, process: oci.Process, context: ExecContext) ->
     types = [namespace.type for namespace in linux.namespaces]
     if "pid" in types:
         yield JoinNamespace(Fd.TARGET, Namespace.PID, "the container")
-    yield Clone(Namespace(0))
-    yield from context.cgroups.attach(linux.cgroups_path)
+    entry = context.cgroups.entry(linux.cgroups_path)
+    yield Clone(Namespace(0), entry.born_in)
+    yield from entry.moves
     if process.oom_score_adj is not None and process.oom_score_adj != context.oom_score_adj:
         yield OomScoreAdjust(process.oom_score_adj)
     rest = Namespace(0)

@@ -154,8 +154,9 @@ def namespace_steps(linux: oci.Linux, causes: Causes, cgroups: CgroupSteps) -> I
             yield join_step(namespace, causes)
     made = [n for n in linux.namespaces if not n.path]
     causes_of_new = (causes.get(f"linux.namespaces:{namespace.type}") for namespace in made)
-    yield Clone(new_namespaces(linux), cause=next(filter(None, causes_of_new), DEFAULT))
-    yield from cgroups.attach
+    cause = next(filter(None, causes_of_new), DEFAULT)
+    yield Clone(new_namespaces(linux), cgroups.entry.born_in, cause=cause)
+    yield from cgroups.entry.moves
     for namespace in joined:
         if namespace.type != "pid":
             yield join_step(namespace, causes)

@@ -36,7 +36,8 @@ def test_each_hierarchy_is_made_and_entered_once():
     plan = PURE.plan("/p/id", None, {})
     made = [s.path for s in plan.setup if isinstance(s, CgroupCreate)]
     assert made == ["/cg/cpu,cpuacct/p/id", "/cg/memory/p/id", "/cg/devices/p/id", "/cg/pids/p/id"]
-    assert [s.path for s in plan.attach if isinstance(s, CgroupAttach)] == made
+    assert [s.path for s in plan.entry.moves if isinstance(s, CgroupAttach)] == made
+    assert plan.entry.born_in == ""
 
 
 def test_memory_before_memory_and_swap():

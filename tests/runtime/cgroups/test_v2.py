@@ -7,7 +7,7 @@ import pytest
 
 from wherry.errors import Unavailable
 from wherry.runtime import oci_spec as oci
-from wherry.runtime.cgroups import detect
+from wherry.runtime.cgroups import CgroupEntry, detect
 from wherry.runtime.cgroups.v2 import CgroupsV2, parse_blocks, weight_of
 from wherry.runtime.devices import docker_rules
 from wherry.runtime.steps import Bind, CgroupDevices, CgroupWrite, Mount, OomCounter
@@ -68,6 +68,10 @@ def test_devices_and_oom():
     assert [s.path for s in plan.setup if isinstance(s, OomCounter)] == ["/cg/p/id/memory.events"]
     privileged = CGROUPS.plan("/p/id", oci.Resources(devices=[oci.DeviceRule(allow=True)]), {})
     assert not [s for s in privileged.setup if isinstance(s, CgroupDevices)]
+
+
+def test_processes_are_born_inside():
+    assert CGROUPS.plan("/p/id", None, {}).entry == CGROUPS.entry("/p/id") == CgroupEntry(born_in="/cg/p/id")
 
 
 def test_how_it_is_shown_inside():

@@ -5,11 +5,20 @@ from __future__ import annotations
 import os
 
 from wherry.errors import Unavailable
-from wherry.runtime.cgroups.interface import BlockOperation, Cgroups, CgroupSteps, Usage
+from wherry.runtime.cgroups.interface import BlockOperation, CgroupEntry, Cgroups, CgroupSteps, Usage
 from wherry.runtime.cgroups.v1 import CgroupsV1, detect_v1
 from wherry.runtime.cgroups.v2 import CgroupsV2, detect_v2
 
-__all__ = ["BlockOperation", "CgroupSteps", "Cgroups", "CgroupsV1", "CgroupsV2", "Usage", "detect"]
+__all__ = [
+    "BlockOperation",
+    "CgroupEntry",
+    "CgroupSteps",
+    "Cgroups",
+    "CgroupsV1",
+    "CgroupsV2",
+    "Usage",
+    "detect",
+]
 
 
 def detect(root: str = "/sys/fs/cgroup") -> Cgroups:

@@ -11,11 +11,19 @@ from wherry.runtime.steps import Cause, Step
 
 
 @dataclass(frozen=True, slots=True)
+class CgroupEntry:
+    """How a process gets into a cgroup: it is born in one of version 2, and moves itself into those of version 1."""
+
+    born_in: str = ""  # for Clone
+    moves: tuple[Step, ...] = ()  # directly behind it
+
+
+@dataclass(frozen=True, slots=True)
 class CgroupSteps:
-    """What a container's cgroups ask of its plan: ``setup`` on the host before the clone, ``attach`` in the child."""
+    """What a container's cgroups ask of its plan: ``setup`` on the host before the clone, and how it gets in."""
 
     setup: tuple[Step, ...]
-    attach: tuple[Step, ...]
+    entry: CgroupEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +63,8 @@ class Cgroups(Protocol):
     def plan(self, path: str, limits: oci.Resources | None, causes: Mapping[str, Cause]) -> CgroupSteps:
         """Steps that make a container's cgroup with its limits, and enter it. Pure."""
 
-    def attach(self, path: str) -> tuple[Step, ...]:
-        """Steps that enter a cgroup which exists (exec). Pure."""
+    def entry(self, path: str) -> CgroupEntry:
+        """How a process gets into a cgroup which exists (exec). Pure."""
 
     def mount(self, path: str, target: str, *, writable: bool, own_namespace: bool) -> tuple[Step, ...]:
         """Steps that show the hierarchy inside a container. Pure."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from wherry.linux import cgroupfs
 from wherry.runtime import oci_spec as oci
 from wherry.runtime.cgroups import device_rules
-from wherry.runtime.cgroups.interface import BlockOperation, CgroupSteps, Usage
+from wherry.runtime.cgroups.interface import BlockOperation, CgroupEntry, CgroupSteps, Usage
 from wherry.runtime.steps import (
     DEFAULT,
     Bind,
@@ -61,17 +61,17 @@ class CgroupsV1:
 
     def plan(self, path: str, limits: oci.Resources | None, causes: Mapping[str, Cause]) -> CgroupSteps:
         """Make the cgroup in every hierarchy, then write limits, then enter."""
-        made = self.directories(path)
         setup = [
-            *(CgroupCreate(directory) for directory in made),
+            *(CgroupCreate(directory) for directory in self.directories(path)),
             *self.writes(path, limits or oci.Resources(), causes),
             *self.device_writes(path, limits),
             *self.counters(path),
         ]
-        return CgroupSteps(tuple(setup), tuple(CgroupAttach(directory) for directory in made))
+        return CgroupSteps(tuple(setup), self.entry(path))
 
-    def attach(self, path: str) -> tuple[Step, ...]:
-        return tuple(CgroupAttach(directory) for directory in self.directories(path))
+    def entry(self, path: str) -> CgroupEntry:
+        """By moving: a clone can place its child in the version 2 hierarchy only."""
+        return CgroupEntry(moves=tuple(CgroupAttach(directory) for directory in self.directories(path)))
 
     def writes(self, path: str, limits: oci.Resources, causes: Mapping[str, Cause]) -> Iterator[Step]:
         settings = (

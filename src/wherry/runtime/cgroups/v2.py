@@ -11,12 +11,11 @@ from dataclasses import dataclass, field
 from wherry.linux import cgroupfs
 from wherry.runtime import oci_spec as oci
 from wherry.runtime.cgroups import device_filter, device_rules
-from wherry.runtime.cgroups.interface import BlockOperation, CgroupSteps, Usage
+from wherry.runtime.cgroups.interface import BlockOperation, CgroupEntry, CgroupSteps, Usage
 from wherry.runtime.steps import (
     DEFAULT,
     Bind,
     Cause,
-    CgroupAttach,
     CgroupCreate,
     CgroupDevices,
     CgroupWrite,
@@ -56,10 +55,11 @@ class CgroupsV2:
             *self.devices(directory, limits),
             *([OomCounter(f"{directory}/memory.events", "oom_kill")] if "memory" in self.controllers else []),
         ]
-        return CgroupSteps(tuple(setup), self.attach(path))
+        return CgroupSteps(tuple(setup), self.entry(path))
 
-    def attach(self, path: str) -> tuple[Step, ...]:
-        return (CgroupAttach(self.directory(path)),)
+    def entry(self, path: str) -> CgroupEntry:
+        """By birth."""
+        return CgroupEntry(born_in=self.directory(path))
 
     def writes(self, directory: str, limits: oci.Resources, causes: Mapping[str, Cause]) -> Iterator[Step]:
         settings = (
