@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wherry.linux import mountinfo, procfs
+from wherry.linux import kernel_file, mountinfo, procfs
 from wherry.linux.procfs import IdRange, ProcessDirectory
 
 
@@ -116,7 +116,7 @@ def test_links_are_followed_inside_the_root(tmp_path: Path) -> None:
 
 
 def test_the_mounts_of_this_process() -> None:
-    entries = mountinfo.parse(procfs.read_bytes("/proc/self/mountinfo"))
+    entries = mountinfo.parse(kernel_file.read_bytes("/proc/self/mountinfo"))
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
     assert [str(entry.id) for entry in entries] == [line.split()[0] for line in lines]
     proc = next(entry for entry in entries if entry.target == "/proc")

@@ -8,24 +8,10 @@ import signal
 import time
 from collections.abc import Iterator
 
+from wherry.linux import kernel_file
+
 REMOVE_TRIES = 40
 REMOVE_PAUSE = 0.005  # seconds; killed processes need a moment to leave
-
-
-def read(path: str) -> str:
-    with open(path) as file:
-        return file.read()
-
-
-def write(path: str, value: str) -> None:
-    """One write(2) of a whole value, as control files want it."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        os.write(descriptor, value.encode())
-    except OSError as error:
-        raise OSError(error.errno, os.strerror(error.errno or 0), path) from error
-    finally:
-        os.close(descriptor)
 
 
 def children(path: str) -> list[str]:
@@ -45,8 +31,9 @@ def deepest_first(path: str) -> Iterator[str]:
 
 
 def processes(path: str) -> list[int]:
+    """The members of a cgroup itself, by pid; none where it does not exist."""
     try:
-        return [int(line) for line in read(os.path.join(path, "cgroup.procs")).split()]
+        return [int(line) for line in kernel_file.read(os.path.join(path, "cgroup.procs")).split()]
     except OSError:
         return []
 
@@ -55,7 +42,7 @@ def kill_all(path: str) -> None:
     """SIGKILL to every process in a cgroup and below it; by cgroup.kill where the kernel has that."""
     for directory in deepest_first(path):
         try:
-            write(os.path.join(directory, "cgroup.kill"), "1")
+            kernel_file.write(os.path.join(directory, "cgroup.kill"), "1")
         except OSError:
             kill_each(processes(directory))
 
@@ -79,6 +66,7 @@ def remove(path: str) -> bool:
 
 
 def remove_directory(path: str) -> bool:
+    """Remove a cgroup that has neither members nor children. True when it is gone. Idempotent."""
     try:
         os.rmdir(path)
     except FileNotFoundError:

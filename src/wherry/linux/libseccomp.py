@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 from collections.abc import Sequence
 from ctypes import POINTER, Structure, c_char_p, c_int, c_uint, c_uint32, c_uint64, c_void_p
 from functools import cache
 from types import TracebackType
 
+from wherry.linux import libc
+
 OPTIMIZE = 8  # SCMP_FLTATR_CTL_OPTIMIZE
 BINARY_TREE = 2
 UNKNOWN = -1
-EEXIST = 17
 FIRST_COMMON, LAST_LOOKED_AT = 424, 600  # from 424 on, numbers are the same on every machine
 
 
@@ -52,14 +54,13 @@ def library() -> ctypes.CDLL:
 def newest() -> int:
     """The highest system call number that the library knows for this machine."""
     lib = library()
-    native, libc = lib.seccomp_arch_native(), ctypes.CDLL(None)
-    libc.free.argtypes = [c_void_p]
+    native, free = lib.seccomp_arch_native(), libc.library().free
     known = FIRST_COMMON
     for number in range(FIRST_COMMON, LAST_LOOKED_AT):
         name = lib.seccomp_syscall_resolve_num_arch(native, number)
         if name:
             known = number
-            libc.free(name)
+            free(name)
     return known
 
 
@@ -70,7 +71,7 @@ class Filter:
         self._lib = library()
         self._context = self._lib.seccomp_init(default_action)
         if not self._context:
-            raise OSError(22, "seccomp_init refused the default action")
+            raise libc.failure(errno.EINVAL, "libseccomp", "the default action")
         self._check(self._lib.seccomp_attr_set(self._context, OPTIMIZE, BINARY_TREE), "optimize")
 
     def __enter__(self) -> Filter:
@@ -86,7 +87,7 @@ class Filter:
         token = self._lib.seccomp_arch_resolve_name(name.encode())
         if token == 0:
             return False
-        self._check(self._lib.seccomp_arch_add(self._context, token), name, ignore=EEXIST)
+        self._check(self._lib.seccomp_arch_add(self._context, token), name, ignore=errno.EEXIST)
         return True
 
     def resolve(self, name: str) -> int | None:
@@ -95,9 +96,10 @@ class Filter:
         return None if number == UNKNOWN else number
 
     def add_rule(self, action: int, number: int, comparisons: Sequence[Comparison] = ()) -> None:
+        """What to do with a call whose arguments compare so; one that is there already is fine."""
         array = (Comparison * len(comparisons))(*comparisons)
         result = self._lib.seccomp_rule_add_array(self._context, action, number, len(comparisons), array)
-        self._check(result, f"rule for call {number}", ignore=EEXIST)
+        self._check(result, f"rule for call {number}", ignore=errno.EEXIST)
 
     def export(self) -> bytes:
         """The program, as an array of ``struct sock_filter``."""
@@ -110,4 +112,4 @@ class Filter:
 
     def _check(self, result: int, what: str, ignore: int = 0) -> None:
         if result < 0 and -result != ignore:
-            raise OSError(-result, f"{os.strerror(-result)} (libseccomp, {what})")
+            raise libc.failure(-result, "libseccomp", what)

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import os
 import socket
 import struct
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
+
+from wherry.linux import libc
 
 HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port
 ATTRIBUTE = struct.Struct("=HH")  # length, type
@@ -266,5 +267,4 @@ def failure(body: bytes, about: str) -> OSError:
     number = -ERROR.unpack_from(body)[0]
     attributes = parse_attributes(body, 4 + HEADER.size)
     said = attributes.get(NLMSGERR_ATTR_MSG, b"").rstrip(b"\0").decode("utf-8", "replace")
-    reason = os.strerror(number)
-    return OSError(number, f"{reason} ({said})" if said else reason, about)
+    return libc.failure(number, about, said)

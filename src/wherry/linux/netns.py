@@ -6,26 +6,17 @@ with all that is in it. Nothing here makes a mount, so what a dead process held 
 
 from __future__ import annotations
 
-import ctypes
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+from wherry.linux import libc
+
 CLONE_NEWNET = 0x40000000
 OWN = "/proc/thread-self/ns/net"
 
 T = TypeVar("T")
-
-
-def _libc() -> ctypes.CDLL:
-    return ctypes.CDLL(None, use_errno=True)
-
-
-def _check(result: int, what: str) -> None:
-    if result != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), what)
 
 
 def current() -> int:
@@ -35,12 +26,12 @@ def current() -> int:
 
 def enter(fd: int) -> None:
     """Move the calling thread into a network namespace."""
-    _check(_libc().setns(fd, CLONE_NEWNET), "setns to a network namespace")
+    libc.call("setns", fd, CLONE_NEWNET, about="setns to a network namespace")
 
 
 def leave_for_new() -> None:
     """Move the calling thread into a new, empty network namespace."""
-    _check(_libc().unshare(CLONE_NEWNET), "unshare the network namespace")
+    libc.call("unshare", CLONE_NEWNET, about="unshare the network namespace")
 
 
 @contextmanager

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import os
 import posixpath
-import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-CHUNK = 1 << 16
+from wherry.linux.kernel_file import read, read_bytes
+
 KILOBYTE = 1024
 LINKS_MAX = 40
 COMMAND_MAX = 4096  # bytes: a process may have megabytes of arguments
@@ -28,25 +28,6 @@ LIMIT_COLUMNS = (
     slice(47, 67),
     slice(68, None),
 )  # fs/proc/base.c, proc_pid_limits
-
-
-def read_bytes(path: str, *, dir_fd: int | None = None, limit: int = sys.maxsize) -> bytes:
-    """A file of a kernel's filesystem, whole or up to a limit, by as few calls as it takes."""
-    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=dir_fd)
-    try:
-        chunks = []
-        while chunk := os.read(file, min(CHUNK, limit)):
-            chunks.append(chunk)
-            limit -= len(chunk)
-        return b"".join(chunks)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, path) from None
-    finally:
-        os.close(file)
-
-
-def read_text(path: str, *, dir_fd: int | None = None) -> str:
-    return read_bytes(path, dir_fd=dir_fd).decode("utf-8", "replace")
 
 
 class ProcessDirectory:
@@ -65,7 +46,7 @@ class ProcessDirectory:
         os.close(self.fd)
 
     def text(self, name: str) -> str:
-        return read_text(name, dir_fd=self.fd)
+        return read(name, dir_fd=self.fd)
 
     def open(self, name: str) -> int:
         """A descriptor of a file below, which the caller closes."""

@@ -15,6 +15,8 @@ import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from wherry.linux import libc
+
 SEIZE, INTERRUPT, DETACH, SECCOMP_GET_FILTER = 0x4206, 0x4207, 17, 0x420C
 WAIT_ALL = 0x40000000  # __WALL
 INSTRUCTION = 8  # bytes of struct sock_filter
@@ -48,16 +50,9 @@ def wait_for_stop(pid: int) -> None:
     deadline = time.monotonic() + STOP_SECONDS
     while os.waitpid(pid, WAIT_ALL | os.WNOHANG) == (0, 0):
         if time.monotonic() > deadline:
-            raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT), f"/proc/{pid}")
+            raise libc.failure(errno.ETIMEDOUT, f"/proc/{pid}")
         time.sleep(LOOK_SECONDS)
 
 
 def request(what: int, pid: int, address: int, data: ctypes.Array[ctypes.c_char] | None) -> int:
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.ptrace.restype = ctypes.c_long
-    libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
-    result: int = libc.ptrace(what, pid, address, data)
-    if result < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), f"/proc/{pid}")
-    return result
+    return libc.call("ptrace", what, pid, address, data, about=f"/proc/{pid}")

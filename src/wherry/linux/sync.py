@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from wherry.linux import libc
+
 
 def syncfs(paths: Iterable[Path]) -> None:
-    """syncfs(2) on the filesystem of each path, once a filesystem."""
-    libc = ctypes.CDLL(None, use_errno=True)
+    """syncfs(2) on the filesystem of each path, once a filesystem. OSError with the path."""
     done: set[int] = set()
     for path in paths:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             device = os.fstat(fd).st_dev
-            if device not in done and libc.syncfs(fd) < 0:
-                code = ctypes.get_errno()
-                raise OSError(code, os.strerror(code), str(path))
+            if device not in done:
+                libc.call("syncfs", fd, about=str(path))
             done.add(device)
         finally:
             os.close(fd)

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import os
+from wherry.linux import kernel_file
 
 ROOT = "/proc/sys/"
 
 
 def read(key: str) -> str:
     """The value of ``net/ipv4/ip_forward`` (with slashes: interface names may hold dots)."""
-    with open(ROOT + key, encoding="ascii") as file:
-        return file.read().strip()
+    return kernel_file.read(ROOT + key).strip()
 
 
 def write(key: str, value: str) -> None:
-    fd = os.open(ROOT + key, os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        os.write(fd, value.encode("ascii"))
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, ROOT + key) from None
-    finally:
-        os.close(fd)
+    """Set a value. OSError with the path."""
+    kernel_file.write(ROOT + key, value)
 
 
 def ensure(key: str, value: str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from wherry.engine.explain.limits import OF_PARENT, LimitFile, limit_files, number
 from wherry.engine.explain.observed import CgroupState, Depth, LimitReading
-from wherry.linux import cgroupfs, procfs
+from wherry.linux import cgroupfs, kernel_file
 from wherry.runtime.cgroups import Cgroups, CgroupsV1, CgroupsV2
 from wherry.runtime.steps import CgroupWrite, Plan
 
@@ -96,6 +96,6 @@ def has_children(directory: str) -> bool:
 
 def read_or_none(path: str) -> str | None:
     try:
-        return procfs.read_text(path)
+        return kernel_file.read(path)
     except OSError:
         return None

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from wherry.engine.explain.observed import Host, Member, Subject
-from wherry.linux import mountinfo, procfs, rtnetlink
+from wherry.linux import kernel_file, mountinfo, procfs, rtnetlink
 from wherry.linux.netlink import Netlink
 from wherry.linux.nftables import Count, Tables
 from wherry.linux.rtnetlink import Interface
@@ -26,7 +26,7 @@ def read_host(table: str, running: Sequence[Subject], *, many: bool) -> Host:
     """
     return Host(
         namespaces=procfs.own_namespaces(),
-        mounts=mountinfo.parse(procfs.read_bytes("/proc/thread-self/mountinfo")),
+        mounts=mountinfo.parse(kernel_file.read_bytes("/proc/thread-self/mountinfo")),
         links=read_links() if many else None,
         ports=read_ports(table),
         pids=procfs.pids_by_namespace("pid") if many else None,

@@ -15,7 +15,7 @@ from wherry.engine.explain.process_reading import (
     read_processes,
     read_strays,
 )
-from wherry.linux import mountinfo, procfs, ptrace, rtnetlink
+from wherry.linux import kernel_file, mountinfo, procfs, ptrace, rtnetlink
 from wherry.linux.mountinfo import MountEntry
 from wherry.linux.netlink import Netlink
 from wherry.linux.procfs import ProcessDirectory
@@ -92,7 +92,7 @@ def read_process(
 
 
 def read_mounts(process: ProcessDirectory, subject: Subject, host: tuple[MountEntry, ...]) -> MountTable:
-    entries = mountinfo.parse(procfs.read_bytes("mountinfo", dir_fd=process.fd))
+    entries = mountinfo.parse(kernel_file.read_bytes("mountinfo", dir_fd=process.fd))
     there = {entry.target for entry in entries}
     missing = [mount for mount in subject.mounts if mount.target not in there]
     resolved = {m.target: r for m in missing if (r := process.resolve(m.target)) != m.target}

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from wherry.linux import cgroupfs
+from wherry.linux import cgroupfs, kernel_file
 from wherry.runtime import oci_spec as oci
 from wherry.runtime.cgroups import device_rules
 from wherry.runtime.cgroups.interface import BlockOperation, CgroupEntry, CgroupSteps, Usage
@@ -145,10 +145,10 @@ class CgroupsV1:
         return cgroupfs.processes(self.directories(path)[0])
 
     def freeze(self, path: str) -> None:
-        cgroupfs.write(f"{self.directory('freezer', path)}/freezer.state", "FROZEN")
+        kernel_file.write(f"{self.directory('freezer', path)}/freezer.state", "FROZEN")
 
     def thaw(self, path: str) -> None:
-        cgroupfs.write(f"{self.directory('freezer', path)}/freezer.state", "THAWED")
+        kernel_file.write(f"{self.directory('freezer', path)}/freezer.state", "THAWED")
 
     # ------------------------------------------------------------ readings
 
@@ -175,7 +175,7 @@ class CgroupsV1:
 
     def text(self, controller: str, path: str, file: str) -> str:
         try:
-            return cgroupfs.read(f"{self.directory(controller, path)}/{file}")
+            return kernel_file.read(f"{self.directory(controller, path)}/{file}")
         except (OSError, KeyError):
             return ""
 
@@ -206,9 +206,9 @@ def prepare_cpuset(root: str, parts: list[str]) -> None:
         above = "/".join([root, *parts[:depth]])
         here = "/".join([root, *parts[: depth + 1]])
         for file in ("cpuset.cpus", "cpuset.mems"):
-            if not cgroupfs.read(f"{here}/{file}").strip():
-                cgroupfs.write(f"{here}/{file}", cgroupfs.read(f"{above}/{file}").strip())
-    cgroupfs.write("/".join([root, *parts, "cgroup.clone_children"]), "1")
+            if not kernel_file.read(f"{here}/{file}").strip():
+                kernel_file.write(f"{here}/{file}", kernel_file.read(f"{above}/{file}").strip())
+    kernel_file.write("/".join([root, *parts, "cgroup.clone_children"]), "1")
 
 
 # ---------------------------------------------------------------- limits to files

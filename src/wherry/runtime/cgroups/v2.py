@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from wherry.linux import cgroupfs
+from wherry.linux import cgroupfs, kernel_file
 from wherry.runtime import oci_spec as oci
 from wherry.runtime.cgroups import device_filter, device_rules
 from wherry.runtime.cgroups.interface import BlockOperation, CgroupEntry, CgroupSteps, Usage
@@ -102,11 +102,11 @@ class CgroupsV2:
         """All at once, or each for itself where the kernel refuses one (such as cpu beside realtime processes)."""
         file = f"{directory}/cgroup.subtree_control"
         try:
-            cgroupfs.write(file, " ".join(f"+{name}" for name in sorted(self.controllers)))
+            kernel_file.write(file, " ".join(f"+{name}" for name in sorted(self.controllers)))
         except OSError:
             for name in sorted(self.controllers):
                 try:
-                    cgroupfs.write(file, f"+{name}")
+                    kernel_file.write(file, f"+{name}")
                 except OSError as error:
                     log.warning("limits of the controller %s cannot be set: %s", name, error)
 
@@ -123,10 +123,10 @@ class CgroupsV2:
         return cgroupfs.processes(self.directory(path))
 
     def freeze(self, path: str) -> None:
-        cgroupfs.write(f"{self.directory(path)}/cgroup.freeze", "1")
+        kernel_file.write(f"{self.directory(path)}/cgroup.freeze", "1")
 
     def thaw(self, path: str) -> None:
-        cgroupfs.write(f"{self.directory(path)}/cgroup.freeze", "0")
+        kernel_file.write(f"{self.directory(path)}/cgroup.freeze", "0")
 
     # ------------------------------------------------------------ readings
 
@@ -151,7 +151,7 @@ class CgroupsV2:
 
     def text(self, path: str, file: str) -> str:
         try:
-            return cgroupfs.read(f"{self.directory(path)}/{file}")
+            return kernel_file.read(f"{self.directory(path)}/{file}")
         except OSError:
             return ""
 
@@ -248,4 +248,4 @@ def block_weight(weight: int) -> int:
 
 
 def detect_v2(root: str) -> CgroupsV2:
-    return CgroupsV2(root, frozenset(cgroupfs.read(f"{root}/cgroup.controllers").split()))
+    return CgroupsV2(root, frozenset(kernel_file.read(f"{root}/cgroup.controllers").split()))
