@@ -18,14 +18,13 @@ from wherry.cli.csv_fields import csv_fields
 from wherry.cli.endpoints import parse_network
 from wherry.cli.errors import CliError, UsageError
 from wherry.cli.mounts import parse_device, parse_mount, split_volumes
-from wherry.cli.ports import parse_expose, parse_extra_host, parse_publish
-from wherry.cli.reference import parse_reference
-from wherry.cli.run_flags import CREATE_FLAGS, RUN_FLAGS, parse_ulimit
+from wherry.cli.ports import exposed, published
+from wherry.cli.run_flags import CREATE_FLAGS, RUN_FLAGS, extra_host, parse_ulimit
 
 ALPHABET = 'abz/:,=.-_"09 @[]\\é\n'
 PARSERS: list[Callable[[str], object]] = [
-    parse_mount, parse_device, parse_network, parse_extra_host, parse_ulimit, parse_reference, csv_fields,
-    lambda t: parse_publish([t]), lambda t: parse_expose([t]), lambda t: split_volumes([t]),
+    parse_mount, parse_device, parse_network, extra_host, parse_ulimit, csv_fields,
+    lambda t: published([t]), lambda t: exposed([t]), lambda t: split_volumes([t]),
     lambda t: restart_policy(t, False),
 ]  # fmt: skip
 
@@ -50,36 +49,9 @@ def test_fields_survive_quoting(fields: list[str]) -> None:
     st.integers(1, 65000), st.integers(0, 500), st.integers(1, 65000), st.sampled_from(["tcp", "udp", "sctp"])
 )
 def test_ranges_of_ports_map_one_to_one(first: int, more: int, host: int, protocol: str) -> None:
-    _, bindings = parse_publish([f"{host}-{host + more}:{first}-{first + more}/{protocol}"])
+    _, bindings = published([f"{host}-{host + more}:{first}-{first + more}/{protocol}"])
     got = {int(port.split("/")[0]): int(bound[0]["HostPort"]) for port, bound in bindings.items()}
     assert got == {first + n: host + n for n in range(more + 1)}
-
-
-@pytest.mark.parametrize(
-    ("typed", "canonical", "familiar"),
-    [
-        ("busybox", "docker.io/library/busybox", "busybox:latest"),
-        ("a/b:c", "docker.io/a/b", "a/b:c"),
-        ("docker.io/foo", "docker.io/library/foo", "foo:latest"),
-        ("index.docker.io/library/foo:1", "docker.io/library/foo", "foo:1"),
-        ("localhost/x", "localhost/x", "localhost/x:latest"),
-        ("host:5000/a/b", "host:5000/a/b", "host:5000/a/b:latest"),
-        ("[::1]:5000/a", "[::1]:5000/a", "[::1]:5000/a:latest"),
-        ("a.b/c__d--e", "a.b/c__d--e", "a.b/c__d--e:latest"),
-        (f"x@sha256:{'a' * 64}", "docker.io/library/x", f"x@sha256:{'a' * 64}"),
-    ],
-)
-def test_references(typed: str, canonical: str, familiar: str) -> None:
-    name = parse_reference(typed)
-    assert (name.canonical, name.tagged().familiar) == (canonical, familiar)
-
-
-@pytest.mark.parametrize(
-    "typed", ["", "A", "a:", "a//b", "-a", "a@sha256:1", "a:b:c", "a b", "a/", "x:" + "y" * 129]
-)
-def test_no_references(typed: str) -> None:
-    with pytest.raises(ValueError, match="invalid reference format"):
-        parse_reference(typed)
 
 
 FLAGS: tuple[Flag, ...] = (

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.native.probe import Probe, probe  # noqa: F401 - a fixture
 from wherry.errors import InvalidArgument
-from wherry.runtime.launcher import parse_detach_keys
+from wherry.values.keys import parse_detach_keys
 
 GO = [
     (b"plain", "plain"),

@@ -8,6 +8,7 @@ from wherry.cli.command import Context, Options, command, number, switch, text
 from wherry.cli.conversation import begin_wait, exit_code
 from wherry.cli.errors import CliError
 from wherry.cli.output import report_each
+from wherry.values.ports import split_port, with_protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,7 +105,7 @@ def port(context: Context, options: Options) -> int:
             print(line)
         return 0
     wanted = options.args[1]
-    bound = ports.get(wanted if "/" in wanted else f"{wanted}/tcp")
+    bound = ports.get(with_protocol(wanted))
     if not bound:
         raise CliError(f"Error: No public port '{wanted}' published for {name}")
     for binding in bound:
@@ -113,7 +114,7 @@ def port(context: Context, options: Options) -> int:
 
 
 def _mappings(ports: dict[str, list[Json] | None]) -> Iterator[str]:
-    for inside in sorted(ports, key=lambda p: (int(p.partition("/")[0]), p)):
+    for inside in sorted(ports, key=split_port):
         yield from (f"{inside} -> {_address(binding)}" for binding in ports[inside] or ())
 
 

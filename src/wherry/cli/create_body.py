@@ -6,10 +6,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from wherry.cli import ports
 from wherry.cli.endpoints import Attachment, endpoints, hardware_address
 from wherry.cli.key_files import read_key_file, to_map, with_environment
 from wherry.cli.mounts import is_cdi, parse_device, split_volumes
-from wherry.cli.ports import parse_expose, parse_publish
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,8 +25,8 @@ def create_body(options: Options, environment: Mapping[str, str], console: tuple
     """The whole body. ``console`` is (rows, columns) of the terminal, (0, 0) without one."""
     image, *words = options.args
     mode, attached = endpoints(options.network, _own_attachment(options))
-    exposed, bindings = parse_publish(options.publish)
-    exposed.update(parse_expose(options.expose))
+    exposed, bindings = ports.published(options.publish)
+    exposed.update(ports.exposed(options.expose))
     binds, anonymous = split_volumes(options.volume)
     body = {
         **streams(options),

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from wherry.cli.command import Context, Options, command, repeated, switch, text
 from wherry.cli.errors import ApiError, CliError
 from wherry.cli.progress import Progress
-from wherry.cli.reference import parse_reference
+from wherry.errors import InvalidArgument
+from wherry.values.platforms import parse_platform
+from wherry.values.references import Reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from wherry.cli.reference import Reference
 
 PIECE = 1 << 20
 
@@ -68,8 +68,11 @@ def _platform(text: str) -> str | None:
         return None
     import json
 
-    parts = dict(zip(("os", "architecture", "variant"), text.split("/"), strict=False))
-    return json.dumps(parts, separators=(",", ":"))
+    try:
+        parts = zip(("os", "architecture", "variant"), parse_platform(text), strict=True)
+    except InvalidArgument as error:
+        raise CliError(str(error)) from None
+    return json.dumps({name: part for name, part in parts if part}, separators=(",", ":"))
 
 
 @command("[OPTIONS] file|URL|- [REPOSITORY[:TAG]]", IMPORT_FLAGS, least=1, most=2)
@@ -94,8 +97,8 @@ def import_(context: Context, options: Options) -> int:
 
 def _named(text: str) -> Reference:
     try:
-        return parse_reference(text)
-    except ValueError as error:
+        return Reference.parse_bare(text)
+    except InvalidArgument as error:
         raise CliError(str(error)) from None
 
 
@@ -112,7 +115,7 @@ def pull(context: Context, options: Options) -> int:
         if not options.quiet:
             print(f"Using default tag: {name.tag}")
     pull_image(context.client, name, options.platform, options.quiet, sys.stdout)
-    print(name.full)
+    print(name.canonical())
     return 0
 
 
@@ -120,12 +123,12 @@ def pull(context: Context, options: Options) -> int:
 def tag(context: Context, options: Options) -> int:
     source, target = options.args
     try:
-        name = parse_reference(target)
-    except ValueError as error:
+        name = Reference.parse(target)
+    except InvalidArgument as error:
         raise CliError(
             f'Error parsing reference: "{target}" is not a valid repository/tag: {error}'
         ) from None
-    query = {"repo": name.canonical, "tag": name.tagged().tag or None}
+    query = {"repo": name.name, "tag": name.tag or None}
     context.client.call("POST", f"/images/{source}/tag", query)
     return 0
 

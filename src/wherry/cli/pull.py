@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from wherry.cli.client import Client
-    from wherry.cli.reference import Reference
+    from wherry.values.references import Reference
 
 
 def pull_image(
@@ -19,6 +19,6 @@ def pull_image(
 ) -> None:
     """``POST /images/create?fromImage=``. The engine may refuse; then its ApiError or CliError comes out."""
     version = name.digest or name.tag
-    query = {"fromImage": name.canonical, "tag": version or None, "platform": platform or None}
+    query = {"fromImage": name.name, "tag": version or None, "platform": platform or None}
     response = client.request("POST", "/images/create", query)
     Progress(out or sys.stderr, quiet).show(response.objects())

@@ -10,9 +10,10 @@ from wherry.cli.command import Context, Options, command
 from wherry.cli.conversation import Attached, attach, begin_wait, converse, exit_code, signals_for
 from wherry.cli.create_body import create_body
 from wherry.cli.errors import ENGINE_FAILED, ApiError, CliError, UsageError, start_code
-from wherry.cli.reference import is_identifier, parse_reference
 from wherry.cli.run_flags import CREATE_FLAGS, RUN_FLAGS
 from wherry.cli.terminal import NO_SIZE, check_tty, parse_detach_keys, size
+from wherry.errors import InvalidArgument
+from wherry.values.references import Reference, is_full_id
 
 if TYPE_CHECKING:
     from wherry.cli.client import Client
@@ -90,22 +91,22 @@ def _body(context: Context, options: Options) -> Json:
         raise UsageError(f"open {error.filename}: {reason}", ENGINE_FAILED, _hint(context)) from None
     except ValueError as error:
         raise UsageError(str(error), ENGINE_FAILED, _hint(context)) from None
-    if not is_identifier(options.args[0]):
+    if not is_full_id(options.args[0]):
         _named(options.args[0])
     return body
 
 
-def _named(image: str) -> Any:
+def _named(image: str) -> Reference:
     try:
-        return parse_reference(image)
-    except ValueError as error:
+        return Reference.parse(image)
+    except InvalidArgument as error:
         raise CliError(str(error)) from None
 
 
 def _create(context: Context, options: Options, body: Json) -> Created:
     """Create the container, pulling its image first where it is missing (or always, if asked)."""
     client, image = context.client, options.args[0]
-    named = not is_identifier(image)
+    named = not is_full_id(image)
     if options.pull == "always" and named:
         _pull(client, options)
     query = {"name": options.name or None, "platform": options.platform or None}
@@ -119,7 +120,7 @@ def _create(context: Context, options: Options, body: Json) -> Created:
             or "No such image" not in error.message
         ):
             raise
-        print(f"Unable to find image '{_named(image).tagged().familiar}' locally", file=sys.stderr)
+        print(f"Unable to find image '{_named(image).familiar()}' locally", file=sys.stderr)
         _pull(client, options)
         answer = client.call("POST", "/containers/create", query, body)
     for warning in answer.get("Warnings") or ():
@@ -132,7 +133,7 @@ def _create(context: Context, options: Options, body: Json) -> Created:
 def _pull(client: Client, options: Options) -> None:
     from wherry.cli.pull import pull_image
 
-    pull_image(client, _named(options.args[0]).tagged(), options.platform, options.quiet)
+    pull_image(client, _named(options.args[0]), options.platform, options.quiet)
 
 
 def _write_new(path: str, text: str) -> None:

@@ -10,8 +10,8 @@ from wherry.cli.cpus import parse_cpus
 from wherry.cli.endpoints import parse_network
 from wherry.cli.key_files import parse_env, parse_label
 from wherry.cli.mounts import parse_mount
-from wherry.cli.ports import canonical_address, parse_extra_host
 from wherry.values.durations import parse_duration
+from wherry.values.hosts import canonical_address, parse_extra_host
 from wherry.values.sizes import parse_memory_swap, parse_size
 
 ULIMITS = frozenset(
@@ -72,6 +72,11 @@ def parse_search_domain(given: str) -> str:
     return given.strip()
 
 
+def extra_host(given: str) -> str:
+    """As the API wants it: ``name:address``."""
+    return ":".join(parse_extra_host(given))
+
+
 def parse_device_rule(given: str) -> str:
     if not DEVICE_RULE.fullmatch(given):
         raise ValueError(f"invalid device cgroup format '{given}'")
@@ -124,7 +129,7 @@ def _duration(name: str, help: str) -> Flag:
 
 
 CREATE_FLAGS: tuple[Flag, ...] = (
-    repeated("add-host", "", "Add a custom host-to-IP mapping (host:ip)", parse=parse_extra_host),
+    repeated("add-host", "", "Add a custom host-to-IP mapping (host:ip)", parse=extra_host),
     repeated("annotation", "", "Add an annotation to the container (passed through to the OCI runtime)", "map"),
     repeated("attach", "a", "Attach to STDIN, STDOUT or STDERR", parse=parse_stream),
     number("blkio-weight", "", "Block IO (relative weight), between 10 and 1000, or 0 to disable", word="uint16"),

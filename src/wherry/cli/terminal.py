@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from wherry.cli.errors import CliError
+from wherry.errors import InvalidArgument
+from wherry.values.keys import DEFAULT_DETACH_KEYS, parse_keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-DEFAULT_DETACH_KEYS = "ctrl-p,ctrl-q"
-CONTROL_KEYS = {"@": 0, "[": 27, "\\": 28, "]": 29, "^": 30, "_": 31}
 NO_SIZE = (0, 0)
 
 # tcgetattr's fields
@@ -63,21 +63,10 @@ def raw_mode(fd: int) -> Iterator[None]:
 
 def parse_detach_keys(text: str) -> bytes:
     """``ctrl-p,ctrl-q`` or ``a,b`` as the bytes that the keys send. CliError otherwise."""
-    return bytes(_key(key) for key in (text or DEFAULT_DETACH_KEYS).split(","))
-
-
-def _key(key: str) -> int:
-    if len(key) == 1 and key.isascii():
-        return ord(key)
-    name, dash, letter = key.partition("-")
-    if key == "DEL":
-        return 127
-    if name == "ctrl" and dash and len(letter) == 1:
-        if "a" <= letter <= "z":
-            return ord(letter) - ord("a") + 1
-        if letter in CONTROL_KEYS:
-            return CONTROL_KEYS[letter]
-    raise CliError(f"invalid detach keys: Unknown character: '{key}'")
+    try:
+        return parse_keys(text or DEFAULT_DETACH_KEYS)
+    except InvalidArgument as error:
+        raise CliError(f"invalid detach keys: {error}") from None
 
 
 class DetachFilter:

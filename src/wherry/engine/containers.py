@@ -26,12 +26,13 @@ from wherry.engine.request import check_platform, ignored, make_record
 from wherry.engine.store import Store
 from wherry.errors import Conflict, InvalidArgument, LaunchFailed, NotFound, NotModified, WherryError
 from wherry.messages.container import ContainerCreate
-from wherry.runtime.launcher import Attach, ExitStatus, Monitored, parse_detach_keys
+from wherry.runtime.launcher import Attach, ExitStatus, Monitored
 from wherry.runtime.logs import LogsQuery, follow
 from wherry.runtime.plan_view import PlanView, view
-from wherry.runtime.signals import parse_signal
 from wherry.runtime.steps import Plan
 from wherry.snapshot.overlay import OverlayStore
+from wherry.values.keys import DEFAULT_DETACH_KEYS, parse_detach_keys
+from wherry.values.signals import parse_signal
 from wherry.values.times import now
 
 SIGKILL = 9
@@ -39,8 +40,6 @@ MIN_PREFIX = 1
 Records = list[ContainerRecord]
 ImageUsers = list[tuple[str, bool]]
 Warnings = list[str]
-
-DEFAULT_DETACH_KEYS = "ctrl-p,ctrl-q"
 
 
 @dataclass(frozen=True, slots=True)

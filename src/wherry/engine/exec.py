@@ -9,13 +9,14 @@ import struct
 from dataclasses import dataclass, field
 
 from wherry.engine.container import Container
-from wherry.engine.containers import DEFAULT_DETACH_KEYS, Containers, detach_keys
+from wherry.engine.containers import Containers, detach_keys
 from wherry.engine.events import EventBus
 from wherry.engine.launching import Launching
 from wherry.engine.names import new_id
 from wherry.errors import Conflict, InvalidArgument, LaunchFailed, NotFound, WherryError
 from wherry.messages.exec import ExecCreate, ExecStart
-from wherry.runtime.launcher import Attach, ExitStatus, Monitored, parse_detach_keys
+from wherry.runtime.launcher import Attach, ExitStatus, Monitored
+from wherry.values.keys import DEFAULT_DETACH_KEYS, parse_detach_keys
 
 KEPT_AFTER_EXIT = 300.0  # seconds that a finished exec can still be inspected
 

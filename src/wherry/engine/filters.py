@@ -16,6 +16,7 @@ import msgspec
 from wherry.engine.record import ContainerRecord
 from wherry.errors import InvalidArgument, NotFound
 from wherry.messages.base import ZERO_TIME
+from wherry.values.ports import parse_port_range, split_port
 
 CONTAINER_FILTERS = frozenset(
     {
@@ -184,8 +185,8 @@ class ContainerRules:
     def __init__(self, filters: Filters) -> None:
         self._filters = filters
         self._exit_codes = {int(code) for code in filters.get("exited")}
-        self._publish = [parse_ports(value) for value in filters.get("publish")]
-        self._expose = [parse_ports(value) for value in filters.get("expose")]
+        self._publish = [PortRange(*parse_port_range(value)) for value in filters.get("publish")]
+        self._expose = [PortRange(*parse_port_range(value)) for value in filters.get("expose")]
 
     def let_through(self, record: ContainerRecord) -> bool:
         """Docker's order is kept only in that the cheap tests come first."""
@@ -240,18 +241,3 @@ class PortRange:
 
     def holds(self, port: int, proto: str) -> bool:
         return proto == self.proto and self.first <= port <= self.last
-
-
-def parse_ports(text: str) -> PortRange:
-    """``80``, ``80/udp`` or ``8000-8080/tcp``."""
-    match = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?(?:/(tcp|udp|sctp))?", text)
-    if match is None:
-        raise InvalidArgument(f"invalid filter: '{text}' is no port or range of ports")
-    first, last, proto = match.groups()
-    return PortRange(int(first), int(last or first), proto or "tcp")
-
-
-def split_port(key: str) -> tuple[int, str]:
-    """``80/tcp`` as a number and a protocol."""
-    number, _, proto = key.partition("/")
-    return (int(number) if number.isdigit() else -1), proto or "tcp"

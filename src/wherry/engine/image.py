@@ -29,8 +29,8 @@ from wherry.image.blobs import BlobStore
 from wherry.image.digest import Digest
 from wherry.image.layers import LayerStore
 from wherry.image.manifest import Platform
-from wherry.image.reference import Reference
 from wherry.image.rootfs import import_rootfs
+from wherry.values.references import Reference
 
 log = logging.getLogger(__name__)
 

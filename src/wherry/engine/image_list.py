@@ -11,8 +11,8 @@ from wherry.engine.image_record import ImageRecord
 from wherry.errors import InvalidArgument
 from wherry.image.digest import Digest
 from wherry.image.manifest import History, parse_time
-from wherry.image.reference import Reference
 from wherry.values.durations import SECOND
+from wherry.values.references import Reference
 from wherry.values.times import parse_moment, parse_stamp
 
 IMAGE_FILTERS = frozenset(["before", "dangling", "label", "reference", "since", "until"])

@@ -9,8 +9,8 @@ from functools import cached_property
 
 from wherry.engine.image_record import ImageRecord
 from wherry.errors import NotFound
-from wherry.image.digest import Digest, is_digest
-from wherry.image.reference import Reference
+from wherry.image.digest import Digest
+from wherry.values.references import Reference, is_full_id
 
 _ID_PREFIX = re.compile(r"(?:sha256:)?([0-9a-f]{1,64})")
 
@@ -27,7 +27,7 @@ class Catalog:
 
         In that order, as dockerd does. NotFound with Docker's text, InvalidArgument if it is no reference.
         """
-        if is_digest(ref) or is_digest(f"sha256:{ref}"):
+        if is_full_id(ref):
             digest = "sha256:" + ref.removeprefix("sha256:")
             return self._by_id(digest, f"No such image: {digest}")
         reference = Reference.parse(ref)

@@ -13,7 +13,7 @@ from wherry.engine.image_names import Catalog, is_id_prefix, short_id, single
 from wherry.engine.image_record import ImageRecord
 from wherry.errors import Conflict
 from wherry.image.digest import Digest
-from wherry.image.reference import Reference
+from wherry.values.references import Reference
 
 Users = Callable[[Digest], list[tuple[str, bool]]]
 """(container id, does it run) of the containers made from an image."""

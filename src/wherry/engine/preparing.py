@@ -11,7 +11,7 @@ from wherry.engine.config import EngineConfig
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.record import Attachment, ContainerRecord, PublishedPort
 from wherry.messages.container import HostConfig, PortBinding
-from wherry.network.ports import ANY, parse_host_port
+from wherry.network.ports import ANY
 from wherry.runtime.preparation import (
     JoinContainer,
     LeftOut,
@@ -24,6 +24,7 @@ from wherry.runtime.preparation import (
     WriteRecord,
 )
 from wherry.runtime.steps import Cause, Origin, Step
+from wherry.values.ports import parse_host_port, split_port
 
 CONTAINER = "container:"
 BRIDGE = "bridge"
@@ -117,11 +118,11 @@ def network(record: ContainerRecord, config: EngineConfig) -> Iterator[Step]:
 def wanted_ports(record: ContainerRecord) -> Iterator[PublishPort]:
     """What ``-p`` and ``-P`` ask for."""
     for port, hosts in asked_bindings(record).items():
-        number, _, proto = port.partition("/")
+        number, proto = split_port(port)
         for binding in hosts or [PortBinding()]:
             first, last = parse_host_port(binding.host_port)
             cause = port_cause(port, binding, record)
-            yield PublishPort(proto or "tcp", binding.host_ip or ANY, first, last, int(number), cause=cause)
+            yield PublishPort(proto, binding.host_ip or ANY, first, last, number, cause=cause)
 
 
 def asked_bindings(record: ContainerRecord) -> Mapping[str, list[PortBinding] | None]:

@@ -20,10 +20,11 @@ from wherry.messages.container import (
     MountPoint,
     PortBinding,
 )
-from wherry.network.files import is_address
-from wherry.network.ports import parse_host_port
 from wherry.runtime import mounts
 from wherry.runtime.image_config import Merged, merge
+from wherry.values.hosts import is_name_server
+from wherry.values.platforms import parse_platform
+from wherry.values.ports import parse_host_port, parse_port, with_protocol
 from wherry.values.sizes import parse_size
 
 LOG_DRIVERS = ("json-file", "none")
@@ -82,10 +83,6 @@ def exposed(merged: Merged, host: HostConfig) -> list[str]:
     """Exposed ports; a published port is exposed too."""
     ports = [with_protocol(port) for port in (*merged.exposed_ports, *(host.port_bindings or ()))]
     return list(dict.fromkeys(ports))
-
-
-def with_protocol(port: str) -> str:
-    return port if "/" in port else f"{port}/tcp"
 
 
 def host_config(asked: HostConfig, defaults: EngineConfig) -> HostConfig:
@@ -154,8 +151,8 @@ def check_network(host: HostConfig) -> None:
 
 def check_ports(bindings: dict[str, list[PortBinding] | None]) -> None:
     for port, hosts in bindings.items():
-        number, _, protocol = port.partition("/")
-        if not number.isdigit() or not 0 < int(number) < 65536 or protocol not in PUBLISHED_PROTOCOLS:
+        _, protocol = parse_port(port)
+        if protocol not in PUBLISHED_PROTOCOLS:
             raise InvalidArgument(f"invalid port specification: {port!r}")
         for binding in hosts or ():
             parse_host_port(binding.host_port)
@@ -178,7 +175,7 @@ def check_defaults(defaults: EngineConfig) -> None:
     """What every create request would stumble over, refused at the daemon's start."""
     check_log(log_config(LogConfig(), defaults))
     for server in defaults.dns:
-        if not is_address(server):
+        if not is_name_server(server):
             raise InvalidArgument(f"invalid name server: {server!r} is no IP address")
     if defaults.shm_size <= 0:
         raise InvalidArgument(f"invalid size of /dev/shm: {defaults.shm_size}")
@@ -208,8 +205,8 @@ def check_platform(name: str, image: ImageRecord, wanted: str) -> None:
     """``--platform os[/architecture[/variant]]`` against what the image says of itself. NotFound, in Docker's words."""
     config = image.config
     has = (config.os, config.architecture, config.variant)
-    pairs = zip(wanted.lower().split("/"), has, strict=False)
-    if any(own and own != part for part, own in pairs):
+    pairs = zip(parse_platform(wanted.lower()), has, strict=True)
+    if any(part and own and own != part for part, own in pairs):
         raise NotFound(
             f"image with reference {name} was found but does not provide the specified platform ({wanted})"
         )

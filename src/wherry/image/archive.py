@@ -32,9 +32,9 @@ from wherry.image.manifest import (
     host_platform,
 )
 from wherry.image.paths import clean
-from wherry.image.reference import Reference
 from wherry.image.tar import Kind, TarReader
 from wherry.linux.sync import syncfs
+from wherry.values.references import Reference
 
 MEMBER_LIMIT = 1 << 16
 _UNUSED = ("VERSION", "json", "repositories", "oci-layout")  # last parts of names that nothing refers to

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from wherry.errors import InvalidArgument
 from wherry.image.digest import Digest
 from wherry.image.manifest import INDEX_TYPES, MANIFEST_TYPES, Descriptor, Index, Platform, decode
-from wherry.image.reference import Reference
+from wherry.values.references import Reference
 
 _DEPTH = 4  # indexes within indexes
 _MANIFESTS = 4096  # in one index

@@ -11,6 +11,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
 from wherry.errors import InvalidArgument
+from wherry.values.hosts import HOST_GATEWAY, canonical_address, is_name_server, parse_extra_host
 
 LOCAL_NAMES = (
     ("127.0.0.1", "localhost"),
@@ -21,7 +22,6 @@ LOCAL_NAMES = (
     ("ff02::2", "ip6-allrouters"),
 )
 FALLBACK_NAMESERVERS = ("8.8.8.8", "8.8.4.4")
-HOST_GATEWAY = "host-gateway"
 HOST_RESOLV_CONF = Path("/etc/resolv.conf")
 SYSTEMD_RESOLV_CONF = Path("/run/systemd/resolve/resolv.conf")
 SYSTEMD_STUB = "127.0.0.53"
@@ -46,24 +46,14 @@ class Overrides:
     options: Sequence[str] = field(default=())
 
 
-def parse_extra_host(entry: str, host_gateway: IPv4Address | None) -> tuple[str, str]:
-    """``name:address`` or ``name=address`` of ``--add-host`` as (address, name)."""
-    separator = "=" if "=" in entry else ":"
-    name, found, address = entry.partition(separator)
-    if not found or not name:
-        raise InvalidArgument(f'bad format for add-host: "{entry}"')
-    if address == HOST_GATEWAY:
-        if host_gateway is None:
-            raise InvalidArgument("unable to derive the IP value for host-gateway")
-        return str(host_gateway), name
-    return check_address(address.strip("[]"), entry), name
-
-
-def check_address(text: str, entry: str) -> str:
-    try:
-        return str(ip_address(text))
-    except ValueError:
-        raise InvalidArgument(f'invalid IP address in add-host: "{entry}"') from None
+def extra_host(entry: str, host_gateway: IPv4Address | None) -> tuple[str, str]:
+    """An entry of ``--add-host`` as (address, name). InvalidArgument where it is none."""
+    name, address = parse_extra_host(entry)
+    if address != HOST_GATEWAY:
+        return canonical_address(address), name
+    if host_gateway is None:
+        raise InvalidArgument("unable to derive the IP value for host-gateway")
+    return str(host_gateway), name
 
 
 def own_names(hostname: str, domainname: str = "") -> str:
@@ -82,7 +72,7 @@ def render_hosts(
     host_gateway: IPv4Address | None = None,
 ) -> str:
     """/etc/hosts on a bridge (with ``address``) or without a network."""
-    records = [*LOCAL_NAMES, *(parse_extra_host(entry, host_gateway) for entry in extra_hosts)]
+    records = [*LOCAL_NAMES, *(extra_host(entry, host_gateway) for entry in extra_hosts)]
     if address is not None:
         records.append((str(address), own_names(hostname, domainname)))
     return render_records(records)
@@ -93,7 +83,7 @@ def render_host_network_hosts(
 ) -> str:
     """/etc/hosts on the host's network: the host's own, and what was asked for."""
     head = host_text if not host_text or host_text.endswith("\n") else host_text + "\n"
-    return head + render_records(parse_extra_host(entry, host_gateway) for entry in extra_hosts)
+    return head + render_records(extra_host(entry, host_gateway) for entry in extra_hosts)
 
 
 def render_records(records: Iterable[tuple[str, str]]) -> str:
@@ -115,7 +105,7 @@ def parse_resolv_conf(content: str) -> Resolver:
             case [] | ["nameserver" | "search" | "domain" | "options"]:
                 continue
             case ["nameserver", address, *_]:
-                nameservers += [address] if is_address(address) else []
+                nameservers += [address] if is_name_server(address) else []
             case ["search" | "domain", *words]:
                 search = words
             case ["options", *words]:
@@ -123,10 +113,6 @@ def parse_resolv_conf(content: str) -> Resolver:
             case _:
                 other.append(line)
     return Resolver(tuple(nameservers), tuple(search), tuple(options), tuple(other))
-
-
-def is_address(text: str) -> bool:
-    return parse_address(text) is not None
 
 
 def parse_address(text: str) -> IPv4Address | IPv6Address | None:

@@ -49,19 +49,6 @@ class Reservation:
     holder: socket.socket | None
 
 
-def parse_host_port(text: str) -> tuple[int, int]:
-    """``8080``, ``8000-8010`` or "" as host_port and host_port_end. Engine API, PortBinding.HostPort."""
-    first, dash, last = text.partition("-")
-    try:
-        start = int(first or "0")
-        end = int(last) if dash else 0
-    except ValueError:
-        raise InvalidArgument(f"invalid port specification: {text!r}") from None
-    if not 0 <= start <= 65535 or (dash and not 0 < start <= end <= 65535):
-        raise InvalidArgument(f"invalid port specification: {text!r}")
-    return start, (0 if end == start else end)
-
-
 def normal(binding: PortBinding) -> PortBinding:
     """With the host's address spelled out. InvalidArgument for what cannot be published."""
     if binding.proto not in SOCKET_TYPES:

@@ -11,7 +11,7 @@ from wherry.runtime.devices import parse_rule
 from wherry.runtime.mounts import requested
 from wherry.runtime.resources import HostFacts
 from wherry.runtime.security import parse_security
-from wherry.runtime.signals import parse_signal
+from wherry.values.signals import parse_signal
 
 CONTAINER = "container:"
 HIGHEST_ID = (1 << 31) - 1

@@ -20,7 +20,6 @@ from wherry.runtime.monitored import (
     Attach,
     ExitStatus,
     Monitored,
-    parse_detach_keys,
     read_exit_file,
 )
 from wherry.runtime.steps import Fd, Monitor, Plan
@@ -31,7 +30,6 @@ __all__ = [
     "ExitStatus",
     "Launcher",
     "Monitored",
-    "parse_detach_keys",
     "read_exit_file",
     "reconnect",
 ]

@@ -22,10 +22,10 @@ from typing import TypeVar
 from wherry.errors import InvalidArgument, LaunchFailed
 from wherry.runtime.launch_errors import launch_failed, warning_text
 from wherry.runtime.steps import Plan
+from wherry.values.keys import KEYS_MAX
 
 PACKET_BYTES = 64 << 10
 LEFTOVER_BYTES = 128 << 10
-KEYS_MAX = 16
 LOST_EXIT_CODE = 137
 T = TypeVar("T")
 
@@ -62,31 +62,6 @@ class Attach:
         flags = self.stdin | self.stdout << 1 | self.stderr << 2 | self.framed << 3
         head = struct.pack("<cIBB", b"A", self.id, flags, len(self.detach_keys))
         return head + self.detach_keys + self.leftover
-
-
-def parse_detach_keys(text: str) -> bytes:
-    """``ctrl-p,ctrl-q`` as bytes. Keys are single characters, ``ctrl-`` with one of ``a-z@[\\]^_``, or ``DEL``.
-
-    The empty text is no sequence at all. InvalidArgument for anything else, as dockerd says it.
-    """
-    try:
-        keys = bytes(map(key_code, text.split(","))) if text else b""
-    except ValueError:
-        raise InvalidArgument(f"Invalid detach keys ({text}) provided") from None
-    if len(keys) > KEYS_MAX:
-        raise InvalidArgument(f"Invalid detach keys ({text}) provided: at most {KEYS_MAX} keys")
-    return keys
-
-
-def key_code(key: str) -> int:
-    if len(key) == 1 and key.isascii():
-        return ord(key)
-    if key == "DEL":
-        return 127
-    control = "@abcdefghijklmnopqrstuvwxyz[\\]^_"
-    if len(key) == 6 and key.startswith("ctrl-"):
-        return control.index(key[5])
-    raise ValueError(key)
 
 
 def read_exit_file(path: Path) -> ExitStatus | None:

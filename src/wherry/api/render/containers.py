@@ -15,6 +15,7 @@ from wherry.messages.base import ZERO_TIME, Model
 from wherry.messages.container import Config, EndpointSettings, HostConfig, MountPoint, PortBinding, State
 from wherry.runtime.spec import default_masked, default_read_only
 from wherry.values.durations import SECOND, human_duration
+from wherry.values.ports import split_port
 from wherry.values.times import parse_rfc3339
 
 # ---------------------------------------------------------------- ps
@@ -111,8 +112,8 @@ def port_list(record: ContainerRecord) -> list[Port]:
 
 
 def exposed_port(key: str) -> Port:
-    number, _, proto = key.partition("/")
-    return Port(private_port=int(number) if number.isdecimal() else 0, type=proto or "tcp")
+    number, protocol = split_port(key)
+    return Port(private_port=number, type=protocol)
 
 
 def mount(point: MountPoint) -> dict[str, Any]:

@@ -24,8 +24,8 @@ from wherry.engine.record import ContainerRecord
 from wherry.errors import InvalidArgument, NotFound, WherryError
 from wherry.messages.base import ZERO_TIME, Model
 from wherry.messages.container import ContainerCreate
-from wherry.runtime.launcher import parse_detach_keys
 from wherry.runtime.logs import LogsQuery
+from wherry.values.keys import parse_detach_keys
 
 routes = Routes()
 

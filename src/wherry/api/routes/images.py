@@ -19,7 +19,8 @@ from wherry.engine.image import LayerProgress, LoadLine
 from wherry.engine.planning import layer_names
 from wherry.errors import InvalidArgument, NotFound, WherryError
 from wherry.image.manifest import Platform
-from wherry.image.reference import Reference
+from wherry.values import platforms
+from wherry.values.references import Reference
 
 routes = Routes()
 
@@ -152,9 +153,7 @@ def import_platform(text: str) -> Platform | None:
     """``linux/arm64/v8``, or only an operating system."""
     if not text:
         return None
-    os, architecture, variant, *more = (*text.split("/"), "", "")
-    if not os or any(more) or text.count("/") > 2:
-        raise InvalidArgument(f"{text!r} is not a platform, such as linux/amd64")
+    os, architecture, variant = platforms.parse_platform(text)
     return Platform(os=os, architecture=architecture, variant=variant)
 
 

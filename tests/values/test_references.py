@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from wherry.errors import InvalidArgument
-from wherry.image.reference import Reference
+from wherry.values.references import Reference, is_full_id, is_image_id
 
 HEX = "0123456789abcdef" * 4
 
@@ -108,6 +110,80 @@ def test_every_spelling_of_a_reference_means_the_same(
     assert Reference.parse(reference.familiar()) == reference
     assert reference.tag == (tag or ("" if digest else "latest"))
     assert reference.digest == (digest or "")
+
+
+# distribution/reference, regexp.go; the grammar as it is written there
+DOMAIN_PART = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
+GRAMMAR = re.compile(
+    rf"(?P<domain>(?:{DOMAIN_PART}(?:\.{DOMAIN_PART})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?)"
+    r"/(?P<path>[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*)"
+    r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?"
+    r"(?:@(?P<digest>[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}))?"
+)
+PIECES = st.sampled_from(
+    [
+        "a",
+        "b1",
+        "B",
+        ".",
+        "_",
+        "-",
+        "/",
+        ":",
+        "@",
+        "[",
+        "]",
+        "::1",
+        "80",
+        "localhost",
+        "é",
+        " ",
+        "x+y",
+        "f" * 32,
+        "0" * 64,
+    ]
+)
+
+
+@example("x.y/a@a.b+c:" + "0" * 32)
+@example("x.y/a__b---c.d_e")
+@example("x.y/a:t@")
+@example("x.y/a_.b")
+@example("[]/a")
+@example("[::1]:/a")
+@given(
+    st.lists(PIECES, max_size=9).map("".join).map("x.y/".__add__) | st.lists(PIECES, max_size=9).map("".join)
+)
+def test_the_grammar_is_distributions(text: str) -> None:
+    first, slash, _ = text.partition("/")
+    assume(slash and ("." in first or ":" in first))  # no domain of its own: another grammar, and defaults
+    assume(first not in ("docker.io", "index.docker.io"))
+    match = GRAMMAR.fullmatch(text)
+    try:
+        found = Reference.parse_bare(text)
+    except InvalidArgument as error:
+        assert match is None or "digest length" in error.message
+        return
+    assert match is not None
+    assert (found.domain, found.path, found.tag or None, found.digest or None) == match.group(1, 2, 3, 4)
+
+
+@pytest.mark.parametrize(
+    ("text", "image_id", "full_id"),
+    [(f"sha256:{HEX}", True, True), (HEX, False, True), (HEX[:-1], False, False),
+     (f"sha256:{HEX.upper()}", False, False),
+     (f"sha512:{HEX}", False, False), (f"sha256:sha256:{HEX}", False, False), ("", False, False)],
+)  # fmt: skip
+def test_ids_are_no_names(text: str, image_id: bool, full_id: bool) -> None:
+    assert (is_image_id(text), is_full_id(text)) == (image_id, full_id)
+
+
+def test_references_are_values() -> None:
+    assert {Reference.parse("a"), Reference.parse("docker.io/library/a:latest")} == {Reference.parse("a")}
+    assert sorted(map(Reference.parse, ["b", "a:2", "a:1"])) == list(
+        map(Reference.parse, ["a:1", "a:2", "b"])
+    )
+    assert Reference.parse("a") != "a"
 
 
 @given(st.text(max_size=40))
