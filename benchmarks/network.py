@@ -20,8 +20,9 @@ from statistics import median, quantiles
 from wherry.engine.config import EngineConfig
 from wherry.engine.network import Networks
 from wherry.engine.store import Store
-from wherry.network.bridge import Bridge
-from wherry.network.ports import PortBinding
+from wherry.network.driver import Network, NetworkOptions
+from wherry.network.drivers.bridge.driver import BridgeDriver
+from wherry.network.ports import PortWish
 
 INSIDE = "WHERRY_BENCH_NETWORK"
 ENDPOINTS = 60
@@ -51,12 +52,12 @@ def timed(work: Callable[[], object]) -> float:
 
 
 def make_endpoints() -> None:
-    bridge = Bridge("wherry0", pool_size=1)
-    bridge.reconcile([])
+    network = Network("bridge", "bridge", "f00d", "")
+    bridge = BridgeDriver(network, NetworkOptions("wherry0", pool_size=1), lambda made: None)
     wall, cpu, made = [], [], []
     for _ in range(ENDPOINTS):
         before = time.process_time()
-        wall.append(timed(lambda: made.append(bridge.own(bridge.wiring.make()))))
+        wall.append(timed(lambda: made.append(bridge.make())))
         cpu.append(time.process_time() - before)
     show("endpoint, made by Wherry", wall)
     show("  of that, CPU time of this process", cpu)
@@ -79,12 +80,12 @@ def by_commands(number: int) -> None:
 async def start_costs(networks: Networks) -> None:
     """Takes far enough apart that the pool is never empty."""
     figures: dict[str, list[float]] = {"take": [], "publish": [], "give back": [], "all three": []}
-    wanted = [PortBinding("tcp", "", 0, 80)]
+    wanted = [PortWish("tcp", "", 0, 80)]
     for _ in range(ROUNDS):
         marks = [time.perf_counter()]
         endpoint = await networks.attach()
         marks.append(time.perf_counter())
-        networks.publish(endpoint.address, wanted)
+        networks.host.publish(endpoint.address, wanted)
         marks.append(time.perf_counter())
         networks.release(endpoint)
         marks.append(time.perf_counter())

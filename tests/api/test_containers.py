@@ -9,7 +9,8 @@ import pytest
 
 from tests.api.client import Api
 from tests.api.conftest import Served
-from wherry.engine.record import Attachment, PublishedPort
+from wherry.network.endpoint import Attachment
+from wherry.network.ports import PublishedPort
 
 ZERO = "0001-01-01T00:00:00Z"
 
@@ -88,7 +89,7 @@ def test_the_list(api: Api, served: Served) -> None:
     api.post("/containers/web/start")
     record = served.engine.containers.find(id)
     record.attachment = Attachment(
-        network="bridge", network_id="n", endpoint_id="e", ports=[PublishedPort("tcp", "0.0.0.0", 8080, 80)]
+        network="bridge", network_id="n", endpoint_id="e", ports=(PublishedPort("tcp", "0.0.0.0", 8080, 80),)
     )
     listed = api.get("/containers/json", all="1").json
     assert [c["Names"] for c in listed] == [["/web"], ["/old"]]

@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wherry.engine.filters import match_containers, parse_filters
-from wherry.engine.record import Attachment, ContainerRecord, PublishedPort
+from wherry.engine.record import ContainerRecord
 from wherry.errors import InvalidArgument, NotFound
 from wherry.messages.container import Config, EndpointSettings, HostConfig, MountPoint, State
+from wherry.network.endpoint import Attachment
+from wherry.network.ports import PublishedPort
 
 STARTED = "2026-11-24T14:58:50Z"
 
@@ -41,7 +43,10 @@ def world() -> list[ContainerRecord]:
     web.networks = {"front": EndpointSettings(network_id="f00d")}
     web.mounts = [MountPoint(type="volume", name="data", destination="/srv")]
     web.attachment = Attachment(
-        network="front", network_id="f00d", endpoint_id="e", ports=[PublishedPort("tcp", "0.0.0.0", 8080, 80)]
+        network="front",
+        network_id="f00d",
+        endpoint_id="e",
+        ports=(PublishedPort("tcp", "0.0.0.0", 8080, 80),),
     )
     job = container("job", "aa22", failed, labels={"app": "x"})
     job.state = failed

@@ -24,7 +24,8 @@ from wherry.linux.netlink import (
     split,
     text,
 )
-from wherry.network.link import Links, create_bridge, delete_link, ifinfo, set_up
+from wherry.network.drivers.bridge.messages import create_bridge
+from wherry.network.link import Links, delete_link, ifinfo, set_up
 
 MAC = bytes.fromhex("024200000001")
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.network.lab import Lab, neighbourhood, private_host
-from wherry.network.bridge import Bridge
+from tests.network.lab import Lab, neighbourhood, open_bridge, private_host
+from wherry.network.drivers.bridge.driver import BridgeDriver
+from wherry.network.host import HostNetwork
 
 
 @pytest.fixture
@@ -24,11 +25,21 @@ def lab() -> Iterator[Lab]:
 
 
 @pytest.fixture
-def bridge(lab: Lab) -> Iterator[Bridge]:
-    """A running default bridge on the lab's host, with one ready endpoint."""
-    made = Bridge("wherry0", pool_size=1)
-    made.reconcile([])
+def ports(lab: Lab) -> Iterator[HostNetwork]:
+    """The host's part of the network: firewall and published ports."""
+    made = HostNetwork("wherry")
     yield made
     lab.close()  # sockets hold their namespace
+    made.close(remove=True)
+
+
+@pytest.fixture
+def bridge(lab: Lab, ports: HostNetwork) -> Iterator[BridgeDriver]:
+    """A running default bridge on the lab's host, with one ready endpoint, and the rules for it."""
+    made = open_bridge("wherry0", pool_size=1)
+    ports.add_network("bridge", made.facts())
+    ports.reconcile([])
+    yield made
+    lab.close()
     made.reconcile([])
     made.close(remove=True)

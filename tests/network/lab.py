@@ -13,9 +13,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from ipaddress import IPv4Interface
 from pathlib import Path
 
 from wherry.linux import netns, sysctl
+from wherry.network.driver import Network, NetworkOptions
+from wherry.network.drivers.bridge.driver import BridgeDriver
+from wherry.network.firewall import table_name
+from wherry.network.host import HostNetwork
 from wherry.network.link import Links, set_up
 
 HOST = "192.0.2.1"
@@ -119,6 +124,35 @@ class Lab:
     def close(self) -> None:
         while self._open:
             self._open.pop().close()
+
+
+def open_bridge(
+    interface: str, address: str = "", *, name: str = "bridge", pool_size: int = 8
+) -> BridgeDriver:
+    network = Network(name, "bridge", "f00d", "2024-01-01T00:00:00Z")
+    wished = IPv4Interface(address) if address else None
+    return BridgeDriver(network, NetworkOptions(interface, wished, pool_size=pool_size), lambda made: None)
+
+
+@dataclass
+class Stack:
+    """A daemon's network: a bridge, and the host's part of it."""
+
+    bridge: BridgeDriver
+    ports: HostNetwork
+
+    def close(self) -> None:
+        """As a daemon does when it ends: what is in use stays."""
+        in_use = self.bridge.in_use
+        self.bridge.close(remove=True)
+        self.ports.close(remove=not in_use)
+
+
+def open_stack(interface: str = "wherry0", *, pool_size: int = 1) -> Stack:
+    """Not reconciled as yet."""
+    bridge, ports = open_bridge(interface, pool_size=pool_size), HostNetwork(table_name(interface))
+    ports.add_network("bridge", bridge.facts())
+    return Stack(bridge, ports)
 
 
 def raise_loopback() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Network
 
 import pytest
 from hypothesis import given
@@ -14,9 +14,8 @@ from tests.network.lab import run
 from wherry.errors import InvalidArgument
 from wherry.linux import nftables
 from wherry.network.firewall import (
-    Bridge,
     Firewall,
-    Forwarding,
+    NetworkFacts,
     chains,
     check_interface_name,
     decode,
@@ -25,14 +24,16 @@ from wherry.network.firewall import (
     render,
     table_name,
 )
+from wherry.network.ports import PublishedPort
 
-BRIDGE = Bridge("wherry0", IPv4Network("172.17.0.0/16"))
-WEB = Forwarding("tcp", IPv4Address(0), 8080, IPv4Address("172.17.0.2"), 80)
-DNS = Forwarding("udp", IPv4Address("127.0.0.1"), 53, IPv4Address("172.17.0.3"), 5353)
+BRIDGE = NetworkFacts("wherry0", (IPv4Network("172.17.0.0/16"),))
+OTHER = NetworkFacts("other", (IPv4Network("172.18.0.0/16"), IPv4Network("10.7.0.0/24")))
+WEB = PublishedPort("tcp", "0.0.0.0", 8080, 80, "172.17.0.2")
+DNS = PublishedPort("udp", "127.0.0.1", 53, 5353, "172.17.0.3")
 
 PORT = st.integers(1, 65535)
-ADDRESS = st.ip_addresses(v=4)
-FORWARDING = st.builds(Forwarding, st.sampled_from(["tcp", "udp"]), ADDRESS, PORT, ADDRESS, PORT)
+ADDRESS = st.ip_addresses(v=4).map(str)
+PUBLISHED = st.builds(PublishedPort, st.sampled_from(["tcp", "udp"]), ADDRESS, PORT, PORT, ADDRESS)
 
 
 @pytest.fixture
@@ -43,9 +44,9 @@ def firewall(host: int) -> Iterator[Firewall]:
     made.close()
 
 
-@given(FORWARDING)
-def test_an_element_is_read_as_it_was_written(forwarding: Forwarding) -> None:
-    assert decode(*encode(forwarding)) == forwarding
+@given(PUBLISHED)
+def test_an_element_is_read_as_it_was_written(port: PublishedPort) -> None:
+    assert decode(*encode(port)) == port
 
 
 def test_elements_by_netlink_and_by_nft_are_the_same(firewall: Firewall) -> None:
@@ -122,13 +123,13 @@ def test_reconcile_leaves_exactly_what_is_asked_for(firewall: Firewall) -> None:
 def test_a_key_with_another_value_is_replaced(firewall: Firewall) -> None:
     firewall.ensure()
     firewall.publish([WEB])
-    moved = Forwarding("tcp", WEB.host_ip, WEB.host_port, IPv4Address("172.17.0.9"), 81)
+    moved = PublishedPort("tcp", WEB.host_ip, WEB.host_port, 81, "172.17.0.9")
     firewall.publish([moved])
     assert set(firewall.counts()) == {moved}
 
 
 def test_the_comment_follows_the_rules() -> None:
-    other = Bridge("wherry0", BRIDGE.subnet, between_containers=False)
+    other = NetworkFacts("wherry0", BRIDGE.subnets, between_containers=False)
     assert fingerprint([BRIDGE]) == fingerprint([BRIDGE]) != fingerprint([other])
     assert len(chains([other])[-1].rules) == len(chains([BRIDGE])[-1].rules) - 1
 

@@ -18,10 +18,10 @@ from wherry.engine.filters import parse_filters
 from wherry.engine.network import EndpointResource, Networks
 from wherry.engine.store import Store
 from wherry.errors import InvalidArgument, NotFound, Unavailable
-from wherry.network.pool import Endpoint
-from wherry.network.ports import PortBinding
+from wherry.network.endpoint import Endpoint
+from wherry.network.ports import PortWish
 
-WEB_PORT = PortBinding("tcp", "", 8080, 80)
+WEB_PORT = PortWish("tcp", "", 8080, 80)
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def with_networks(store: Store, body: Callable[[Networks], Awaitable[None]], **o
 def test_attach_publish_release(lab: Lab, store: Store) -> None:
     async def body(networks: Networks) -> None:
         web = await networks.attach()
-        [real] = networks.publish(web.address, [WEB_PORT])
+        [real] = networks.host.publish(web.address, [WEB_PORT])
         assert (real.host_ip, real.host_port) == ("0.0.0.0", 8080)
         server = lab.serve(web.netns_fd, "0.0.0.0", 80)
         assert lab.connect(lab.outside, HOST, 8080, server) == NEIGHBOUR
@@ -88,11 +88,11 @@ def test_attachers_that_are_cancelled_lose_nothing(host: int, store: Store) -> N
 
 def test_a_mac_of_choice(host: int, store: Store) -> None:
     async def body(networks: Networks) -> None:
-        endpoint = await networks.attach("0a:00:00:00:00:07")
+        endpoint = await networks.attach(mac="0a:00:00:00:00:07")
         assert endpoint.mac == "0a:00:00:00:00:07"
         networks.release(endpoint)
         with pytest.raises(InvalidArgument):
-            await networks.attach("nonsense")
+            await networks.attach(mac="nonsense")
 
     with_networks(store, body)
 
@@ -100,7 +100,7 @@ def test_a_mac_of_choice(host: int, store: Store) -> None:
 def test_a_lost_table_is_restored_unasked(lab: Lab, store: Store) -> None:
     async def body(networks: Networks) -> None:
         web = await networks.attach()
-        networks.publish(web.address, [WEB_PORT])
+        networks.host.publish(web.address, [WEB_PORT])
         await asyncio.to_thread(run, "nft flush ruleset")
         for _ in range(200):
             await asyncio.sleep(0.01)
@@ -122,7 +122,7 @@ def test_a_restarted_engine_takes_over(lab: Lab, store: Store) -> None:
     async def first(networks: Networks) -> None:
         web = await networks.attach()
         kept.append(os.dup(web.netns_fd))
-        records.append(networks.attachment(web, networks.publish(web.address, [WEB_PORT])))
+        records.append(web.attachment.publishing(networks.host.publish(web.address, [WEB_PORT])))
 
     with_networks(store, first)
     server = lab.serve(kept[0], "0.0.0.0", 80)
@@ -154,7 +154,7 @@ def test_a_port_taken_meanwhile_goes_on_working(lab: Lab, store: Store) -> None:
     async def first(networks: Networks) -> None:
         web = await networks.attach()
         kept.append(os.dup(web.netns_fd))
-        records.append(networks.attachment(web, networks.publish(web.address, [WEB_PORT])))
+        records.append(web.attachment.publishing(networks.host.publish(web.address, [WEB_PORT])))
 
     with_networks(store, first)
     thief = lab.serve(lab.host, "0.0.0.0", 8080)
@@ -178,8 +178,9 @@ def test_a_port_taken_meanwhile_goes_on_working(lab: Lab, store: Store) -> None:
 
 def test_ids_are_stable(host: int, store: Store) -> None:
     first, second = Networks(EngineConfig(), store), Networks(EngineConfig(), store)
-    assert first.bridge_id == second.bridge_id
-    assert len(first.bridge_id) == 64
+    for name in ("bridge", "host", "none"):
+        assert first.find(name) == second.find(name)
+        assert len(first.find(name).id) == 64
 
 
 def test_what_the_api_tells(host: int, store: Store) -> None:
@@ -246,7 +247,7 @@ from pathlib import Path
 from wherry.engine.config import EngineConfig
 from wherry.engine.network import Networks
 from wherry.engine.store import Store
-from wherry.network.ports import PortBinding
+from wherry.network.ports import PortWish
 
 async def main():
     networks = Networks(EngineConfig(), Store(Path(sys.argv[1])))
@@ -255,7 +256,7 @@ async def main():
     await networks.reconcile()
     while True:
         endpoint = await networks.attach()
-        networks.publish(endpoint.address, [PortBinding("tcp", "", 0, 80)])
+        networks.host.publish(endpoint.address, [PortWish("tcp", "", 0, 80)])
         networks.release(endpoint)
 
 asyncio.run(main())

@@ -12,10 +12,18 @@ from ipaddress import IPv4Address, IPv4Interface
 
 import pytest
 
-from tests.network.lab import eventually, interfaces, network_descriptors, repository, run
+from tests.network.lab import (
+    eventually,
+    interfaces,
+    network_descriptors,
+    open_bridge,
+    open_stack,
+    repository,
+    run,
+)
 from wherry.errors import Unavailable
-from wherry.network.bridge import Bridge
-from wherry.network.pool import Endpoint, Pool
+from wherry.network.endpoint import Attachment, Endpoint
+from wherry.network.pool import Pool
 
 
 class Workshop:
@@ -34,7 +42,8 @@ class Workshop:
             raise self.failure
         number = next(self.made)
         address = IPv4Interface((int(IPv4Address("10.0.0.0")) + number, 8))
-        return Endpoint(-1, address, IPv4Address("10.0.0.1"), "", f"wh{number}", str(number), str(number))
+        made = Attachment(network="front", network_id="f", endpoint_id=str(number), interface=f"wh{number}")
+        return Endpoint(made, address)
 
 
 @pytest.fixture
@@ -113,16 +122,15 @@ def test_after_closing_nothing_is_left_or_given(pool: Pool, workshop: Workshop) 
 
 
 def test_many_takers_at_once_each_get_their_own(host: int) -> None:
-    bridge = Bridge("wherry0", pool_size=8)
-    bridge.reconcile([])
-    bridge.start_pool()
+    bridge = open_bridge("wherry0", pool_size=8)
+    bridge.start()
     assert eventually(lambda: bridge.pool.ready == 8)
     results: list[Endpoint] = []
 
     def take() -> None:
         for _ in range(5):
-            ready = bridge.pool.take()
-            results.append(bridge.own(ready or bridge.pool.order().result(5)))
+            ready = bridge.take()
+            results.append(ready or bridge.order().result(5))
 
     takers = [threading.Thread(target=take) for _ in range(8)]
     for taker in takers:
@@ -137,10 +145,10 @@ def test_many_takers_at_once_each_get_their_own(host: int) -> None:
 
 
 def test_addresses_come_round_as_late_as_possible(host: int) -> None:
-    bridge = Bridge("wherry0", pool_size=1)
-    first = bridge.own(bridge.wiring.make())
+    bridge = open_bridge("wherry0", pool_size=1)
+    first = bridge.make()
     bridge.release(first)
-    second = bridge.own(bridge.wiring.make())
+    second = bridge.make()
     assert second.address.ip > first.address.ip
     bridge.release(second)
     bridge.reconcile([])
@@ -149,26 +157,26 @@ def test_addresses_come_round_as_late_as_possible(host: int) -> None:
 
 def test_the_last_address(host: int) -> None:
     """A /29 has five addresses beside the bridge's own; a failed endpoint leaves nothing behind."""
-    bridge = Bridge("wherry0", IPv4Interface("10.7.0.1/29"), pool_size=8)
+    bridge = open_bridge("wherry0", "10.7.0.1/29", pool_size=8)
     held = network_descriptors()
     ready = bridge.pool.ready
-    made = [bridge.own(bridge.wiring.make()) for _ in range(5 - ready)]
+    made = [bridge.make() for _ in range(5 - ready)]
     with pytest.raises(Unavailable, match="no available IPv4 addresses"):
-        bridge.wiring.make()
+        bridge.make()
     assert network_descriptors() == held + 5 - ready
     bridge.release(made.pop())
-    made.append(bridge.own(bridge.wiring.make()))
+    made.append(bridge.make())
     bridge.reconcile([])
     bridge.close(remove=True)
 
 
 DYING = """
-import sys, time
-from wherry.network.bridge import Bridge
-bridge = Bridge("wherry0", pool_size=6)
-bridge.reconcile([])
-bridge.start_pool()
-while bridge.pool.ready < 6:
+import time
+from tests.network.lab import open_stack
+stack = open_stack(pool_size=6)
+stack.ports.reconcile([])
+stack.bridge.start()
+while stack.bridge.pool.ready < 6:
     time.sleep(0.01)
 print("ready", flush=True)
 time.sleep(60)
@@ -176,7 +184,7 @@ time.sleep(60)
 
 
 def test_what_a_killed_process_had_ready_is_gone_by_itself(host: int) -> None:
-    source = {"PYTHONPATH": str(repository() / "src")}
+    source = {"PYTHONPATH": f"{repository() / 'src'}:{repository()}"}
     process = subprocess.Popen([sys.executable, "-c", DYING], stdout=subprocess.PIPE, env=source)
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"
@@ -186,6 +194,4 @@ def test_what_a_killed_process_had_ready_is_gone_by_itself(host: int) -> None:
     process.stdout.close()
     assert eventually(lambda: interfaces() == {"lo", "wherry0"})
     assert "table ip wherry" in run("nft list tables")
-    after = Bridge("wherry0", pool_size=1)  # the claim on the bridge died with the process, too
-    after.reconcile([])
-    after.close(remove=True)
+    open_stack().close()  # the claim on the bridge died with the process, too

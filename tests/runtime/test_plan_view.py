@@ -34,7 +34,9 @@ def words(a: Plan, b: Plan) -> list[str]:
 
 
 def test_steps_are_numbered_in_the_order_of_execution_with_who_does_them() -> None:
-    seen = view(plan(Mount("proc", "proc", "/proc"), preparation=(NetworkEndpoint("bridge", "wherry0"),)))
+    seen = view(
+        plan(Mount("proc", "proc", "/proc"), preparation=(NetworkEndpoint("bridge", "wherry0", "eth0"),))
+    )
     assert [(s.number, s.phase, s.name) for s in seen.steps] == [
         (1, "engine", "endpoint"),
         (2, "monitor", "clone"),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from wherry.engine.record import ContainerRecord, Status
 from wherry.errors import InvalidArgument
 from wherry.messages.container import State
-from wherry.network.pool import Endpoint
+from wherry.network.endpoint import Endpoint
 from wherry.runtime.launcher import Attach, ExitStatus, Monitored
 from wherry.values.times import now, rfc3339
 

@@ -74,7 +74,7 @@ class Engine:
         return self.containers.users_of_image(image_id)
 
     async def start(self) -> None:
-        """Prepare the host (bridge, table, parent cgroups) and take over what is there."""
+        """Prepare the host (networks, table, parent cgroups) and take over what is there."""
         self._seccomp.warm(frozenset(capabilities.defaults()))
         self._launching.prepare_host()
         await self.networks.start()

@@ -1,40 +1,37 @@
-"""Networks, as the API knows them: the predefined ``bridge``, ``host`` and ``none``; and attaching to the bridge.
+"""Networks, as the API knows them: names, ids, what inspect and list tell; and attaching containers to them.
 
-``start`` prepares the bridge; ``adopt`` takes over each running container's attachment; ``reconcile`` ends the
-taking over and begins to fill the pool. ``attach`` may be called from then on.
+``start`` opens the networks; ``adopt`` takes over each running container's attachment; ``reconcile`` ends the
+taking over and begins to hold endpoints ready. ``attach`` may be called from then on. Each network is a driver's
+(``network.driver``); what there is once for all, firewall and published ports, is ``Networks.host``.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface
-from typing import Any
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
+from functools import partial
+from ipaddress import IPv4Address
 
 from msgspec import field
 
 from wherry.engine.config import EngineConfig
 from wherry.engine.filters import Filters
-from wherry.engine.record import Attachment, PublishedPort
+from wherry.engine.firewall_watch import FirewallWatch
 from wherry.engine.store import Store
-from wherry.errors import InvalidArgument, NotFound, Unavailable, WherryError
-from wherry.linux.nftables import Watch
+from wherry.errors import InvalidArgument, NotFound, Unavailable
 from wherry.messages.base import Model
-from wherry.network.bridge import Bridge
+from wherry.network.driver import PLAIN, EndpointWish, Network, NetworkDriver, NetworkOptions
+from wherry.network.drivers.catalogue import DEFAULT_NETWORK, DRIVERS, PREDEFINED
+from wherry.network.endpoint import Attachment, Endpoint
+from wherry.network.firewall import table_name
+from wherry.network.host import HostNetwork
 from wherry.network.ipam import parse_bip, parse_mac
-from wherry.network.pool import Endpoint
-from wherry.network.ports import PortBinding
 from wherry.values.times import now
 
-PREDEFINED = {"bridge": "bridge", "host": "host", "none": "null"}  # name and driver
 NETWORK_FILTERS = frozenset(["dangling", "driver", "id", "label", "name", "scope", "type"])
-BRIDGE_SETTING = "network.bridge.interface"  # the bridge that we made, and so may delete
-MTU = 1500
-
-log = logging.getLogger(__name__)
+NOT_RUNNING = "the network is not running: the engine starts or stops"
 
 
 class SubnetConfig(Model):
@@ -83,23 +80,15 @@ class NetworkResource(Model):
     labels: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Network:
-    name: str
-    driver: str
-    id: str
-    created: str
-
-
 class Networks:
     """The networks of one engine. Called from the event loop's thread; only what may take long is async."""
 
     def __init__(self, config: EngineConfig, store: Store) -> None:
         self._config, self._store = config, store
         self._networks = {name: self._predefined(name, driver) for name, driver in PREDEFINED.items()}
-        self._bridge: Bridge | None = None
-        self._watch: Watch | None = None
-        self._repair: asyncio.Task[None] | None = None
+        self._drivers: dict[str, NetworkDriver] = {}
+        self._host: HostNetwork | None = None
+        self._watch: FirewallWatch | None = None
 
     def _predefined(self, name: str, driver: str) -> Network:
         id = self._remembered(f"network.{name}.id", os.urandom(32).hex())
@@ -115,136 +104,123 @@ class Networks:
     # ------------------------------------------------------------ lifecycle
 
     async def start(self) -> None:
-        """Have the default bridge, and watch over its table.
+        """Open the host's part and all networks, and watch over the firewall's table.
 
         InvalidArgument for a bad --bip or --bridge; Unavailable where the host cannot have it.
         """
-        bip = parse_bip(self._config.bip) if self._config.bip else None
-        self._bridge = await asyncio.to_thread(self._open_bridge, bip)
-        self._watch = Watch()
-        asyncio.get_running_loop().add_reader(self._watch.fileno(), self._tables_changed)
-
-    def _open_bridge(self, bip: IPv4Interface | None) -> Bridge:
-        name = self._config.bridge
+        self._host = await asyncio.to_thread(HostNetwork, table_name(self._config.bridge))
         try:
-            return Bridge(
-                name,
-                bip,
-                pool_size=self._config.pool_size,
-                before_create=lambda: self._store.set_setting(BRIDGE_SETTING, name),
-            )
-        except OSError as error:
-            raise Unavailable(f"cannot set up bridge {name}: {error}") from None
+            for network in self._networks.values():
+                await self._open(network)
+        except BaseException:
+            await self._close(remove=False)
+            raise
+        self._watch = FirewallWatch(self._host)
 
-    def adopt(self, attachment: Attachment) -> Endpoint:
-        """Take over a running container's attachment from an earlier daemon: its address and its ports."""
-        endpoint = Endpoint(
-            netns_fd=-1,
-            address=IPv4Interface(attachment.address),
-            gateway=IPv4Address(attachment.gateway),
-            mac=attachment.mac,
-            host_interface=attachment.interface,
-            endpoint_id=attachment.endpoint_id,
-            sandbox_id=attachment.endpoint_id,
-        )
-        self._default().adopt(endpoint, [binding_of(port) for port in attachment.ports])
-        return endpoint
+    async def _open(self, network: Network) -> None:
+        options = self._options(network)
+        driver = self._drivers[network.name] = await asyncio.to_thread(self._opened, network, options)
+        facts = driver.facts()
+        if facts is not None:
+            self.host.add_network(network.name, facts)
+
+    def _opened(self, network: Network, options: NetworkOptions) -> NetworkDriver:
+        record = partial(self._store.set_setting, made_setting(network))
+        try:
+            return DRIVERS[network.driver](network, options, record)
+        except OSError as error:
+            raise Unavailable(f"cannot set up network {network.name}: {error}") from None
+
+    def _options(self, network: Network) -> NetworkOptions:
+        """Those of the default network are the daemon's; no other has any yet."""
+        if network.name != DEFAULT_NETWORK:
+            return NetworkOptions()
+        config = self._config
+        address = parse_bip(config.bip) if config.bip else None
+        return NetworkOptions(config.bridge, address, pool_size=config.pool_size)
 
     async def reconcile(self, live: Iterable[Endpoint] = ()) -> None:
-        """End the taking over: ports that none of these endpoints owns are withdrawn. The pool begins to fill."""
-        bridge = self._default()
-        await asyncio.to_thread(bridge.reconcile, list(live))
-        bridge.start_pool()
+        """End the taking over: all that none of these endpoints owns is withdrawn. Pools begin to fill."""
+        endpoints = list(live)
+        await asyncio.to_thread(self.host.reconcile, [endpoint.address for endpoint in endpoints])
+        for name, driver in self._drivers.items():
+            driver.reconcile([endpoint for endpoint in endpoints if endpoint.network == name])
+            driver.start()
 
     async def stop(self) -> None:
-        """Let go. Bridge, table and ports stay as long as containers use them."""
-        if self._watch is not None:
-            asyncio.get_running_loop().remove_reader(self._watch.fileno())
-            self._watch.close()
-        if self._repair is not None:
-            await asyncio.gather(self._repair, return_exceptions=True)
-        if self._bridge is not None:
-            ours = self._store.get_setting(BRIDGE_SETTING) == self._bridge.name
-            await asyncio.to_thread(self._bridge.close, remove=ours)
-        self._bridge = self._watch = None
+        """Let go. Networks, table and ports stay as long as containers use them."""
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            await watch.stop()
+        await self._close(remove=True)
 
-    def _default(self) -> Bridge:
-        if self._bridge is None:
-            raise Unavailable("the network is not running: the engine starts or stops")
-        return self._bridge
-
-    def _tables_changed(self) -> None:
-        """Somebody changed nftables; see that our table is whole. At most one check at a time, and one after it."""
-        if self._watch is not None:
-            self._watch.drain()
-        if self._repair is None or self._repair.done():
-            self._repair = asyncio.create_task(self._check_table())
-
-    async def _check_table(self) -> None:
-        try:
-            if await asyncio.to_thread(self._default().ensure):
-                log.warning("the firewall's table was lost or damaged; it is restored")
-        except (OSError, WherryError) as error:
-            log.error("cannot restore the firewall's table: %s", error)
+    async def _close(self, *, remove: bool) -> None:
+        drivers, self._drivers = self._drivers, {}
+        host, self._host = self._host, None
+        in_use = any(driver.in_use for driver in drivers.values())
+        for driver in drivers.values():
+            ours = self._store.get_setting(made_setting(driver.network)) == driver.interface
+            await asyncio.to_thread(driver.close, remove=remove and ours)
+        if host is not None:
+            await asyncio.to_thread(host.close, remove=remove and not in_use)
 
     # ------------------------------------------------------------ attaching
 
     @property
-    def gateway(self) -> IPv4Address:
-        """The host's address on the default bridge: what ``host-gateway`` means."""
-        return self._default().address.ip
+    def host(self) -> HostNetwork:
+        """The host's part: published ports and the firewall. Unavailable before the start and after the stop."""
+        if self._host is None:
+            raise Unavailable(NOT_RUNNING)
+        return self._host
 
     @property
-    def bridge_id(self) -> str:
-        return self._networks["bridge"].id
+    def gateway(self) -> IPv4Address | None:
+        """The host's address on the default network: what ``host-gateway`` means."""
+        subnets = self._driver(DEFAULT_NETWORK).describe().subnets
+        return subnets[0].gateway if subnets else None
 
-    async def attach(self, mac_address: str = "") -> Endpoint:
-        """A wired network namespace on the default bridge: a ready one, or the next that is made.
+    def gives_endpoint(self, ref: str) -> bool:
+        """Whether a container on this network is given an endpoint: not on the host's, nor on none. NotFound."""
+        return DRIVERS[self.find(ref).driver].gives_endpoints
 
-        Unavailable where no address is free; OSError where the kernel refuses.
+    async def attach(self, network: str = DEFAULT_NETWORK, mac: str = "") -> Endpoint:
+        """An endpoint on a network, by its name: a ready one, or one that is made now. It is the caller's to release.
+
+        NotFound; InvalidArgument for a bad MAC; Unavailable where no address is free; OSError where the kernel
+        refuses.
         """
-        bridge = self._default()
-        if mac_address:
-            return bridge.own(await asyncio.to_thread(bridge.make, parse_mac(mac_address)))
-        return bridge.own(bridge.pool.take() or await self._ordered(bridge))
+        driver = self._driver(network)
+        wish = EndpointWish(mac=parse_mac(mac)) if mac else PLAIN
+        return driver.take(wish) or await self._ordered(driver, wish)
 
-    async def _ordered(self, bridge: Bridge) -> Endpoint:
-        order = bridge.pool.order()
+    async def _ordered(self, driver: NetworkDriver, wish: EndpointWish) -> Endpoint:
+        order = driver.order(wish)
         try:
             return await asyncio.wrap_future(order)
         except asyncio.CancelledError:
-            if not order.cancel() and order.exception() is None:  # it came in the same moment
-                bridge.release(bridge.own(order.result()))
+            order.cancel()
+            order.add_done_callback(
+                partial(give_back, driver)
+            )  # it is being made, or came in the same moment
             raise
 
-    def publish(self, address: IPv4Interface, bindings: Sequence[PortBinding]) -> list[PortBinding]:
-        """Publish ports of an endpoint's address: all or none. The bindings with the host ports that they got.
-
-        Internal, in Docker's words, where a port is taken; InvalidArgument for what cannot be published.
-        """
-        return self._default().publish(address.ip, bindings)
-
-    def unpublish(self, address: IPv4Interface) -> None:
-        """Withdraw all ports of an endpoint's address; that there are none is fine."""
-        self._default().unpublish(address.ip)
+    def adopt(self, attachment: Attachment) -> Endpoint:
+        """Take over a running container's attachment from an earlier daemon: its address and its ports."""
+        endpoint = self._driver(attachment.network).adopt(attachment)
+        self.host.adopt(endpoint.address, attachment.ports)
+        return endpoint
 
     def release(self, endpoint: Endpoint) -> None:
         """Give back an endpoint: namespace, address and ports. One that was released already is fine."""
-        if self._bridge is not None:
-            self._bridge.release(endpoint)
+        driver = self._drivers.get(endpoint.network)
+        if driver is not None and driver.holds(endpoint):
+            self.host.withdraw(endpoint.address)
+            driver.release(endpoint)
 
-    def attachment(self, endpoint: Endpoint, bindings: Iterable[PortBinding] = ()) -> Attachment:
-        """What the store keeps of an endpoint, for ``adopt``."""
-        return Attachment(
-            network="bridge",
-            network_id=self.bridge_id,
-            endpoint_id=endpoint.endpoint_id,
-            address=str(endpoint.address),
-            gateway=str(endpoint.gateway),
-            mac=endpoint.mac,
-            interface=endpoint.host_interface,
-            ports=[PublishedPort(b.proto, b.host_ip, b.host_port, b.container_port) for b in bindings],
-        )
+    def _driver(self, name: str) -> NetworkDriver:
+        if name in self._drivers:
+            return self._drivers[name]
+        raise Unavailable(NOT_RUNNING) if name in self._networks else NotFound(f"network {name} not found")
 
     # ------------------------------------------------------------ for the API
 
@@ -273,38 +249,31 @@ class Networks:
         return found[0]
 
     def _resource(self, network: Network, containers: Mapping[str, EndpointResource]) -> NetworkResource:
-        on_bridge = network.name == "bridge"
+        description = self._driver(network.name).describe()
+        subnets = [
+            SubnetConfig(subnet=str(subnet.network), gateway=str(subnet.gateway))
+            for subnet in description.subnets
+        ]
         return NetworkResource(
             name=network.name,
             id=network.id,
             created=network.created,
             driver=network.driver,
-            ipam=Ipam(config=[self._subnet()]) if on_bridge else Ipam(),
+            ipam=Ipam(config=subnets or None),
             containers=dict(containers),
-            options=bridge_options(self._config.bridge) if on_bridge else {},
+            options=description.options,
         )
 
-    def _subnet(self) -> SubnetConfig:
-        address = self._default().address
-        return SubnetConfig(subnet=str(address.network), gateway=str(address.ip))
+
+def give_back(driver: NetworkDriver, order: Future[Endpoint]) -> None:
+    """Release what was ordered, where it came."""
+    if not order.cancelled() and order.exception() is None:
+        driver.release(order.result())
 
 
-def binding_of(port: PublishedPort) -> PortBinding:
-    return PortBinding(port.proto, port.host_ip, port.host_port, port.container_port)
-
-
-def bridge_options(interface: str) -> dict[str, str]:
-    """The default bridge's options, under Docker's names."""
-    prefix = "com.docker.network."
-    values: dict[str, Any] = {
-        "bridge.default_bridge": "true",
-        "bridge.enable_icc": "true",
-        "bridge.enable_ip_masquerade": "true",
-        "bridge.host_binding_ipv4": "0.0.0.0",
-        "bridge.name": interface,
-        "driver.mtu": MTU,
-    }
-    return {prefix + name: str(value) for name, value in values.items()}
+def made_setting(network: Network) -> str:
+    """The setting that keeps which interface of the host we made for a network, and so may delete."""
+    return f"network.{network.name}.interface"
 
 
 def selected(network: Network, filters: Filters) -> bool:

@@ -9,9 +9,12 @@ from collections.abc import Iterator, Mapping
 
 from wherry.engine.config import EngineConfig
 from wherry.engine.paths import ContainerPaths
-from wherry.engine.record import Attachment, ContainerRecord, PublishedPort
+from wherry.engine.record import ContainerRecord
 from wherry.messages.container import HostConfig, PortBinding
-from wherry.network.ports import ANY
+from wherry.network.driver import FIRST_INSIDE
+from wherry.network.drivers.catalogue import DEFAULT_NETWORK
+from wherry.network.endpoint import Attachment
+from wherry.network.ports import ANY, PublishedPort
 from wherry.runtime.preparation import (
     JoinContainer,
     LeftOut,
@@ -27,7 +30,6 @@ from wherry.runtime.steps import Cause, Origin, Step
 from wherry.values.ports import parse_host_port, split_port
 
 CONTAINER = "container:"
-BRIDGE = "bridge"
 SECCOMP_OFF = ("seccomp=unconfined", "seccomp:unconfined")
 
 
@@ -105,10 +107,18 @@ def joins(record: ContainerRecord) -> Iterator[JoinContainer]:
 
 
 def network(record: ContainerRecord, config: EngineConfig) -> Iterator[Step]:
-    if record.host_config.network_mode != BRIDGE:
+    if record.host_config.network_mode != DEFAULT_NETWORK:
         return
-    lease = record.attachment or Attachment(network=BRIDGE, network_id="", endpoint_id="")
-    yield NetworkEndpoint(BRIDGE, config.bridge, lease.address, lease.gateway, lease.mac, lease.interface)
+    lease = record.attachment or Attachment(network=DEFAULT_NETWORK, network_id="")
+    yield NetworkEndpoint(
+        DEFAULT_NETWORK,
+        config.bridge,
+        lease.inside or FIRST_INSIDE,
+        lease.address,
+        lease.gateway,
+        lease.mac,
+        lease.interface,
+    )
     if lease.ports:
         yield from (published(port, record) for port in lease.ports)
     else:

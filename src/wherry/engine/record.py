@@ -6,6 +6,7 @@ import msgspec
 from msgspec import field
 
 from wherry.messages.container import Config, EndpointSettings, HostConfig, MountPoint, State
+from wherry.network.endpoint import Attachment
 
 
 class Status:
@@ -18,28 +19,6 @@ class Status:
     REMOVING = "removing"
     EXITED = "exited"
     DEAD = "dead"
-
-
-class PublishedPort(msgspec.Struct, frozen=True):
-    """A port as it was really published."""
-
-    proto: str
-    host_ip: str
-    host_port: int
-    container_port: int
-
-
-class Attachment(msgspec.Struct, kw_only=True):
-    """A container's lease on its network, kept so that a restarted daemon can take it over."""
-
-    network: str
-    network_id: str
-    endpoint_id: str
-    address: str = ""  # 172.17.0.2/16
-    gateway: str = ""
-    mac: str = ""
-    interface: str = ""  # host end of the veth
-    ports: list[PublishedPort] = field(default_factory=list)
 
 
 class ContainerRecord(msgspec.Struct, kw_only=True):

@@ -20,6 +20,7 @@ from wherry.messages.container import (
     MountPoint,
     PortBinding,
 )
+from wherry.network.drivers.catalogue import DEFAULT_NETWORK, PREDEFINED
 from wherry.runtime import mounts
 from wherry.runtime.image_config import Merged, merge
 from wherry.values.hosts import is_name_server
@@ -29,7 +30,6 @@ from wherry.values.sizes import parse_size
 
 LOG_DRIVERS = ("json-file", "none")
 LOG_OPTIONS = ("max-size", "max-file")
-NETWORKS = ("bridge", "host", "none")
 PUBLISHED_PROTOCOLS = ("tcp", "udp")
 
 
@@ -88,7 +88,7 @@ def exposed(merged: Merged, host: HostConfig) -> list[str]:
 def host_config(asked: HostConfig, defaults: EngineConfig) -> HostConfig:
     """A copy with Docker's defaults filled in."""
     host = msgspec.structs.replace(asked)
-    host.network_mode = "bridge" if host.network_mode in ("default", "") else host.network_mode
+    host.network_mode = DEFAULT_NETWORK if host.network_mode in ("default", "") else host.network_mode
     host.restart_policy = msgspec.structs.replace(host.restart_policy, name=host.restart_policy.name or "no")
     host.log_config = log_config(host.log_config, defaults)
     host.shm_size = host.shm_size or defaults.shm_size
@@ -145,7 +145,7 @@ def check(request: ContainerCreate, host: HostConfig, endpoint: EndpointSettings
 
 def check_network(host: HostConfig) -> None:
     mode = host.network_mode
-    if mode not in NETWORKS and not mode.startswith("container:"):
+    if mode not in PREDEFINED and not mode.startswith("container:"):
         raise NotFound(f"network {mode} not found")
 
 

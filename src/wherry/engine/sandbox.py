@@ -10,13 +10,14 @@ from ipaddress import IPv4Address, IPv4Interface
 from wherry.engine.container import Container
 from wherry.engine.events import EventBus
 from wherry.engine.network import Networks
-from wherry.engine.preparing import joins
-from wherry.engine.record import Attachment, ContainerRecord
+from wherry.engine.preparing import CONTAINER, joins
+from wherry.engine.record import ContainerRecord
 from wherry.engine.store import Store
 from wherry.errors import Conflict, Internal, NotFound
 from wherry.messages.container import EndpointSettings
-from wherry.network.pool import Endpoint
-from wherry.network.ports import PortBinding
+from wherry.network.drivers.catalogue import DEFAULT_NETWORK
+from wherry.network.endpoint import Attachment, Endpoint
+from wherry.network.ports import PortWish, PublishedPort
 from wherry.runtime.preparation import JoinContainer, NetworkEndpoint, PublishPort
 from wherry.runtime.spec import JoinedNamespaces
 from wherry.runtime.steps import Fd, Step
@@ -42,8 +43,8 @@ class Sandbox:
         sandbox, lease = cls(), record.attachment
         for step in joins(record):
             sandbox.note_joined(step.kind, f"of container {step.container}", id_of(step.container, lookup))
-        if record.host_config.network_mode == "bridge":
-            sandbox.joined = replace(sandbox.joined, network="bridge")
+        if record.host_config.network_mode == DEFAULT_NETWORK:
+            sandbox.joined = replace(sandbox.joined, network=DEFAULT_NETWORK)
         if lease is not None and lease.address:
             sandbox.address, sandbox.gateway = IPv4Interface(lease.address).ip, IPv4Address(lease.gateway)
         return sandbox
@@ -73,7 +74,7 @@ class Sandboxes:
         Recorded before it is made; undone where it fails half-way.
         """
         sandbox = Sandbox()
-        ports = [as_binding(step) for step in steps if isinstance(step, PublishPort)]
+        ports = [as_wish(step) for step in steps if isinstance(step, PublishPort)]
         try:
             record_attachment(container.record, self._networks)
             for step in steps:
@@ -88,23 +89,23 @@ class Sandboxes:
             raise
         return sandbox
 
-    async def _connect(self, container: Container, sandbox: Sandbox, ports: Sequence[PortBinding]) -> None:
+    async def _connect(self, container: Container, sandbox: Sandbox, ports: Sequence[PortWish]) -> None:
         record = container.record
-        endpoint = await self._networks.attach(record.config.mac_address)
+        endpoint = await self._networks.attach(DEFAULT_NETWORK, record.config.mac_address)
         container.endpoint = endpoint
         published = self._publish(record, endpoint, ports) if ports else ()
-        lease = record.attachment = self._networks.attachment(endpoint, published)
-        record.networks["bridge"] = endpoint_settings(record.networks.get("bridge"), lease)
+        lease = record.attachment = endpoint.attachment.publishing(published)
+        record.networks[lease.network] = endpoint_settings(record.networks.get(lease.network), lease)
         sandbox.fds[Fd.NET] = endpoint.netns_fd
-        sandbox.joined = replace(sandbox.joined, network="bridge")
+        sandbox.joined = replace(sandbox.joined, network=DEFAULT_NETWORK)
         sandbox.address, sandbox.gateway = endpoint.address.ip, endpoint.gateway
-        self._tell("connect", record)
+        self._tell("connect", record, lease.network)
 
     def _publish(
-        self, record: ContainerRecord, endpoint: Endpoint, ports: Sequence[PortBinding]
-    ) -> Sequence[PortBinding]:
+        self, record: ContainerRecord, endpoint: Endpoint, ports: Sequence[PortWish]
+    ) -> Sequence[PublishedPort]:
         try:
-            return self._networks.publish(endpoint.address, ports)
+            return self._networks.host.publish(endpoint.address, ports)
         except Internal as error:  # in the words that clients of Docker know
             raise Internal(
                 "failed to set up container networking: driver failed programming external connectivity "
@@ -118,7 +119,7 @@ class Sandboxes:
         record.attachment = None
         if endpoint is not None:
             self._networks.release(endpoint)
-            self._tell("disconnect", record)
+            self._tell("disconnect", record, endpoint.network)
         for settings in record.networks.values():
             clear(settings)
 
@@ -128,9 +129,10 @@ class Sandboxes:
         if lease is not None and lease.address:
             container.endpoint = self._networks.adopt(lease)
 
-    def _tell(self, action: str, record: ContainerRecord) -> None:
-        attributes = {"container": record.id, "name": "bridge", "type": "bridge"}
-        self._events.publish("network", action, self._networks.bridge_id, attributes)
+    def _tell(self, action: str, record: ContainerRecord, name: str) -> None:
+        network = self._networks.find(name)
+        attributes = {"container": record.id, "name": network.name, "type": network.driver}
+        self._events.publish("network", action, network.id, attributes)
 
 
 def id_of(ref: str, lookup: Lookup) -> str:
@@ -156,8 +158,9 @@ def join(step: JoinContainer, sandbox: Sandbox, lookup: Lookup) -> None:
 def record_attachment(record: ContainerRecord, networks: Networks) -> None:
     """A mark that a start is under way, for the recovery after a crash; host and none have no address."""
     mode = record.host_config.network_mode
-    network_id = networks.find(mode).id if mode in ("host", "none") else ""
-    record.attachment = Attachment(network=mode, network_id=network_id, endpoint_id="")
+    joined = mode.startswith(CONTAINER) or networks.gives_endpoint(mode)
+    network_id = "" if joined else networks.find(mode).id
+    record.attachment = Attachment(network=mode, network_id=network_id)
     for settings in record.networks.values():
         settings.network_id = network_id
 
@@ -176,5 +179,5 @@ def clear(settings: EndpointSettings) -> None:
     settings.ip_prefix_len = 0
 
 
-def as_binding(step: PublishPort) -> PortBinding:
-    return PortBinding(step.proto, step.host_ip, step.host_port, step.container_port, step.host_port_end)
+def as_wish(step: PublishPort) -> PortWish:
+    return PortWish(step.proto, step.host_ip, step.host_port, step.container_port, step.host_port_end)

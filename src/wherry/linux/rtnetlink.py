@@ -43,7 +43,7 @@ class RouteAttribute(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """``peer`` is the index of a veth's other end, in its own namespace; ``master`` that of its bridge; 0: none."""
+    """``peer``: the index of a veth's other end, in its own namespace; ``master``: of what it is on; 0: none."""
 
     index: int
     name: str

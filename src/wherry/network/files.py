@@ -71,7 +71,7 @@ def render_hosts(
     extra_hosts: Iterable[str] = (),
     host_gateway: IPv4Address | None = None,
 ) -> str:
-    """/etc/hosts on a bridge (with ``address``) or without a network."""
+    """/etc/hosts of a container with an endpoint (at ``address``) or without a network."""
     records = [*LOCAL_NAMES, *(extra_host(entry, host_gateway) for entry in extra_hosts)]
     if address is not None:
         records.append((str(address), own_names(hostname, domainname)))
@@ -123,7 +123,7 @@ def parse_address(text: str) -> IPv4Address | IPv6Address | None:
 
 
 def reachable_over_ipv4(nameserver: str) -> bool:
-    """Whether a container on a bridge without IPv6 can ask it: the host's loopback is not its own."""
+    """Whether a container on a network of ours, without IPv6, can ask it: the host's loopback is not its own."""
     address = parse_address(nameserver)
     return isinstance(address, IPv4Address) and not address.is_loopback
 
@@ -137,8 +137,8 @@ def override(host: Resolver, overrides: Overrides) -> Resolver:
     )
 
 
-def for_bridge(host: Resolver, overrides: Overrides) -> Resolver:
-    """The host's resolver as a container on the default bridge can use it."""
+def for_own_network(host: Resolver, overrides: Overrides) -> Resolver:
+    """The host's resolver as a container on the default network can use it."""
     usable = tuple(n for n in host.nameservers if reachable_over_ipv4(n)) or FALLBACK_NAMESERVERS
     return override(Resolver(usable, host.search, host.options, host.other), overrides)
 
@@ -157,11 +157,11 @@ def render_resolv_conf(host_text: str, overrides: Overrides, *, host_network: bo
     if host_network and not (overrides.dns or overrides.search or overrides.options):
         return host_text
     host = parse_resolv_conf(host_text)
-    return format_resolver(override(host, overrides) if host_network else for_bridge(host, overrides))
+    return format_resolver(override(host, overrides) if host_network else for_own_network(host, overrides))
 
 
 def read_host_resolv_conf(*, host_network: bool = False) -> str:
-    """The host's resolv.conf; for bridges the one behind systemd-resolved's stub, where that is all there is."""
+    """The host's resolv.conf; for other networks the one behind systemd-resolved's stub, where that is all there is."""
     text = read_if_there(HOST_RESOLV_CONF)
     if not host_network and parse_resolv_conf(text).nameservers == (SYSTEMD_STUB,):
         return read_if_there(SYSTEMD_RESOLV_CONF) or text

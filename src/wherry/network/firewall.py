@@ -1,4 +1,4 @@
-"""Our own nftables table: address translation for bridges and their published ports. nft(8), netfilter.
+"""Our own nftables table: address translation for networks and published ports. nft(8), netfilter.
 
 The table is computed from data and loaded whole, in one transaction; ports are elements of two maps, so that
 publishing one costs the same whether there are ten or ten thousand. Chains and tables of others are never
@@ -7,10 +7,10 @@ touched: where the host's own policy drops forwarded packets, it wins.
 What the rules are for:
 
 * packets to 127.0.0.0/8 that come from elsewhere, and from a container with such a source, are dropped before
-  anything else sees them (CVE-2020-8558): ``route_localnet`` on the bridge is safe only with that;
-* a port published on 127.0.0.1 works from the host: such packets get the bridge's address as source;
+  anything else sees them (CVE-2020-8558): ``route_localnet`` on a network's interface is safe only with that;
+* a port published on 127.0.0.1 works from the host: such packets get the host's address on the network as source;
 * a container reaches its own, or a neighbour's, published port by the host's address (hairpin);
-* what is new, from outside, and was not translated by a published port, does not enter a bridge.
+* what is new, from outside, and was not translated by a published port, does not enter a network.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ import socket
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Network
 
 from wherry.errors import InvalidArgument, Unavailable
 from wherry.linux import nftables
 from wherry.linux.nftables import Count, MapElement, Tables
+from wherry.network.ports import ANY, PublishedPort
 
 INTERFACE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}")
-ANY = IPv4Address(0)
 PROTOCOLS = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP}
 PROTOCOL_NAMES = {number: name for name, number in PROTOCOLS.items()}
 BY_ADDRESS, BY_PORT = "published", "published_any"  # keyed by host address, protocol, port; by protocol, port
@@ -40,24 +40,13 @@ MAPS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Bridge:
+class NetworkFacts:
     """What the rules need to know of a network."""
 
-    name: str
-    subnet: IPv4Network
+    interface: str  # of the host, that all its packets go through
+    subnets: tuple[IPv4Network, ...]
     masquerade: bool = True
     between_containers: bool = True  # Docker's enable_icc
-
-
-@dataclass(frozen=True, slots=True)
-class Forwarding:
-    """One published port: what arrives at the host's address and port goes to the container's."""
-
-    proto: str
-    host_ip: IPv4Address  # 0.0.0.0: any address of the host
-    host_port: int
-    container_ip: IPv4Address
-    container_port: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +58,9 @@ class Chain:
     rules: tuple[str, ...]
 
 
-def table_name(bridge: str) -> str:
-    """The table of the daemon whose default bridge is so called: several daemons may share a host."""
-    return "wherry" if bridge == "wherry0" else "wherry_" + re.sub(r"\W", "_", bridge)
+def table_name(interface: str) -> str:
+    """The table of the daemon whose default network rests on this interface: several daemons may share a host."""
+    return "wherry" if interface == "wherry0" else "wherry_" + re.sub(r"\W", "_", interface)
 
 
 def check_interface_name(name: str) -> str:
@@ -81,7 +70,7 @@ def check_interface_name(name: str) -> str:
     return name
 
 
-def chains(bridges: Sequence[Bridge]) -> tuple[Chain, ...]:
+def chains(networks: Sequence[NetworkFacts]) -> tuple[Chain, ...]:
     """The whole policy, as data."""
     translate = (
         f"dnat ip to ip daddr . meta l4proto . th dport map @{BY_ADDRESS}",
@@ -89,48 +78,50 @@ def chains(bridges: Sequence[Bridge]) -> tuple[Chain, ...]:
     )
     jump = ("meta l4proto { tcp, udp } jump published_ports",)
     return (
-        Chain("loopback_guard", "type filter hook prerouting priority raw", guard_rules(bridges)),
+        Chain("loopback_guard", "type filter hook prerouting priority raw", guard_rules(networks)),
         Chain("published_ports", "", translate),
         Chain("from_outside", "type nat hook prerouting priority dstnat", jump),
         Chain("from_host", "type nat hook output priority -100", jump),
-        Chain("leaving", "type nat hook postrouting priority srcnat", each(bridges, masquerade_rules)),
-        Chain("forwarded", "type filter hook forward priority filter", each(bridges, forward_rules)),
+        Chain("leaving", "type nat hook postrouting priority srcnat", each(networks, masquerade_rules)),
+        Chain("forwarded", "type filter hook forward priority filter", each(networks, forward_rules)),
     )
 
 
-def each(bridges: Sequence[Bridge], rules: Callable[[Bridge], Iterable[str]]) -> tuple[str, ...]:
-    return tuple(rule for bridge in bridges for rule in rules(bridge))
+def each(networks: Sequence[NetworkFacts], rules: Callable[[NetworkFacts], Iterable[str]]) -> tuple[str, ...]:
+    return tuple(rule for network in networks for rule in rules(network))
 
 
-def guard_rules(bridges: Sequence[Bridge]) -> tuple[str, ...]:
-    forged = (f'iifname "{bridge.name}" ip saddr 127.0.0.0/8 drop' for bridge in bridges)
+def guard_rules(networks: Sequence[NetworkFacts]) -> tuple[str, ...]:
+    forged = (f'iifname "{network.interface}" ip saddr 127.0.0.0/8 drop' for network in networks)
     return ('iifname != "lo" ip daddr 127.0.0.0/8 drop', *forged)
 
 
-def masquerade_rules(bridge: Bridge) -> Iterable[str]:
-    if bridge.masquerade:
-        yield f'ip saddr {bridge.subnet} oifname != "{bridge.name}" masquerade'
-    yield f'ip saddr {bridge.subnet} oifname "{bridge.name}" ct status dnat masquerade'
-    yield f'ip saddr 127.0.0.0/8 oifname "{bridge.name}" masquerade'
+def masquerade_rules(network: NetworkFacts) -> Iterable[str]:
+    interface = network.interface
+    for subnet in network.subnets:
+        if network.masquerade:
+            yield f'ip saddr {subnet} oifname != "{interface}" masquerade'
+        yield f'ip saddr {subnet} oifname "{interface}" ct status dnat masquerade'
+    yield f'ip saddr 127.0.0.0/8 oifname "{interface}" masquerade'
 
 
-def forward_rules(bridge: Bridge) -> Iterable[str]:
-    into = f'oifname "{bridge.name}"'
+def forward_rules(network: NetworkFacts) -> Iterable[str]:
+    into = f'oifname "{network.interface}"'
     yield f"{into} ct state established,related accept"
     yield f"{into} ct status dnat accept"
-    if bridge.between_containers:
-        yield f'{into} iifname "{bridge.name}" accept'
+    if network.between_containers:
+        yield f'{into} iifname "{network.interface}" accept'
     yield f"{into} drop"
 
 
-def render(table: str, bridges: Sequence[Bridge], published: Iterable[Forwarding]) -> str:
+def render(table: str, networks: Sequence[NetworkFacts], published: Iterable[PublishedPort]) -> str:
     """nft commands that put the table in place of whatever has its name, with its elements."""
-    policy = chains(bridges)
-    forwardings = list(published)
+    policy = chains(networks)
+    ports = list(published)
     lines = [f"add table ip {table}", f"delete table ip {table}", f"table ip {table} {{"]
-    lines.append(f'comment "{fingerprint(bridges)}"')
+    lines.append(f'comment "{fingerprint(networks)}"')
     for name in MAPS:
-        lines += render_map(name, [f for f in forwardings if map_of(f) == name])
+        lines += render_map(name, [port for port in ports if map_of(port) == name])
     for chain in policy:
         lines += [
             f"chain {chain.name} {{",
@@ -141,70 +132,86 @@ def render(table: str, bridges: Sequence[Bridge], published: Iterable[Forwarding
     return "\n".join([*lines, "}", ""])
 
 
-def render_map(name: str, forwardings: Sequence[Forwarding]) -> list[str]:
+def render_map(name: str, ports: Sequence[PublishedPort]) -> list[str]:
     lines = [f"map {name} {{", f"type {MAPS[name]} : ipv4_addr . inet_service", "counter"]
-    if forwardings:
-        lines.append("elements = { " + ", ".join(render_element(f) for f in forwardings) + " }")
+    if ports:
+        lines.append("elements = { " + ", ".join(render_element(port) for port in ports) + " }")
     return [*lines, "}"]
 
 
-def render_element(f: Forwarding) -> str:
-    address = "" if f.host_ip == ANY else f"{f.host_ip} . "
-    return f"{address}{f.proto} . {f.host_port} : {f.container_ip} . {f.container_port}"
+def render_element(port: PublishedPort) -> str:
+    address = "" if port.host_ip == ANY else f"{port.host_ip} . "
+    return f"{address}{port.proto} . {port.host_port} : {port.container_ip} . {port.container_port}"
 
 
-def fingerprint(bridges: Sequence[Bridge]) -> str:
+def fingerprint(networks: Sequence[NetworkFacts]) -> str:
     """Names the policy in the table's comment, so that a table of another version is seen to be one."""
-    return "wherry " + hashlib.sha256(repr(chains(bridges)).encode()).hexdigest()[:16]
+    return "wherry " + hashlib.sha256(repr(chains(networks)).encode()).hexdigest()[:16]
 
 
-def map_of(f: Forwarding) -> str:
-    return BY_PORT if f.host_ip == ANY else BY_ADDRESS
+def map_of(port: PublishedPort) -> str:
+    return BY_PORT if port.host_ip == ANY else BY_ADDRESS
 
 
-def encode(f: Forwarding) -> tuple[str, MapElement]:
+def encode(port: PublishedPort) -> tuple[str, MapElement]:
     """The map and element of a published port, as the kernel has them."""
-    address = b"" if f.host_ip == ANY else f.host_ip.packed
-    key = (
-        address
-        + nftables.field(bytes((PROTOCOLS[f.proto],)))
-        + nftables.field(f.host_port.to_bytes(2, "big"))
-    )
-    return map_of(f), MapElement(
-        key, f.container_ip.packed + nftables.field(f.container_port.to_bytes(2, "big"))
+    address = b"" if port.host_ip == ANY else socket.inet_aton(port.host_ip)
+    key = address + nftables.field(bytes((PROTOCOLS[port.proto],))) + encode_port(port.host_port)
+    return map_of(port), MapElement(
+        key, socket.inet_aton(port.container_ip) + encode_port(port.container_port)
     )
 
 
-def decode(map_name: str, element: MapElement) -> Forwarding:
+def encode_port(number: int) -> bytes:
+    return nftables.field(number.to_bytes(2, "big"))
+
+
+def decode(map_name: str, element: MapElement) -> PublishedPort:
+    """A published port from the map's element, as the kernel has it."""
     host_ip, key = (
-        (ANY, element.key) if map_name == BY_PORT else (IPv4Address(element.key[:4]), element.key[4:])
+        (ANY, element.key) if map_name == BY_PORT else (socket.inet_ntoa(element.key[:4]), element.key[4:])
     )
-    return Forwarding(
+    return PublishedPort(
         proto=PROTOCOL_NAMES.get(key[0], str(key[0])),
         host_ip=host_ip,
         host_port=int.from_bytes(key[4:6], "big"),
-        container_ip=IPv4Address(element.value[:4]),
         container_port=int.from_bytes(element.value[4:6], "big"),
+        container_ip=socket.inet_ntoa(element.value[:4]),
     )
+
+
+def read_counts(tables: Tables, table: str) -> dict[PublishedPort, Count]:
+    """What a table publishes, with each port's count. FileNotFoundError where there is no such table."""
+    return {
+        decode(name, element): count
+        for name in MAPS
+        for element, count in tables.elements(table, name).items()
+    }
 
 
 class Firewall:
     """The table of one daemon, in the network namespace that the thread was in when this was made.
 
-    Safe to call from several threads. What is published is kept here too, and put back with the table.
+    Safe to call from several threads. What is published is kept here too, and put back with the table. The table is
+    made by the first ``ensure`` or ``reconcile``.
     """
 
-    def __init__(self, table: str, bridges: Sequence[Bridge]) -> None:
+    def __init__(self, table: str, networks: Iterable[NetworkFacts] = ()) -> None:
         self.table = table
-        self._bridges = tuple(bridges)
-        self._rules = sum(len(chain.rules) for chain in chains(bridges))
-        self._fingerprint = fingerprint(bridges).encode()
-        self._published: set[Forwarding] = set()
+        self._published: set[PublishedPort] = set()
         self._tables = Tables()
         self._lock = threading.RLock()
+        self.set_networks(networks)
 
     def close(self) -> None:
         self._tables.close()
+
+    def set_networks(self, networks: Iterable[NetworkFacts]) -> None:
+        """Have the rules for these networks from the next ``ensure`` on."""
+        with self._lock:
+            self._networks = tuple(networks)
+            self._rules = sum(len(chain.rules) for chain in chains(self._networks))
+            self._fingerprint = fingerprint(self._networks).encode()
 
     def intact(self) -> bool:
         """Whether the table is there, of this version, with all its rules."""
@@ -222,12 +229,12 @@ class Firewall:
             if self.intact():
                 return False
             try:
-                nftables.load(render(self.table, self._bridges, sorted(self._published, key=repr)))
+                nftables.load(render(self.table, self._networks, sorted(self._published, key=repr)))
             except OSError as error:
                 raise Unavailable(f"cannot load the firewall's table {self.table}: {error}") from None
             return True
 
-    def reconcile(self, published: Iterable[Forwarding]) -> list[Forwarding]:
+    def reconcile(self, published: Iterable[PublishedPort]) -> list[PublishedPort]:
         """Make the table hold exactly these ports; those that it held beside them, which are gone now."""
         with self._lock:
             self._published = set(published)
@@ -235,18 +242,18 @@ class Firewall:
                 return []
             present = set(self.counts())
             stale = present - self._published
-            self._tables.delete(self.table, [encode(f) for f in stale])
-            self._add([encode(f) for f in self._published - present])
+            self._tables.delete(self.table, [encode(port) for port in stale])
+            self._add([encode(port) for port in self._published - present])
             return sorted(stale, key=repr)
 
-    def publish(self, forwardings: Sequence[Forwarding]) -> None:
+    def publish(self, ports: Sequence[PublishedPort]) -> None:
         """Translate these ports from now on: all or, on an error, none."""
         with self._lock:
-            self._published.update(forwardings)
+            self._published.update(ports)
             try:
-                self._add([encode(f) for f in forwardings])
+                self._add([encode(port) for port in ports])
             except BaseException:
-                self._published.difference_update(forwardings)
+                self._published.difference_update(ports)
                 raise
 
     def _add(self, elements: Sequence[tuple[str, MapElement]]) -> None:
@@ -259,19 +266,15 @@ class Firewall:
                 raise
             self._tables.replace(self.table, elements)
 
-    def unpublish(self, forwardings: Sequence[Forwarding]) -> None:
+    def unpublish(self, ports: Sequence[PublishedPort]) -> None:
         """Translate them no more; ports that are not published are fine."""
         with self._lock:
-            self._published.difference_update(forwardings)
-            self._tables.delete(self.table, [encode(f) for f in forwardings])
+            self._published.difference_update(ports)
+            self._tables.delete(self.table, [encode(port) for port in ports])
 
-    def counts(self) -> dict[Forwarding, Count]:
+    def counts(self) -> dict[PublishedPort, Count]:
         """What is published according to the kernel, with the connections (first packets) that each port got."""
-        return {
-            decode(name, element): count
-            for name in MAPS
-            for element, count in self._tables.elements(self.table, name).items()
-        }
+        return read_counts(self._tables, self.table)
 
     def remove(self) -> None:
         """Take the whole table away."""

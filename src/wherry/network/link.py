@@ -1,4 +1,4 @@
-"""Bridges, veth pairs, addresses and routes, as rtnetlink(7) messages. Linux uapi/linux/{if_link,if_addr,rtnetlink}.h.
+"""Interfaces, addresses and routes, as rtnetlink(7) messages. Linux uapi/linux/{if_link,if_addr,rtnetlink}.h.
 
 The builders are pure; ``Links`` sends what they build.
 """
@@ -31,7 +31,7 @@ RTMSG = struct.Struct(
 )  # family, lengths of dst and src, tos, table, protocol, scope, type, flags
 INET = 2
 LOOPBACK_INDEX = 1
-INSIDE_INDEX = 2  # eth0 in a new namespace: the first after lo
+FIRST_INDEX = 2  # of a new namespace's first interface after lo
 
 
 class Kind(IntEnum):
@@ -50,11 +50,10 @@ class LinkAttr(IntEnum):
 
 
 class LinkInfo(IntEnum):
-    KIND, DATA, PORT_KIND, PORT_DATA = 1, 2, 4, 5
+    KIND, DATA = 1, 2
 
 
 VETH_PEER = 1  # VETH_INFO_PEER
-BRIDGE_PORT_MODE = 4  # IFLA_BRPORT_MODE
 
 
 class AddressAttr(IntEnum):
@@ -86,10 +85,11 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Veth:
-    """A veth pair to be: one end on a bridge here, the other, eth0, born in a namespace."""
+    """A veth pair to be: one end here, plugged into ``master``, the other born in a namespace."""
 
     host_name: str
-    bridge_index: int
+    master: int
+    inner_name: str
     netns_fd: int
     mac: bytes
     mtu: int = 1500
@@ -99,18 +99,11 @@ def ifinfo(index: int = 0, *, up: bool = False) -> bytes:
     return IFINFO.pack(0, 0, 0, index, int(up), int(up))
 
 
-def create_bridge(name: str, mac: bytes, mtu: int = 1500) -> Message:
-    """A bridge with a MAC of its own: otherwise it takes on those of its ports, and changes with them."""
-    kind = nested(LinkAttr.INFO, text(LinkInfo.KIND, "bridge"))
-    attributes = text(LinkAttr.NAME, name) + attribute(LinkAttr.ADDRESS, mac) + u32(LinkAttr.MTU, mtu) + kind
-    return Message(Kind.NEW_LINK, ifinfo() + attributes, NEW, about=name)
-
-
 def create_veth(veth: Veth) -> Message:
     """Both ends in one message, down: the inner one cannot be born up, the outer one should not speak IPv6 first."""
     peer = (
-        ifinfo(INSIDE_INDEX)
-        + text(LinkAttr.NAME, "eth0")
+        ifinfo(FIRST_INDEX)
+        + text(LinkAttr.NAME, veth.inner_name)
         + u32(LinkAttr.NET_NS_FD, veth.netns_fd)
         + attribute(LinkAttr.ADDRESS, veth.mac)
         + u32(LinkAttr.MTU, veth.mtu)
@@ -119,7 +112,7 @@ def create_veth(veth: Veth) -> Message:
     data = nested(LinkInfo.DATA, attribute(VETH_PEER, peer))
     attributes = (
         text(LinkAttr.NAME, veth.host_name)
-        + u32(LinkAttr.MASTER, veth.bridge_index)
+        + u32(LinkAttr.MASTER, veth.master)
         + u32(LinkAttr.MTU, veth.mtu)
         + ONE_QUEUE
         + nested(LinkAttr.INFO, text(LinkInfo.KIND, "veth"), data)
@@ -133,14 +126,6 @@ def set_up(index: int) -> Message:
 
 def set_down(index: int) -> Message:
     return Message(Kind.NEW_LINK, IFINFO.pack(0, 0, 0, index, 0, LinkFlag.UP), about=f"interface {index}")
-
-
-def set_port_up(name: str) -> Message:
-    """Up, and in hairpin mode: where the kernel translates addresses within a bridge (br_netfilter), a container
-    that asks for its own published port is answered through the port that it came by."""
-    port = nested(LinkInfo.PORT_DATA, attribute(BRIDGE_PORT_MODE, b"\x01"))
-    info = nested(LinkAttr.INFO, text(LinkInfo.PORT_KIND, "bridge"), port)
-    return Message(Kind.NEW_LINK, ifinfo(up=True) + text(LinkAttr.NAME, name) + info, about=name)
 
 
 def settle(index: int) -> Message:
@@ -180,12 +165,12 @@ def default_route(index: int, gateway: IPv4Address) -> Message:
 
 
 def inside(address: IPv4Interface, gateway: IPv4Address) -> tuple[Message, ...]:
-    """What makes a new namespace usable once eth0 is there."""
+    """What makes a new namespace usable once its first interface is there."""
     return (
         set_up(LOOPBACK_INDEX),
-        set_up(INSIDE_INDEX),
-        add_address(INSIDE_INDEX, address),
-        default_route(INSIDE_INDEX, gateway),
+        set_up(FIRST_INDEX),
+        add_address(FIRST_INDEX, address),
+        default_route(FIRST_INDEX, gateway),
     )
 
 

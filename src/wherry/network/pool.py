@@ -13,10 +13,9 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface
 
 from wherry.errors import Unavailable
+from wherry.network.endpoint import Endpoint
 
 IDLE_SECONDS = 10.0
 QUIET_SECONDS = 0.05
@@ -25,36 +24,24 @@ RETRY_SECONDS = 1.0
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """A network namespace, wired: lo and eth0 are up, with address and default route.
-
-    ``netns_fd`` belongs to the endpoint until it is released; it is -1 for one that was taken over from an
-    earlier daemon. Nothing but this descriptor and the processes inside hold the namespace.
-    """
-
-    netns_fd: int
-    address: IPv4Interface
-    gateway: IPv4Address
-    mac: str
-    host_interface: str
-    endpoint_id: str
-    sandbox_id: str
-
-
 class Pool:
-    """``make`` and ``discard`` are called in the pool's thread, in the network namespace of ``start``'s caller."""
+    """Endpoints of one network.
+
+    ``make`` and ``discard`` are called in the pool's thread, in the network namespace of ``start``'s caller; ``given``
+    with each endpoint that leaves the pool for a taker, before the taker has it.
+    """
 
     def __init__(
         self,
         make: Callable[[], Endpoint],
         discard: Callable[[Endpoint], None],
+        given: Callable[[Endpoint], object] = lambda endpoint: None,
         *,
         size: int = 8,
         largest: int = 32,
         idle_seconds: float = IDLE_SECONDS,
     ) -> None:
-        self._make, self._discard = make, discard
+        self._make, self._discard, self._given = make, discard, given
         self._base = self._target = size
         self._largest = max(size, largest)
         self._idle_seconds = idle_seconds
@@ -93,6 +80,8 @@ class Pool:
                 self._target = min(max(1, self._target) * 2, self._largest)
             if not self._filling:
                 self._wake.notify()
+        if endpoint is not None:
+            self._given(endpoint)
         return endpoint
 
     def order(self) -> Future[Endpoint]:
@@ -167,6 +156,7 @@ class Pool:
         with self._wake:
             for future in self._drain_waiting():
                 if future.set_running_or_notify_cancel():
+                    self._given(endpoint)
                     future.set_result(endpoint)
                     return
             self._ready.append(endpoint)

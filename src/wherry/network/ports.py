@@ -1,6 +1,9 @@
 """Ports of the host that belong to containers.
 
-Each is held by a bound socket of the daemon, so that no other process, container or not, can take it; the
+What is asked for is a ``PortWish``; a ``Reservation`` holds the port that came of it; the ``PublishedPort`` in it is
+what stands in the firewall's map, in the store, and in what clients are told.
+
+Each port is held by a bound socket of the daemon, so that no other process, container or not, can take it; the
 socket drops all that reaches it, as the translation comes first. TCP and UDP over IPv4.
 """
 
@@ -11,8 +14,10 @@ import os
 import socket
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from ipaddress import IPv4Address
+
+import msgspec
 
 from wherry.errors import Internal, InvalidArgument
 from wherry.linux import sysctl
@@ -23,12 +28,11 @@ DEFAULT_RANGE = (32768, 60999)
 SOCKET_TYPES = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
 
 
-@dataclass(frozen=True, slots=True)
-class PortBinding:
+class PortWish(msgspec.Struct, frozen=True):
     """``-p host_ip:host_port:container_port/proto``.
 
-    ``host_port`` 0 asks for any free one; ``host_port_end`` beyond it for the first free one of a range.
-    What is really published always has ``host_port_end`` 0.
+    ``host_ip`` "" stands for any address of the host; ``host_port`` 0 asks for any free one, ``host_port_end``
+    beyond it for the first free one of a range.
     """
 
     proto: str
@@ -37,31 +41,39 @@ class PortBinding:
     container_port: int
     host_port_end: int = 0
 
-    def where(self) -> str:
-        return f"{self.host_ip}:{self.host_port}"
+
+class PublishedPort(msgspec.Struct, frozen=True):
+    """One published port: what arrives at the host's address and port goes to the container's.
+
+    Addresses are text in their one canonical form, as this is kept and told as JSON. ``container_ip`` is "" only
+    in records of versions that did not keep it: then it is the attachment's.
+    """
+
+    proto: str
+    host_ip: str  # 0.0.0.0: any address of the host
+    host_port: int
+    container_port: int
+    container_ip: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
     """A port that is taken. ``holder`` is None where the port was published before and now cannot be bound."""
 
-    binding: PortBinding
+    port: PublishedPort
     holder: socket.socket | None
 
 
-def normal(binding: PortBinding) -> PortBinding:
-    """With the host's address spelled out. InvalidArgument for what cannot be published."""
-    if binding.proto not in SOCKET_TYPES:
-        raise InvalidArgument(
-            f"cannot publish {binding.container_port}/{binding.proto}: only tcp and udp can be"
-        )
-    if not 1 <= binding.container_port <= 65535:
-        raise InvalidArgument(f"invalid container port: {binding.container_port}")
+def host_address(wish: PortWish) -> str:
+    """The host's address, spelled out. InvalidArgument for what cannot be published."""
+    if wish.proto not in SOCKET_TYPES:
+        raise InvalidArgument(f"cannot publish {wish.container_port}/{wish.proto}: only tcp and udp can be")
+    if not 1 <= wish.container_port <= 65535:
+        raise InvalidArgument(f"invalid container port: {wish.container_port}")
     try:
-        address = str(IPv4Address(binding.host_ip or ANY))
+        return str(IPv4Address(wish.host_ip or ANY))
     except ValueError:
-        raise InvalidArgument(f"cannot publish on {binding.host_ip!r}: not an IPv4 address") from None
-    return replace(binding, host_ip=address)
+        raise InvalidArgument(f"cannot publish on {wish.host_ip!r}: not an IPv4 address") from None
 
 
 def local_port_range() -> range:
@@ -73,17 +85,17 @@ def local_port_range() -> range:
     return range(first, last + 1)
 
 
-def bind(binding: PortBinding) -> socket.socket:
+def bind(port: PublishedPort) -> socket.socket:
     """A socket that holds the port. OSError where it cannot be had."""
-    holder = socket.socket(socket.AF_INET, SOCKET_TYPES[binding.proto] | socket.SOCK_CLOEXEC)
+    holder = socket.socket(socket.AF_INET, SOCKET_TYPES[port.proto] | socket.SOCK_CLOEXEC)
     try:
         attach_filter(holder, BPF_DROP)
-        if binding.proto == "tcp":
+        if port.proto == "tcp":
             holder.setsockopt(
                 socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
             )  # connections in TIME_WAIT do not matter
-        holder.bind((binding.host_ip, binding.host_port))
-        if binding.proto == "tcp":
+        holder.bind((port.host_ip, port.host_port))
+        if port.proto == "tcp":
             holder.listen(0)  # a bound socket that does not listen would let others with SO_REUSEADDR in
     except BaseException:
         holder.close()
@@ -91,8 +103,8 @@ def bind(binding: PortBinding) -> socket.socket:
     return holder
 
 
-def cannot_bind(binding: PortBinding, ip: IPv4Address, error: OSError) -> Internal:
-    what = f"{binding.where()}:{ip}:{binding.container_port}/{binding.proto}"
+def cannot_bind(port: PublishedPort, error: OSError) -> Internal:
+    what = f"{port.host_ip}:{port.host_port}:{port.container_ip}:{port.container_port}/{port.proto}"
     reason = os.strerror(error.errno or 0)
     return Internal(f"failed to bind host port for {what}: {reason[:1].lower()}{reason[1:]}")
 
@@ -106,30 +118,33 @@ class Ports:
         self._next = 0
         self._lock = threading.Lock()
 
-    def reserve(self, ip: IPv4Address, bindings: Iterable[PortBinding]) -> list[Reservation]:
+    def reserve(self, container_ip: str, wishes: Iterable[PortWish]) -> list[Reservation]:
         """Take ports for a container's address: all or none. Internal, in dockerd's words, where one is taken."""
         done: list[Reservation] = []
         with self._lock:
             try:
-                for binding in bindings:
-                    done.append(self._reserve(ip, normal(binding)))
+                for wish in wishes:
+                    done.append(self._reserve(container_ip, wish))
             except BaseException:
                 for reservation in done:
                     self._release(reservation)
                 raise
         return done
 
-    def _reserve(self, ip: IPv4Address, binding: PortBinding) -> Reservation:
-        if binding.host_port == 0:
-            return self._first_free(ip, binding, self._dynamic())
-        if binding.host_port_end:
-            return self._first_free(ip, binding, range(binding.host_port, binding.host_port_end + 1))
-        if holder := self._holder(binding):
-            raise Internal(f"Bind for {holder}:{binding.host_port} failed: port is already allocated")
+    def _reserve(self, container_ip: str, wish: PortWish) -> Reservation:
+        port = PublishedPort(
+            wish.proto, host_address(wish), wish.host_port, wish.container_port, container_ip
+        )
+        if wish.host_port == 0:
+            return self._first_free(port, self._dynamic())
+        if wish.host_port_end:
+            return self._first_free(port, range(wish.host_port, wish.host_port_end + 1))
+        if holder := self._holder(port):
+            raise Internal(f"Bind for {holder}:{port.host_port} failed: port is already allocated")
         try:
-            return self._hold(binding)
+            return self._hold(port)
         except OSError as error:
-            raise cannot_bind(binding, ip, error) from None
+            raise cannot_bind(port, error) from None
 
     def _dynamic(self) -> Iterable[int]:
         """All dynamic ports, from where the last search ended. Their range is that of the first search."""
@@ -138,44 +153,44 @@ class Ports:
         yield from range(start, ports.stop)
         yield from range(ports.start, start)
 
-    def _first_free(self, ip: IPv4Address, wanted: PortBinding, candidates: Iterable[int]) -> Reservation:
-        for port in candidates:
-            binding = replace(wanted, host_port=port, host_port_end=0)
-            if self._holder(binding):
+    def _first_free(self, wanted: PublishedPort, candidates: Iterable[int]) -> Reservation:
+        for number in candidates:
+            port = msgspec.structs.replace(wanted, host_port=number)
+            if self._holder(port):
                 continue
             try:
-                reservation = self._hold(binding)
+                reservation = self._hold(port)
             except OSError as error:
                 if error.errno == errno.EADDRINUSE:
                     continue
-                raise cannot_bind(binding, ip, error) from None
+                raise cannot_bind(port, error) from None
             if wanted.host_port == 0:
-                self._next = port + 1
+                self._next = number + 1
             return reservation
         raise Internal("all ports are allocated")
 
-    def _holder(self, binding: PortBinding) -> str | None:
+    def _holder(self, port: PublishedPort) -> str | None:
         """The address of the published port that this one would clash with."""
-        holders = self._taken.get((binding.proto, binding.host_port), set())
-        if binding.host_ip == ANY or binding.host_ip in holders:
-            return binding.host_ip if binding.host_ip in holders else min(holders, default=None)
+        holders = self._taken.get((port.proto, port.host_port), set())
+        if port.host_ip == ANY or port.host_ip in holders:
+            return port.host_ip if port.host_ip in holders else min(holders, default=None)
         return ANY if ANY in holders else None
 
-    def _hold(self, binding: PortBinding) -> Reservation:
-        return self._note(Reservation(binding, bind(binding)))
+    def _hold(self, port: PublishedPort) -> Reservation:
+        return self._note(Reservation(port, bind(port)))
 
     def _note(self, reservation: Reservation) -> Reservation:
-        binding = reservation.binding
-        self._taken.setdefault((binding.proto, binding.host_port), set()).add(binding.host_ip)
+        port = reservation.port
+        self._taken.setdefault((port.proto, port.host_port), set()).add(port.host_ip)
         return reservation
 
-    def adopt(self, binding: PortBinding) -> Reservation:
+    def adopt(self, port: PublishedPort) -> Reservation:
         """Take over a port that is published already. Its translation goes on even where it cannot be bound."""
         with self._lock:
             try:
-                return self._hold(binding)
+                return self._hold(port)
             except OSError:
-                return self._note(Reservation(binding, None))
+                return self._note(Reservation(port, None))
 
     def release(self, reservations: Iterable[Reservation]) -> None:
         with self._lock:
@@ -183,9 +198,9 @@ class Ports:
                 self._release(reservation)
 
     def _release(self, reservation: Reservation) -> None:
-        binding = reservation.binding
-        key = (binding.proto, binding.host_port)
-        self._taken.get(key, set()).discard(binding.host_ip)
+        port = reservation.port
+        key = (port.proto, port.host_port)
+        self._taken.get(key, set()).discard(port.host_ip)
         if not self._taken.get(key):
             self._taken.pop(key, None)
         if reservation.holder is not None:

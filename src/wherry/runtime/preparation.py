@@ -85,21 +85,24 @@ class JoinContainer(Preparation):
 
 @dataclass(frozen=True, slots=True)
 class NetworkEndpoint(Preparation):
-    """Take a wired network namespace: a veth pair, plugged into the bridge, with address and default route.
+    """Take a wired network namespace: an interface, plugged into one of the host's, with address and default route.
 
     Addresses are "" until the start, as they come from the pool.
     """
 
     name, heading = "endpoint", Heading.NETWORK
     network: str
-    bridge: str
+    plugged_into: str
+    inside: str  # the interface's name in the namespace
     address: str = ""
     gateway: str = ""
     mac: str = ""
-    interface: str = ""  # the veth's end on the host
+    interface: str = ""  # its other end, on the host
 
     def describe(self) -> str:
-        where = f"eth0, plugged into {self.bridge}" + (f" as {self.interface}" if self.interface else "")
+        where = f"{self.inside}, plugged into {self.plugged_into}" + (
+            f" as {self.interface}" if self.interface else ""
+        )
         return f"network namespace with {where}, address {self.address or FROM_POOL}"
 
 

@@ -10,9 +10,11 @@ import msgspec
 from msgspec import UNSET, UnsetType, field
 
 from wherry.engine.containers import Sizes
-from wherry.engine.record import ContainerRecord, PublishedPort, Status
+from wherry.engine.record import ContainerRecord, Status
 from wherry.messages.base import ZERO_TIME, Model
 from wherry.messages.container import Config, EndpointSettings, HostConfig, MountPoint, PortBinding, State
+from wherry.network.drivers.catalogue import DEFAULT_NETWORK
+from wherry.network.ports import PublishedPort
 from wherry.runtime.spec import default_masked, default_read_only
 from wherry.values.durations import SECOND, human_duration
 from wherry.values.ports import split_port
@@ -271,15 +273,15 @@ def graph_driver(id: str, places: Places) -> GraphDriver:
 
 
 def network_settings(record: ContainerRecord) -> NetworkSettings:
-    """Networks, and once more at the top what concerns the default bridge, for old clients."""
+    """Networks, and once more at the top what concerns the default one, for old clients."""
     settings = NetworkSettings(networks=record.networks, ports=port_map(record))
-    bridge = record.networks.get("bridge")
-    if bridge is not None:
-        settings.endpoint_id, settings.gateway = bridge.endpoint_id, bridge.gateway
-        settings.ip_address, settings.ip_prefix_len = bridge.ip_address, bridge.ip_prefix_len
-        settings.mac_address, settings.ipv6_gateway = bridge.mac_address, bridge.ipv6_gateway
-        settings.global_ipv6_address = bridge.global_ipv6_address
-        settings.global_ipv6_prefix_len = bridge.global_ipv6_prefix_len
+    default = record.networks.get(DEFAULT_NETWORK)
+    if default is not None:
+        settings.endpoint_id, settings.gateway = default.endpoint_id, default.gateway
+        settings.ip_address, settings.ip_prefix_len = default.ip_address, default.ip_prefix_len
+        settings.mac_address, settings.ipv6_gateway = default.mac_address, default.ipv6_gateway
+        settings.global_ipv6_address = default.global_ipv6_address
+        settings.global_ipv6_prefix_len = default.global_ipv6_prefix_len
     return settings
 
 

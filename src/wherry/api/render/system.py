@@ -10,6 +10,7 @@ from msgspec import field
 from wherry.api.call import MAX_VERSION, MIN_VERSION, Version, show_version
 from wherry.engine.system import ENGINE_VERSION, RUNTIME, STORAGE_DRIVER, HostFacts, SystemInfo
 from wherry.messages.base import Model
+from wherry.network.drivers.catalogue import DRIVERS
 from wherry.values.times import now
 
 # ---------------------------------------------------------------- version
@@ -189,9 +190,7 @@ def render_info(info: SystemInfo, listeners: int, version: Version) -> Info:
         containers_stopped=counts.stopped,
         images=counts.images,
         driver_status=[("Backing Filesystem", info.backing_filesystem)],
-        plugins=Plugins(
-            volume=[], network=["bridge", "host", "null"], authorization=None, log=["json-file", "none"]
-        ),
+        plugins=Plugins(volume=[], network=list(DRIVERS), authorization=None, log=["json-file", "none"]),
         memory_limit=limits.memory,
         swap_limit=limits.swap,
         cpu_cfs_period=limits.cpu_quota,

@@ -12,8 +12,8 @@ from wherry.linux import kernel_file, mountinfo, procfs, rtnetlink
 from wherry.linux.netlink import Netlink
 from wherry.linux.nftables import Count, Tables
 from wherry.linux.rtnetlink import Interface
-from wherry.network import firewall
-from wherry.network.firewall import Forwarding
+from wherry.network.firewall import read_counts
+from wherry.network.ports import PublishedPort
 
 SHARED_KINDS = ("net", "pid", "ipc")
 CONTAINER = "container:"
@@ -39,15 +39,11 @@ def read_links() -> dict[int, Interface]:
         return {link.index: link for link in rtnetlink.interfaces(socket, statistics=False)}
 
 
-def read_ports(table: str) -> dict[Forwarding, Count]:
+def read_ports(table: str) -> dict[PublishedPort, Count]:
     """Published ports, from the table's maps; none where the table is missing."""
     tables = Tables()
     try:
-        return {
-            firewall.decode(name, element): count
-            for name in firewall.MAPS
-            for element, count in tables.elements(table, name).items()
-        }
+        return read_counts(tables, table)
     except FileNotFoundError:
         return {}
     finally:

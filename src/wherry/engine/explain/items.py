@@ -19,16 +19,15 @@ from wherry.engine.explain.mounts import PlannedMount, match_mounts
 from wherry.engine.explain.network_drift import container_end, host_key, routes_by_hand
 from wherry.engine.explain.observed import CgroupState, Host, LimitReading, Observed, Subject
 from wherry.engine.explain.planned import (
-    INSIDE,
-    LOOPBACK,
     Way,
     cause_of,
     container_address,
-    forwarding,
     joined_containers,
     own_namespaces,
+    planned_interfaces,
     planned_limits,
     planned_routes,
+    published_port,
     steps_of,
 )
 from wherry.linux.mountinfo import MountEntry
@@ -191,9 +190,11 @@ def times(count: int) -> str:
 
 def interface_items(plan: Plan, observed: Observed) -> list[InterfaceItem]:
     cause = network_cause(plan)
-    known = {i.name for i in observed.network.interfaces} if joins_network(plan) else {LOOPBACK, INSIDE}
+    endpoint = next(steps_of(plan, NetworkEndpoint), None)
+    known = planned_interfaces(endpoint)
+    joined = joins_network(plan)
     return [
-        interface_item(i, observed, cause if i.name in known or not i.up else "")
+        interface_item(i, observed, cause if joined or i.name in known or not i.up else "")
         for i in observed.network.interfaces
     ]
 
@@ -218,7 +219,7 @@ def interface_item(interface: Interface, observed: Observed, cause: str) -> Inte
         addresses=[a.address for a in observed.network.addresses if a.index == interface.index],
         state="up" if interface.up else "down",
         host_end=end.name if end is not None else "",
-        bridge=observed.bridge_of(end) if end is not None else "",
+        plugged_into=observed.plugged_into(end) if end is not None else "",
         rx_bytes=interface.rx_bytes,
         tx_bytes=interface.tx_bytes,
         cause=cause,
@@ -242,9 +243,9 @@ def unplanned_routes(plan: Plan, observed: Observed) -> set[Way]:
 
 def port_items(plan: Plan, host: Host) -> Iterator[PortItem]:
     address = container_address(plan)
-    if address is None:
+    if not address:
         return
-    causes = {forwarding(s, address): str(s.cause) for s in steps_of(plan, PublishPort) if s.host_port}
+    causes = {published_port(s, address): str(s.cause) for s in steps_of(plan, PublishPort) if s.host_port}
     for port in sorted((p for p in host.ports if p.container_ip == address), key=host_key):
         count = host.ports[port]
         yield PortItem(

@@ -65,7 +65,7 @@ class InterfaceItem(Item):
     addresses: list[str] = field(default_factory=list)
     state: str = ""
     host_end: str = ""  # the veth's other end, on the host
-    bridge: str = ""  # what the other end is plugged into
+    plugged_into: str = field(default="", name="Bridge")  # the host's interface that the other end is on
     rx_bytes: int = 0
     tx_bytes: int = 0
 

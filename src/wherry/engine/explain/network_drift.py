@@ -8,18 +8,18 @@ from ipaddress import IPv4Interface
 from wherry.engine.explain.model import Drift
 from wherry.engine.explain.observed import Host, Observed
 from wherry.engine.explain.planned import (
-    INSIDE,
     LOOPBACK,
     Way,
     container_address,
-    forwarding,
     joined_containers,
     own_namespaces,
+    planned_interfaces,
     planned_routes,
+    published_port,
     steps_of,
 )
 from wherry.linux.rtnetlink import Interface, NetworkState
-from wherry.network.firewall import Forwarding
+from wherry.network.ports import PublishedPort
 from wherry.runtime.preparation import NetworkEndpoint, PublishPort
 from wherry.runtime.steps import Plan
 
@@ -40,7 +40,7 @@ def network_drift(plan: Plan, observed: Observed) -> Iterator[Drift]:
 
 def interface_drift(endpoint: NetworkEndpoint | None, observed: Observed, cause: str) -> Iterator[Drift]:
     found = {interface.name: interface for interface in observed.network.interfaces}
-    wanted = (LOOPBACK, INSIDE) if endpoint is not None else (LOOPBACK,)
+    wanted = planned_interfaces(endpoint)
     for name in wanted:
         if name not in found:
             yield Drift(kind="interface", what=name, planned="up", actual="", cause=cause)
@@ -49,8 +49,8 @@ def interface_drift(endpoint: NetworkEndpoint | None, observed: Observed, cause:
     for name, interface in found.items():
         if name not in wanted and interface.up:
             yield Drift(kind="interface", what=name, planned="", actual=interface.kind or "up")
-    if endpoint is not None and INSIDE in found:
-        yield from wiring_drift(endpoint, found[INSIDE], observed, cause)
+    if endpoint is not None and endpoint.inside in found:
+        yield from wiring_drift(endpoint, found[endpoint.inside], observed, cause)
 
 
 def wiring_drift(
@@ -58,14 +58,14 @@ def wiring_drift(
 ) -> Iterator[Drift]:
     if endpoint.mac and inside.mac != endpoint.mac:
         yield Drift(
-            kind="interface", what=f"{INSIDE} MAC", planned=endpoint.mac, actual=inside.mac, cause=cause
+            kind="interface", what=f"{inside.name} MAC", planned=endpoint.mac, actual=inside.mac, cause=cause
         )
     end = observed.outside.get(inside.peer)
-    bridge = observed.bridge_of(end) if end is not None else ""
-    if end is not None and bridge != endpoint.bridge:
+    plug = observed.plugged_into(end) if end is not None else ""
+    if end is not None and plug != endpoint.plugged_into:
         yield Drift(
-            kind="interface", what=f"{end.name} on the host", planned=f"on {endpoint.bridge}",
-            actual=f"on {bridge}" if bridge else "on no bridge", cause=cause,
+            kind="interface", what=f"{end.name} on the host", planned=f"on {endpoint.plugged_into}",
+            actual=f"on {plug}" if plug else "on no bridge", cause=cause,
         )  # fmt: skip
 
 
@@ -73,9 +73,10 @@ def address_drift(endpoint: NetworkEndpoint | None, network: NetworkState, cause
     planned = {(LOOPBACK, address) for address in LOOPBACK_ADDRESSES}
     there = {(network.name_of(a.index), a.address) for a in network.addresses if not a.link_local}
     if endpoint is not None and endpoint.address:
-        planned.add((INSIDE, endpoint.address))
-        if (INSIDE, endpoint.address) not in there:
-            yield Drift(kind="address", what=INSIDE, planned=endpoint.address, actual="", cause=cause)
+        inside, address = endpoint.inside, endpoint.address
+        planned.add((inside, address))
+        if (inside, address) not in there:
+            yield Drift(kind="address", what=inside, planned=address, actual="", cause=cause)
     for interface, address in sorted(there - planned):
         yield Drift(kind="address", what=interface, planned="", actual=address)
 
@@ -85,7 +86,7 @@ def route_drift(endpoint: NetworkEndpoint | None, network: NetworkState, cause: 
     if endpoint is not None and endpoint.address:
         connected = str(IPv4Interface(endpoint.address).network)
         if not any(r.destination == connected for r in network.routes):
-            yield Drift(kind="route", what=connected, planned=f"on {INSIDE}", actual="", cause=cause)
+            yield Drift(kind="route", what=connected, planned=f"on {endpoint.inside}", actual="", cause=cause)
     for destination, gateway, interface in sorted(planned - by_hand):
         yield Drift(kind="route", what=destination, planned=way(gateway, interface), actual="", cause=cause)
     for destination, gateway, interface in sorted(by_hand - planned):
@@ -107,9 +108,9 @@ def way(gateway: str, interface: str) -> str:
 
 def port_drift(plan: Plan, host: Host) -> Iterator[Drift]:
     address = container_address(plan)
-    if address is None:
+    if not address:
         return
-    planned = {forwarding(step, address): step for step in steps_of(plan, PublishPort) if step.host_port}
+    planned = {published_port(step, address): step for step in steps_of(plan, PublishPort) if step.host_port}
     by_key, keys = {host_key(found): found for found in host.ports}, {host_key(wanted) for wanted in planned}
     for wanted, step in planned.items():
         actual = by_key.get(host_key(wanted))
@@ -126,9 +127,9 @@ def port_drift(plan: Plan, host: Host) -> Iterator[Drift]:
             yield Drift(kind="port", what=host_key(found), planned="", actual=container_end(found))
 
 
-def host_key(port: Forwarding) -> str:
+def host_key(port: PublishedPort) -> str:
     return f"{port.host_ip}:{port.host_port}/{port.proto}"
 
 
-def container_end(port: Forwarding) -> str:
+def container_end(port: PublishedPort) -> str:
     return f"{port.container_ip}:{port.container_port}"

@@ -12,7 +12,7 @@ from wherry.linux.mountinfo import MountEntry
 from wherry.linux.nftables import Count
 from wherry.linux.procfs import CapabilitySets, IdRange, Memory, ProcessLimit, Status
 from wherry.linux.rtnetlink import Interface, NetworkState
-from wherry.network.firewall import Forwarding
+from wherry.network.ports import PublishedPort
 from wherry.runtime.cgroups import Usage
 from wherry.runtime.steps import Plan
 
@@ -64,7 +64,7 @@ class Host:
     namespaces: Mapping[str, int]
     mounts: tuple[MountEntry, ...]
     links: Mapping[int, Interface] | None
-    ports: Mapping[Forwarding, Count]
+    ports: Mapping[PublishedPort, Count]
     pids: Mapping[int, list[int]] | None
     members: Mapping[tuple[str, int], tuple[Member, ...]]
 
@@ -138,13 +138,15 @@ class Observed:
     cgroup: CgroupState
     rights: Rights
     network: NetworkState
-    outside: Mapping[int, Interface]  # the other ends of its veths, and their bridges, by index on the host
+    outside: Mapping[
+        int, Interface
+    ]  # the other ends of its veths, and what these are plugged into, by index on the host
     processes: tuple[ProcessReading, ...]
     strays: tuple[Stray, ...]
     unread: int = 0  # processes beside these, for which there was no time
     monitor: int = 0  # its pid
     monitor_memory: int = 0
 
-    def bridge_of(self, end: Interface) -> str:
+    def plugged_into(self, end: Interface) -> str:
         """What an interface of the host is plugged into; "" for nothing."""
         return self.outside[end.master].name if end.master in self.outside else ""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Interface
 from typing import TypeVar
 
 from wherry.engine.explain.limits import is_device_rule, planned_texts
-from wherry.network.firewall import Forwarding
+from wherry.network.ports import PublishedPort
 from wherry.runtime.preparation import JoinContainer, NetworkEndpoint, PublishPort
 from wherry.runtime.steps import CgroupWrite, Clone, JoinNamespace, Namespace, Plan, Step
 
@@ -22,7 +22,7 @@ KINDS = {
     "time": int(Namespace.TIME),
 }
 JOINED = {"network": "net", "pid": "pid", "ipc": "ipc"}  # JoinContainer's words
-LOOPBACK, INSIDE = "lo", "eth0"
+LOOPBACK = "lo"
 DENY, ALLOW, EVERY_DEVICE = "devices.deny", "devices.allow", "a"
 
 S = TypeVar("S", bound=Step)
@@ -81,14 +81,20 @@ def planned_devices(plan: Plan) -> set[str] | None:
 
 
 def planned_routes(endpoint: NetworkEndpoint | None) -> set[Way]:
-    known = endpoint is not None and endpoint.address
-    return {("default", endpoint.gateway, INSIDE)} if endpoint is not None and known else set()
+    if endpoint is None or not endpoint.address:
+        return set()
+    return {("default", endpoint.gateway, endpoint.inside)}
 
 
-def container_address(plan: Plan) -> IPv4Address | None:
+def planned_interfaces(endpoint: NetworkEndpoint | None) -> tuple[str, ...]:
+    return (LOOPBACK, endpoint.inside) if endpoint is not None else (LOOPBACK,)
+
+
+def container_address(plan: Plan) -> str:
+    """The container's address; "" where it has none."""
     endpoint = next(steps_of(plan, NetworkEndpoint), None)
-    return IPv4Interface(endpoint.address).ip if endpoint is not None and endpoint.address else None
+    return str(IPv4Interface(endpoint.address).ip) if endpoint is not None and endpoint.address else ""
 
 
-def forwarding(step: PublishPort, address: IPv4Address) -> Forwarding:
-    return Forwarding(step.proto, IPv4Address(step.host_ip), step.host_port, address, step.container_port)
+def published_port(step: PublishPort, address: str) -> PublishedPort:
+    return PublishedPort(step.proto, step.host_ip, step.host_port, step.container_port, address)

@@ -1,0 +1,188 @@
+"""What one network can do, whatever kind it is. Each kind is a driver, in ``drivers``.
+
+A driver object is an open network: making it prepares what it needs of the host, ``close`` lets go. It owns the link,
+the addresses, and ready-made endpoints. Firewall and published ports are the host's (``network.host``): the driver
+only tells the facts that rules are made of. Everything may be called from any thread that is in the daemon's network
+namespace.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from typing import ClassVar
+
+from wherry.errors import Internal
+from wherry.network.endpoint import Attachment, Endpoint
+from wherry.network.firewall import NetworkFacts
+
+DEFAULT_MTU = 1500
+FIRST_INSIDE = "eth0"  # what a container's first interface is called, as Docker does
+
+Recorder = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """Which network it is."""
+
+    name: str
+    driver: str  # as the API calls it
+    id: str
+    created: str  # RFC 3339
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkOptions:
+    """What is wished of a network. A driver takes from it what concerns its kind."""
+
+    interface: str = ""  # of the host, that the network rests on
+    address: IPv4Interface | None = (
+        None  # the host's own on the network; None: what is there, or a free subnet
+    )
+    mtu: int = DEFAULT_MTU
+    pool_size: int = 8  # endpoints to hold ready
+    masquerade: bool = True
+    between_containers: bool = True  # Docker's enable_icc
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointWish:
+    """What is wished of an endpoint beyond being on the network. One without wishes can come from a pool."""
+
+    mac: bytes = b""
+    inside: str = FIRST_INSIDE  # what the interface is to be called
+
+
+PLAIN = EndpointWish()
+
+
+@dataclass(frozen=True, slots=True)
+class Subnet:
+    network: IPv4Network
+    gateway: IPv4Address
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What ``inspect`` tells of a network."""
+
+    subnets: tuple[Subnet, ...] = ()
+    options: dict[str, str] = field(default_factory=dict)  # under Docker's names
+
+
+class NetworkDriver(ABC):
+    """One open network."""
+
+    gives_endpoints: ClassVar[bool]  # False: a container on it has a namespace, or the host's, and no more
+    shares_host: ClassVar[bool] = False  # a container on it is in the host's network namespace
+    network: Network
+    interface: str = ""  # of the host, that the network rests on
+
+    @abstractmethod
+    def __init__(self, network: Network, options: NetworkOptions, record: Recorder) -> None:
+        """Have the network.
+
+        ``record`` is called with an interface's name before that is made, so that the caller can write down that it
+        is ours. InvalidArgument for a bad option; Unavailable where the host cannot have the network. Then nothing
+        is left of it.
+        """
+
+    @abstractmethod
+    def facts(self) -> NetworkFacts | None:
+        """What the firewall has to know; None where it has nothing to do with this network."""
+
+    @abstractmethod
+    def describe(self) -> Description:
+        """What ``inspect`` tells."""
+
+    # ------------------------------------------------------------ endpoints
+
+    @abstractmethod
+    def start(self) -> None:
+        """Begin to hold endpoints ready, in the background. Called once, after the last ``adopt``."""
+
+    @abstractmethod
+    def take(self, wish: EndpointWish = PLAIN) -> Endpoint | None:
+        """An endpoint that is ready, at once; None where it has to be made."""
+
+    @abstractmethod
+    def order(self, wish: EndpointWish = PLAIN) -> Future[Endpoint]:
+        """An endpoint that will be made. It is the caller's from the moment that the future has it.
+
+        Unavailable where the network does not run; the future may hold Unavailable (no address is free), Conflict
+        (not the wished one) or OSError (the kernel refuses). A cancelled future costs nothing.
+        """
+
+    @abstractmethod
+    def adopt(self, attachment: Attachment) -> Endpoint:
+        """Take over an endpoint that an earlier daemon made. Call ``reconcile`` after the last."""
+
+    @abstractmethod
+    def reconcile(self, live: Iterable[Endpoint]) -> None:
+        """Let go of all endpoints in use but these."""
+
+    @abstractmethod
+    def holds(self, endpoint: Endpoint) -> bool:
+        """Whether the endpoint is in use here, and not released as yet."""
+
+    @abstractmethod
+    def release(self, endpoint: Endpoint) -> None:
+        """Give an endpoint back. One that was released already is fine."""
+
+    # ------------------------------------------------------------ the end
+
+    @property
+    @abstractmethod
+    def in_use(self) -> bool:
+        """Whether any endpoint is held by somebody."""
+
+    @abstractmethod
+    def close(self, *, remove: bool) -> None:
+        """Let go. What running containers use stays; ``remove``: otherwise what was made for it is taken away."""
+
+
+class WithoutEndpoints(NetworkDriver):
+    """A network that a container is on by its namespace alone: nothing to make, nothing to give back."""
+
+    gives_endpoints = False
+
+    def __init__(self, network: Network, options: NetworkOptions, record: Recorder) -> None:
+        self.network = network
+
+    def facts(self) -> NetworkFacts | None:
+        return None
+
+    def describe(self) -> Description:
+        return Description()
+
+    def start(self) -> None:
+        return
+
+    def take(self, wish: EndpointWish = PLAIN) -> Endpoint | None:
+        return None
+
+    def order(self, wish: EndpointWish = PLAIN) -> Future[Endpoint]:
+        raise Internal(f"network {self.network.name} gives no endpoints")
+
+    def adopt(self, attachment: Attachment) -> Endpoint:
+        raise Internal(f"network {self.network.name} gives no endpoints")
+
+    def reconcile(self, live: Iterable[Endpoint]) -> None:
+        return
+
+    def holds(self, endpoint: Endpoint) -> bool:
+        return False
+
+    def release(self, endpoint: Endpoint) -> None:
+        return
+
+    @property
+    def in_use(self) -> bool:
+        return False
+
+    def close(self, *, remove: bool) -> None:
+        return

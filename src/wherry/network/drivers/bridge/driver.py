@@ -1,0 +1,251 @@
+"""A bridge with all that hangs on it: its address, leases, and ready endpoints.
+
+Several daemons may share a host, each with bridges of its own; two on one bridge are refused.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from ipaddress import IPv4Interface, IPv4Network
+
+from wherry.errors import Unavailable
+from wherry.linux import sysctl
+from wherry.network import ipam, link
+from wherry.network.driver import (
+    PLAIN,
+    Description,
+    EndpointWish,
+    Network,
+    NetworkDriver,
+    NetworkOptions,
+    Recorder,
+    Subnet,
+)
+from wherry.network.drivers.bridge import DEFAULT_NETWORK
+from wherry.network.drivers.bridge.claim import claim_bridge
+from wherry.network.drivers.bridge.messages import create_bridge
+from wherry.network.drivers.bridge.wiring import Wiring, disable_ipv6
+from wherry.network.endpoint import Attachment, Endpoint
+from wherry.network.firewall import NetworkFacts, check_interface_name
+from wherry.network.ipam import Leases
+from wherry.network.link import Link, Links
+from wherry.network.pool import Pool
+from wherry.network.ports import ANY
+
+GONE_SECONDS = 2.0
+OPERATIONAL_SECONDS = 0.2
+POLL_SECONDS = 0.004
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class BridgePlan:
+    """What is to be done to have the bridge. ``link`` is the one that is there already."""
+
+    link: Link | None
+    address: IPv4Interface
+    remove: tuple[IPv4Interface, ...] = ()
+    add: bool = True
+
+
+def plan_bridge(
+    found: Link | None,
+    addresses: Sequence[IPv4Interface],
+    routes: Iterable[IPv4Network],
+    wished: IPv4Interface | None,
+) -> BridgePlan:
+    """Keep a bridge and its address where they are there; a wished address wins over what is."""
+    if wished is None:
+        if addresses:
+            return BridgePlan(found, addresses[0], add=False)
+        return BridgePlan(found, ipam.first_host(ipam.choose_subnet(routes)))
+    others = tuple(address for address in addresses if address != wished)
+    return BridgePlan(found, wished, remove=others, add=wished not in addresses)
+
+
+class BridgeDriver(NetworkDriver):
+    """One bridge. All of it may be called from any thread that is in the daemon's network namespace."""
+
+    gives_endpoints = True
+
+    def __init__(self, network: Network, options: NetworkOptions, record: Recorder) -> None:
+        self.network = network
+        self.interface = check_interface_name(options.interface)
+        self._options = options
+        with ExitStack() as opened:
+            opened.callback(claim_bridge(self.interface).close)
+            self._links = Links()
+            opened.callback(self._links.close)
+            plan = self._plan(options.address)
+            self.created = plan.link is None
+            if self.created:
+                record(self.interface)
+            self.address = plan.address
+            self._index = self._apply(plan)
+            self._leases = Leases(plan.address)
+            self.wiring = Wiring(network, self._links, self._index, self._leases, options.mtu)
+            opened.callback(self.wiring.close)
+            size = min(options.pool_size, self._leases.free // 2)
+            self.pool = Pool(self.wiring.make, self.wiring.discard, self._own, size=size)
+            opened.callback(self.pool.close)
+            self._raise(prime=size > 0)
+            self._opened = opened.pop_all()
+        self._makers: ThreadPoolExecutor | None = None
+        self._endpoints: dict[str, Endpoint] = {}
+        self._lock = threading.RLock()
+
+    def _plan(self, wished: IPv4Interface | None) -> BridgePlan:
+        found = self._links.find(self.interface)
+        if found is not None and found.kind != "bridge":
+            raise Unavailable(f"interface {self.interface} is not a bridge: give --bridge another name")
+        addresses = self._links.addresses(found.index) if found else []
+        return plan_bridge(found, addresses, self._links.routes(), wished)
+
+    def _apply(self, plan: BridgePlan) -> int:
+        if plan.link is None:
+            mac = ipam.mac_of(plan.address.ip)
+            self._links.send(create_bridge(self.interface, mac, self._options.mtu))
+        there = plan.link or self._links.find(self.interface)
+        if there is None:
+            raise Unavailable(f"bridge {self.interface} went away while it was set up")
+        disable_ipv6(self.interface)
+        changes = [link.delete_address(there.index, address) for address in plan.remove]
+        if plan.add:
+            changes.append(link.add_address(there.index, plan.address))
+        if changes:
+            self._links.send(*changes)
+        sysctl.ensure("net/ipv4/ip_forward", "1")
+        sysctl.ensure(f"net/ipv4/conf/{self.interface}/route_localnet", "1")
+        return there.index
+
+    def _raise(self, *, prime: bool) -> None:
+        """Set the bridge up; with a first endpoint on it, where it has no port, so that it has a carrier at once.
+
+        A bridge that gets its first port later drops what the host sends for up to a second: the kernel
+        handles the news of a carrier that late (net/core/link_watch.c).
+        """
+        if prime and not any(port.master == self._index for port in self._links.all()):
+            self._links.send(link.set_down(self._index))
+            endpoint = self.wiring.make()
+            self.pool.put(endpoint)
+            self._wait_until_operational(endpoint.host_interface)
+        self._links.send(link.set_up(self._index), link.settle(self._index))
+
+    def _wait_until_operational(self, name: str) -> None:
+        deadline = time.monotonic() + OPERATIONAL_SECONDS
+        while time.monotonic() < deadline:
+            port = self._links.find(name)
+            if port is None or port.operational:
+                return
+            time.sleep(POLL_SECONDS / 4)
+
+    def facts(self) -> NetworkFacts:
+        return NetworkFacts(
+            self.interface,
+            (self.address.network,),
+            masquerade=self._options.masquerade,
+            between_containers=self._options.between_containers,
+        )
+
+    def describe(self) -> Description:
+        return Description((Subnet(self.address.network, self.address.ip),), self._docker_options())
+
+    def _docker_options(self) -> dict[str, str]:
+        values = {
+            "bridge.default_bridge": in_words(self.network.name == DEFAULT_NETWORK),
+            "bridge.enable_icc": in_words(self._options.between_containers),
+            "bridge.enable_ip_masquerade": in_words(self._options.masquerade),
+            "bridge.host_binding_ipv4": ANY,
+            "bridge.name": self.interface,
+            "driver.mtu": str(self._options.mtu),
+        }
+        return {f"com.docker.network.{name}": value for name, value in values.items()}
+
+    # ------------------------------------------------------------ endpoints
+
+    def start(self) -> None:
+        self.pool.start()
+
+    def take(self, wish: EndpointWish = PLAIN) -> Endpoint | None:
+        return self.pool.take() if is_plain(wish) else None
+
+    def order(self, wish: EndpointWish = PLAIN) -> Future[Endpoint]:
+        if is_plain(wish):
+            return self.pool.order()
+        if self._makers is None:
+            self._makers = ThreadPoolExecutor(1, "endpoint")
+        return self._makers.submit(self.make, wish)
+
+    def make(self, wish: EndpointWish = PLAIN) -> Endpoint:
+        """An endpoint, made while the caller waits."""
+        return self._own(self.wiring.make(wish))
+
+    def _own(self, endpoint: Endpoint) -> Endpoint:
+        """Note that an endpoint is in use, so that it can be released."""
+        with self._lock:
+            self._endpoints[endpoint.endpoint_id] = endpoint
+        return endpoint
+
+    def adopt(self, attachment: Attachment) -> Endpoint:
+        endpoint = Endpoint.adopted(attachment)
+        if not self._leases.claim(endpoint.address.ip):
+            log.warning(
+                "address %s of a running container is not free in %s", endpoint.address, self.address.network
+            )
+        return self._own(endpoint)
+
+    def reconcile(self, live: Iterable[Endpoint]) -> None:
+        kept = {endpoint.endpoint_id for endpoint in live}
+        with self._lock:
+            for endpoint in [e for e in self._endpoints.values() if e.endpoint_id not in kept]:
+                self.release(endpoint)
+
+    def holds(self, endpoint: Endpoint) -> bool:
+        return endpoint.endpoint_id in self._endpoints
+
+    def release(self, endpoint: Endpoint) -> None:
+        with self._lock:
+            if self._endpoints.pop(endpoint.endpoint_id, None) is not None:
+                self.wiring.discard(endpoint)
+
+    # ------------------------------------------------------------ the end
+
+    @property
+    def in_use(self) -> bool:
+        return bool(self._endpoints)
+
+    def close(self, *, remove: bool) -> None:
+        self.pool.close()
+        if self._makers is not None:
+            self._makers.shutdown(cancel_futures=True)
+        with self._lock:
+            used = {endpoint.host_interface for endpoint in self._endpoints.values()}
+            for endpoint in self._endpoints.values():
+                self.wiring.discard(endpoint)
+        self._wait_until_gone(used)
+        if remove and not used:
+            self._links.send(link.delete_link(self._index))
+        self._opened.close()
+
+    def _wait_until_gone(self, used: set[str]) -> None:
+        """Wait for the kernel to take down the endpoints that were let go."""
+        deadline = time.monotonic() + GONE_SECONDS
+        while time.monotonic() < deadline:
+            if all(p.name in used for p in self._links.all() if p.master == self._index and p.kind == "veth"):
+                return
+            time.sleep(POLL_SECONDS)
+
+
+def is_plain(wish: EndpointWish) -> bool:
+    return wish is PLAIN or wish == PLAIN
+
+
+def in_words(flag: bool) -> str:
+    return "true" if flag else "false"
