@@ -38,8 +38,7 @@ def bridge(lab: Lab, ports: HostNetwork) -> Iterator[BridgeDriver]:
     """A running default bridge on the lab's host, with one ready endpoint, and the rules for it."""
     made = open_bridge("wherry0", pool_size=1)
     ports.add_network("bridge", made.facts())
-    ports.reconcile([])
+    ports.reconcile()
     yield made
     lab.close()
-    made.reconcile([])
     made.close(remove=True)

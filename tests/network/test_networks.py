@@ -75,9 +75,10 @@ def test_attachers_that_are_cancelled_lose_nothing(host: int, store: Store) -> N
 
     async def body(networks: Networks) -> None:
         for delay in range(12):
-            tasks = [asyncio.create_task(networks.attach()) for _ in range(6)]
+            macs = ("", "", "", f"0a:00:00:00:{delay:02x}:01", "", f"0a:00:00:00:{delay:02x}:02")
+            tasks = [asyncio.create_task(networks.attach(mac=mac)) for mac in macs]
             await asyncio.sleep(delay / 2000)
-            for task in tasks[::2]:
+            for task in (tasks[0], tasks[2], tasks[5]):
                 task.cancel()
             for result in await asyncio.gather(*tasks, return_exceptions=True):
                 if isinstance(result, Endpoint):
@@ -132,7 +133,7 @@ def test_a_restarted_engine_takes_over(lab: Lab, store: Store) -> None:
         networks = Networks(EngineConfig(), store)
         await networks.start()
         web = networks.adopt(records[0])
-        await networks.reconcile([web])
+        await networks.reconcile()
         assert lab.connect(lab.outside, HOST, 8080, server) == NEIGHBOUR
         other = await networks.attach()
         assert other.address != web.address
@@ -163,7 +164,7 @@ def test_a_port_taken_meanwhile_goes_on_working(lab: Lab, store: Store) -> None:
         networks = Networks(EngineConfig(), store)
         await networks.start()
         web = networks.adopt(records[0])
-        await networks.reconcile([web])
+        await networks.reconcile()
         server = lab.serve(kept[0], "0.0.0.0", 80)
         assert lab.connect(lab.outside, HOST, 8080, server) == NEIGHBOUR
         server.close()

@@ -151,7 +151,6 @@ def test_addresses_come_round_as_late_as_possible(host: int) -> None:
     second = bridge.make()
     assert second.address.ip > first.address.ip
     bridge.release(second)
-    bridge.reconcile([])
     bridge.close(remove=True)
 
 
@@ -166,7 +165,8 @@ def test_the_last_address(host: int) -> None:
     assert network_descriptors() == held + 5 - ready
     bridge.release(made.pop())
     made.append(bridge.make())
-    bridge.reconcile([])
+    for endpoint in made:
+        bridge.release(endpoint)
     bridge.close(remove=True)
 
 
@@ -174,7 +174,7 @@ DYING = """
 import time
 from tests.network.lab import open_stack
 stack = open_stack(pool_size=6)
-stack.ports.reconcile([])
+stack.ports.reconcile()
 stack.bridge.start()
 while stack.bridge.pool.ready < 6:
     time.sleep(0.01)

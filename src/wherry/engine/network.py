@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future
 from functools import partial
 from ipaddress import IPv4Address
@@ -139,12 +139,10 @@ class Networks:
         address = parse_bip(config.bip) if config.bip else None
         return NetworkOptions(config.bridge, address, pool_size=config.pool_size)
 
-    async def reconcile(self, live: Iterable[Endpoint] = ()) -> None:
-        """End the taking over: all that none of these endpoints owns is withdrawn. Pools begin to fill."""
-        endpoints = list(live)
-        await asyncio.to_thread(self.host.reconcile, [endpoint.address for endpoint in endpoints])
-        for name, driver in self._drivers.items():
-            driver.reconcile([endpoint for endpoint in endpoints if endpoint.network == name])
+    async def reconcile(self) -> None:
+        """End the taking over: ports of whatever was not adopted are withdrawn. Pools begin to fill."""
+        await asyncio.to_thread(self.host.reconcile)
+        for driver in self._drivers.values():
             driver.start()
 
     async def stop(self) -> None:
@@ -210,8 +208,16 @@ class Networks:
         self.host.adopt(endpoint.address, attachment.ports)
         return endpoint
 
+    def has(self, attachment: Attachment) -> bool:
+        """Whether the kernel has what an attachment says; False for a network that is not there."""
+        driver = self._drivers.get(attachment.network)
+        return driver is not None and driver.has(attachment)
+
     def release(self, endpoint: Endpoint) -> None:
-        """Give back an endpoint: namespace, address and ports. One that was released already is fine."""
+        """Give back an endpoint: namespace, address and ports. One that was released already is fine.
+
+        Its id is what counts: ``Endpoint.adopted`` of an attachment will do.
+        """
         driver = self._drivers.get(endpoint.network)
         if driver is not None and driver.holds(endpoint):
             self.host.withdraw(endpoint.address)

@@ -35,7 +35,7 @@ async def recover(
     for container, monitor in live:
         launching.readopt(container)
         containers.readopt(container, monitor)
-    await networks.reconcile(c.endpoint for c, _ in live if c.endpoint is not None)
+    await networks.reconcile()
     for container, found in zip(known, monitors, strict=True):
         if found is None:
             await settle_ended(containers, launching, container)

@@ -9,7 +9,7 @@ namespace.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
@@ -119,11 +119,11 @@ class NetworkDriver(ABC):
 
     @abstractmethod
     def adopt(self, attachment: Attachment) -> Endpoint:
-        """Take over an endpoint that an earlier daemon made. Call ``reconcile`` after the last."""
+        """Take over an endpoint that an earlier daemon made. Before ``start``."""
 
     @abstractmethod
-    def reconcile(self, live: Iterable[Endpoint]) -> None:
-        """Let go of all endpoints in use but these."""
+    def has(self, attachment: Attachment) -> bool:
+        """Whether the kernel has the endpoint, on this network."""
 
     @abstractmethod
     def holds(self, endpoint: Endpoint) -> bool:
@@ -131,7 +131,7 @@ class NetworkDriver(ABC):
 
     @abstractmethod
     def release(self, endpoint: Endpoint) -> None:
-        """Give an endpoint back. One that was released already is fine."""
+        """Give an endpoint back, which its id stands for. One that was released already is fine."""
 
     # ------------------------------------------------------------ the end
 
@@ -171,8 +171,8 @@ class WithoutEndpoints(NetworkDriver):
     def adopt(self, attachment: Attachment) -> Endpoint:
         raise Internal(f"network {self.network.name} gives no endpoints")
 
-    def reconcile(self, live: Iterable[Endpoint]) -> None:
-        return
+    def has(self, attachment: Attachment) -> bool:
+        return False
 
     def holds(self, endpoint: Endpoint) -> bool:
         return False

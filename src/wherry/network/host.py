@@ -131,12 +131,9 @@ class HostNetwork:
                         "port %s:%s is published, and in use by another process", port.host_ip, port.host_port
                     )
 
-    def reconcile(self, live: Iterable[IPv4Interface]) -> None:
-        """Have the table, with exactly the ports of these endpoints' addresses; all others are withdrawn."""
-        kept = {str(address.ip) for address in live}
+    def reconcile(self) -> None:
+        """Have the table, with exactly the ports that we hold; what an earlier daemon left beside them goes."""
         with self._lock:
-            for ip in self._published.keys() - kept:
-                self._ports.release(self._published.pop(ip).values())
             stale = self._firewall.reconcile(port for held in self._published.values() for port in held)
             self._reconciled = True
         for port in stale:

@@ -201,19 +201,18 @@ class BridgeDriver(NetworkDriver):
             )
         return self._own(endpoint)
 
-    def reconcile(self, live: Iterable[Endpoint]) -> None:
-        kept = {endpoint.endpoint_id for endpoint in live}
-        with self._lock:
-            for endpoint in [e for e in self._endpoints.values() if e.endpoint_id not in kept]:
-                self.release(endpoint)
+    def has(self, attachment: Attachment) -> bool:
+        outer = self._links.find(attachment.interface)
+        return outer is not None and outer.master == self._index
 
     def holds(self, endpoint: Endpoint) -> bool:
         return endpoint.endpoint_id in self._endpoints
 
     def release(self, endpoint: Endpoint) -> None:
         with self._lock:
-            if self._endpoints.pop(endpoint.endpoint_id, None) is not None:
-                self.wiring.discard(endpoint)
+            held = self._endpoints.pop(endpoint.endpoint_id, None)
+        if held is not None:
+            self.wiring.discard(held)
 
     # ------------------------------------------------------------ the end
 
