@@ -18,9 +18,9 @@ from statistics import median
 from isal import igzip
 
 from tests.harness import images
+from wherry.content.compression import decompressed
 from wherry.image.archive import load
 from wherry.image.blobs import BlobStore
-from wherry.image.compression import decompressed
 from wherry.image.layers import LayerStore
 
 LAYERS, FILES, BYTES = 4, 2_500, 25_000_000

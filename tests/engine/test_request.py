@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from wherry.content.digest import Digest
 from wherry.engine.config import EngineConfig
 from wherry.engine.image_record import ImageRecord
 from wherry.engine.record import ContainerRecord
 from wherry.engine.request import check_defaults, check_platform, ignored, log_files, log_size, make_record
 from wherry.errors import InvalidArgument, NotFound
-from wherry.image.digest import Digest
 from wherry.image.manifest import HealthCheck, ImageConfig, RunConfig
 from wherry.messages.container import (
     ContainerCreate,

@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 
 from tests.image.making import config, directory, docker_archive, file, sha256, tar
+from wherry.content.digest import digest_of
 from wherry.image.archive import load
 from wherry.image.blobs import BlobStore
-from wherry.image.digest import digest_of
 from wherry.image.layers import LayerStore
 
 ROUNDS = 12

@@ -28,8 +28,8 @@ from tests.image.making import (
     tar,
     unpack,
 )
+from wherry.content.digest import chain_ids
 from wherry.errors import Internal, InvalidArgument
-from wherry.image.digest import chain_ids
 from wherry.image.layers import LayerStore
 from wherry.linux.trees import remove_tree
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from wherry.content.digest import Digest
 from wherry.engine.events import EventBus
 from wherry.engine.filters import Filters
 from wherry.engine.image_list import HistoryItem, ImageView, history, select, view
@@ -26,7 +27,6 @@ from wherry.engine.store import Store
 from wherry.errors import InvalidArgument, NotFound
 from wherry.image.archive import LayerProgress, LoadedImage, Source, load
 from wherry.image.blobs import BlobStore
-from wherry.image.digest import Digest
 from wherry.image.layers import LayerStore
 from wherry.image.manifest import Platform
 from wherry.image.rootfs import import_rootfs

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from wherry.content.digest import Digest
 from wherry.engine.filters import Filters
 from wherry.engine.image_names import Catalog
 from wherry.engine.image_record import ImageRecord
 from wherry.errors import InvalidArgument
-from wherry.image.digest import Digest
 from wherry.image.manifest import History, parse_time
 from wherry.values.durations import SECOND
 from wherry.values.references import Reference

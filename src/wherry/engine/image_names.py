@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from wherry.content.digest import Digest
 from wherry.engine.image_record import ImageRecord
 from wherry.errors import NotFound
-from wherry.image.digest import Digest
 from wherry.values.references import Reference, is_full_id
 
 _ID_PREFIX = re.compile(r"(?:sha256:)?([0-9a-f]{1,64})")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from wherry.image.digest import Digest
+from wherry.content.digest import Digest
 from wherry.image.manifest import Descriptor, ImageConfig
 
 

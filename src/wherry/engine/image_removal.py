@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from wherry.content.digest import Digest
 from wherry.engine.image_names import Catalog, is_id_prefix, short_id, single
 from wherry.engine.image_record import ImageRecord
 from wherry.errors import Conflict
-from wherry.image.digest import Digest
 from wherry.values.references import Reference
 
 Users = Callable[[Digest], list[tuple[str, bool]]]

@@ -14,10 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from wherry.content.compression import READ, decompressed
+from wherry.content.digest import Digest, chain_ids, is_digest
+from wherry.content.names import clean
+from wherry.content.tar import Kind, TarReader
 from wherry.errors import InvalidArgument, NotFound
 from wherry.image.blobs import Blob, BlobBatch, BlobStore
-from wherry.image.compression import READ, decompressed
-from wherry.image.digest import Digest, chain_ids, is_digest
 from wherry.image.index import Candidate, select
 from wherry.image.layers import Layer, LayerBatch, LayerStore
 from wherry.image.manifest import (
@@ -31,8 +33,6 @@ from wherry.image.manifest import (
     decode,
     host_platform,
 )
-from wherry.image.paths import clean
-from wherry.image.tar import Kind, TarReader
 from wherry.linux.sync import syncfs
 from wherry.values.references import Reference
 

@@ -15,8 +15,8 @@ from types import TracebackType
 from typing import BinaryIO, NamedTuple, Self
 from uuid import uuid4
 
+from wherry.content.digest import Digest, hex_of, is_digest
 from wherry.errors import Internal, InvalidArgument, NotFound
-from wherry.image.digest import Digest, hex_of, is_digest
 from wherry.image.manifest import DOCUMENT_LIMIT
 from wherry.linux.sync import fsync_directory
 from wherry.linux.trees import remove_tree

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from errno import ENOTSUP, EPERM
 from pathlib import Path
 
+from wherry.content.names import show
+from wherry.content.tar import Entry, Kind
 from wherry.errors import InvalidArgument
-from wherry.image.paths import show
-from wherry.image.tar import Entry, Kind
 
 _ID_LIMIT = 2**32 - 1
 _OVERLAY_XATTRS = (b"trusted.overlay.", b"user.overlay.")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from wherry.content.digest import Digest
 from wherry.errors import InvalidArgument
-from wherry.image.digest import Digest
 from wherry.image.manifest import INDEX_TYPES, MANIFEST_TYPES, Descriptor, Index, Platform, decode
 from wherry.values.references import Reference
 

@@ -20,11 +20,11 @@ from uuid import uuid4
 
 import msgspec
 
+from wherry.content.digest import Digest, digest_of, hex_of
+from wherry.content.tar import TarReader
 from wherry.errors import Internal, InvalidArgument
-from wherry.image.digest import Digest, digest_of, hex_of
 from wherry.image.lower import Lower
 from wherry.image.pipeline import Pipeline
-from wherry.image.tar import TarReader
 from wherry.image.tree import LayerTree
 from wherry.linux.sync import fsync_directory
 from wherry.linux.trees import remove_tree

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import field
 
+from wherry.content.digest import Digest
 from wherry.errors import InvalidArgument
-from wherry.image.digest import Digest
 from wherry.values.durations import SECOND
 from wherry.values.times import parse_rfc3339
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import stat
 
+from wherry.content.names import show
 from wherry.errors import InvalidArgument
 from wherry.image.lower import Found, Lower
-from wherry.image.paths import show
 
 _LINKS = 40  # symlinks on one path; the kernel's own limit
 

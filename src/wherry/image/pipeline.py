@@ -8,9 +8,9 @@ from queue import SimpleQueue
 from threading import Semaphore, Thread
 from typing import Self
 
+from wherry.content.compression import decompressed
+from wherry.content.digest import Digest
 from wherry.errors import Internal
-from wherry.image.compression import decompressed
-from wherry.image.digest import Digest
 
 _AHEAD = 8  # chunks of at most 1 MiB between the threads
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import msgspec
 
+from wherry.content.digest import Digest
 from wherry.image.archive import LoadedImage, Source, chunks_of, media_type, needed_blobs
 from wherry.image.blobs import BlobStore
 from wherry.image.changes import apply_changes
-from wherry.image.digest import Digest
 from wherry.image.layers import LayerStore
 from wherry.image.manifest import Descriptor, History, ImageConfig, Platform, RootFS, RunConfig, host_platform
 from wherry.linux.sync import syncfs

@@ -14,6 +14,8 @@ from collections.abc import Iterable
 from errno import E2BIG, EINVAL, EISDIR, ELOOP, ENAMETOOLONG, ENOTDIR, ERANGE
 from pathlib import Path
 
+from wherry.content.names import Whiteout, clean, show, split_whiteout
+from wherry.content.tar import Entry, Kind
 from wherry.errors import Internal, InvalidArgument
 from wherry.image.files import (
     checked,
@@ -27,8 +29,6 @@ from wherry.image.files import (
 )
 from wherry.image.lower import OPAQUE, Found, Lower
 from wherry.image.merged import Merged
-from wherry.image.paths import Whiteout, clean, show, split_whiteout
-from wherry.image.tar import Entry, Kind
 from wherry.linux.trees import remove_tree
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -13,8 +13,8 @@ from enum import IntEnum
 
 import msgspec
 
+from wherry.content import sparse
 from wherry.errors import InvalidArgument
-from wherry.image import sparse
 
 BLOCK = 512
 EXTENSION_LIMIT = 1 << 20  # bytes of one long name or PAX header; Go's archive/tar has the same limit

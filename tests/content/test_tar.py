@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.image.making import in_chunks
+from wherry.content.tar import Entry, Kind, TarReader
 from wherry.errors import InvalidArgument
-from wherry.image.tar import Entry, Kind, TarReader
 
 KINDS = {
     Kind.FILE: tarfile.REGTYPE,

@@ -1,0 +1,1 @@
+"""What images and snapshots both speak: digests, compression and tar archives."""
