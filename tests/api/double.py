@@ -29,8 +29,8 @@ from wherry.engine.store import Store
 from wherry.engine.system import System
 from wherry.errors import LaunchFailed
 from wherry.image.blobs import BlobStore
-from wherry.image.layers import LayerStore
 from wherry.runtime.launcher import Attach, ExitStatus
+from wherry.snapshot.layers import LayerStore
 from wherry.snapshot.overlay import OverlayStore
 
 

@@ -20,9 +20,9 @@ from wherry.engine.record import ContainerRecord
 from wherry.engine.store import Store
 from wherry.errors import Conflict, InvalidArgument, NotFound
 from wherry.image.blobs import BlobStore
-from wherry.image.layers import LayerStore
 from wherry.image.manifest import Platform
 from wherry.messages.container import Config, HostConfig
+from wherry.snapshot.layers import LayerStore
 
 BASE = tar(directory("etc"), file("etc/name", b"base"))
 TOP = tar(file("etc/name", b"top"))
@@ -462,7 +462,7 @@ def test_an_image_without_its_layers_is_forgotten_at_start(root: Path) -> None:
     async def scenario(world: World) -> None:
         id = await world.load(BASE, tags=["broken"])
         whole = await world.load(OTHER, tags=["whole"])
-        world.layers.delete(sha256(BASE))
+        world.layers.remove(sha256(BASE))
         again = Images(world.store, world.blobs, world.layers, world.events, lambda image: [])
         await again.recover()
         assert [view.record.id for view in await again.list()] == [whole]

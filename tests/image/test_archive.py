@@ -8,7 +8,7 @@ import io
 import json
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,16 +27,38 @@ from tests.image.making import (
     symlink,
     tar,
 )
+from wherry.content.digest import Digest
+from wherry.engine.image_loading import unpack_archive, unpack_rootfs
+from wherry.engine.intake.content import Content, LayerProgress, Report, UnpackedImage
+from wherry.engine.intake.lease import Leases
 from wherry.errors import InvalidArgument
-from wherry.image.archive import LayerProgress, LoadedImage, load
+from wherry.image.archive import Source
 from wherry.image.blobs import BlobStore
-from wherry.image.layers import LayerStore
-from wherry.image.manifest import Platform
-from wherry.image.rootfs import import_rootfs
+from wherry.image.changes import apply_changes
+from wherry.image.manifest import Descriptor, ImageConfig, Platform, RunConfig
+from wherry.snapshot.layers import Layer, LayerStore
+from wherry.values.references import Reference
 
 AMD64 = Platform("amd64", "linux")
 BASE = tar(directory("etc"), file("etc/name", b"base"), file("etc/old", b"old"))
 TOP = tar(file("etc/name", b"top"), file("etc/.wh.old"))
+
+
+@dataclass(frozen=True)
+class Image:
+    """What came in, flat."""
+
+    id: Digest
+    config: ImageConfig
+    layers: tuple[Layer, ...]
+    blobs: tuple[Descriptor, ...]
+    names: tuple[Reference, ...]
+    manifest: Digest | None
+
+
+def flat(image: UnpackedImage) -> Image:
+    packed = image.packed
+    return Image(packed.id, packed.config, image.layers, packed.layers, packed.names, packed.manifest)
 
 
 @dataclass
@@ -44,15 +66,32 @@ class Stores:
     blobs: BlobStore
     layers: LayerStore
 
-    def load(self, archive: bytes, platform: Platform = AMD64) -> list[LoadedImage]:
-        return load(io.BytesIO(archive), self.blobs, self.layers, platform=platform)
+    def load(self, archive: bytes, platform: Platform = AMD64) -> list[Image]:
+        return self.load_from(io.BytesIO(archive), platform)
 
-    def read(self, image: LoadedImage, path: str, layer: int = -1) -> bytes:
+    def load_from(
+        self, stream: Source, platform: Platform = AMD64, report: Report = lambda progress: None
+    ) -> list[Image]:
+        with Content(Leases().open("test"), self.blobs, self.layers) as content:
+            images = unpack_archive(content, stream, platform, report)
+            content.keep(*images)
+        return [flat(image) for image in images]
+
+    def import_rootfs(self, archive: bytes, changes: Sequence[str] = (), message: str = "") -> Image:
+        run = apply_changes(RunConfig(), changes)
+        with Content(Leases().open("test"), self.blobs, self.layers) as content:
+            image = unpack_rootfs(content, io.BytesIO(archive), run, message, AMD64)
+            content.keep(image)
+        return flat(image)
+
+    def read(self, image: Image, path: str, layer: int = -1) -> bytes:
         return (self.layers.path(image.layers[layer].chain_id) / path).read_bytes()
 
     def is_empty(self) -> bool:
-        roots = (self.blobs.root / "sha256", self.blobs.root / "tmp", self.layers.root / "tmp")
+        roots = [store.root / name for store in (self.blobs, self.layers) for name in ("tmp", ".trash")]
+        roots.append(self.blobs.root / "sha256")
         return not any(os.listdir(root) for root in roots) and sorted(os.listdir(self.layers.root)) == [
+            ".trash",
             "empty",
             "tmp",
         ]
@@ -141,12 +180,12 @@ def test_several_images_share_layers(stores: Stores) -> None:
 def test_progress_covers_each_new_layer(stores: Stores) -> None:
     big = tar(file("big", os.urandom(2_000_000)))
     seen: list[LayerProgress] = []
-    load(io.BytesIO(docker_archive([BASE, big], ["x"])), stores.blobs, stores.layers, seen.append)
+    stores.load_from(io.BytesIO(docker_archive([BASE, big], ["x"])), AMD64, seen.append)
     assert {progress.diff_id for progress in seen} == {sha256(BASE), sha256(big)}
     last = [progress for progress in seen if progress.diff_id == sha256(big)][-1]
     assert last.current == last.total == len(big)
     seen.clear()
-    load(io.BytesIO(docker_archive([BASE, big], ["x"])), stores.blobs, stores.layers, seen.append)
+    stores.load_from(io.BytesIO(docker_archive([BASE, big], ["x"])), AMD64, seen.append)
     assert not seen
 
 
@@ -235,7 +274,7 @@ def test_busybox_in_both_layouts_is_one_image(stores: Stores, busybox_tar: bytes
 
 def test_the_same_image_from_two_threads_at_once(stores: Stores, busybox_tar: bytes) -> None:
     archive = docker_archive([busybox_tar, TOP], ["busybox"], compress=True)
-    results: list[LoadedImage | BaseException] = []
+    results: list[Image | BaseException] = []
 
     def work() -> None:
         try:
@@ -249,7 +288,7 @@ def test_the_same_image_from_two_threads_at_once(stores: Stores, busybox_tar: by
     for thread in threads:
         thread.join()
     assert all(result == results[0] for result in results)
-    assert isinstance(results[0], LoadedImage)
+    assert isinstance(results[0], Image)
     assert len(list(stores.layers.list())) == 2
     assert stores.read(results[0], "bin/busybox", 0) == Path("/bin/busybox").read_bytes()
     assert not os.listdir(stores.layers.root / "tmp") + os.listdir(stores.blobs.root / "tmp")
@@ -355,7 +394,7 @@ def test_a_stream_that_breaks_leaves_nothing(stores: Stores) -> None:
             return super().read(min(size or 1, 1000))
 
     with pytest.raises(ConnectionResetError):
-        load(Broken(docker_archive([BASE], ["x"])), stores.blobs, stores.layers)
+        stores.load_from(Broken(docker_archive([BASE], ["x"])))
     assert stores.is_empty()
 
 
@@ -370,9 +409,7 @@ def test_import_makes_an_image_of_one_layer(stores: Stores, busybox_tar: bytes) 
         "WORKDIR /srv",
         "WORKDIR sub",
     ]
-    image = import_rootfs(
-        io.BytesIO(gzip.compress(busybox_tar)), stores.blobs, stores.layers, changes, "from a test", AMD64
-    )
+    image = stores.import_rootfs(gzip.compress(busybox_tar), changes, "from a test")
     run = image.config.run
     assert run.cmd == ["/bin/sh", "-c", "id"]
     assert run.env == ["A=1", "B=2 3"]
@@ -388,5 +425,5 @@ def test_import_makes_an_image_of_one_layer(stores: Stores, busybox_tar: bytes) 
 def test_a_truncated_import_leaves_nothing(stores: Stores) -> None:
     for cut in (100, 512, 1024, 2048, 2600):
         with pytest.raises(InvalidArgument, match="truncated"):
-            import_rootfs(io.BytesIO(BASE[:cut]), stores.blobs, stores.layers)
+            stores.import_rootfs(BASE[:cut])
     assert stores.is_empty()

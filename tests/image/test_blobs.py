@@ -69,7 +69,7 @@ def test_missing_blobs_and_long_documents(store: BlobStore) -> None:
     for ask in (store.read, store.size, store.open):
         with pytest.raises(NotFound, match="no such blob"):
             ask(digest)
-    store.delete(digest)
+    store.remove(digest)
     with pytest.raises(InvalidArgument, match="longer than 10 bytes"):
         store.read(put(store, DATA), limit=10)
 
@@ -90,7 +90,7 @@ import os, sys
 from pathlib import Path
 from wherry.errors import Internal
 from wherry.image.blobs import BlobStore
-from wherry.image.layers import LayerStore
+from wherry.snapshot.layers import LayerStore
 from tests.image.making import file, in_chunks, tar
 root = Path(sys.argv[1])
 blobs, layers = BlobStore(root / "blobs"), LayerStore(root / "layers")

@@ -13,17 +13,21 @@ from pathlib import Path
 
 from tests.image.making import config, directory, docker_archive, file, sha256, tar
 from wherry.content.digest import digest_of
-from wherry.image.archive import load
+from wherry.engine.image_loading import unpack_archive
+from wherry.engine.intake.content import Content, UnpackedImage
+from wherry.engine.intake.lease import Leases
+from wherry.image.archive import Source
 from wherry.image.blobs import BlobStore
-from wherry.image.layers import LayerStore
+from wherry.image.manifest import host_platform
+from wherry.snapshot.layers import LayerStore
 
 ROUNDS = 12
 CHILD = """
 import sys
 from pathlib import Path
-from wherry.image.archive import load
+from tests.image.test_crash import load
 from wherry.image.blobs import BlobStore
-from wherry.image.layers import LayerStore
+from wherry.snapshot.layers import LayerStore
 root = Path(sys.argv[1])
 blobs, layers = BlobStore(root / "blobs"), LayerStore(root / "layers")
 print("ready", flush=True)
@@ -31,8 +35,16 @@ while True:
     with open(root / "archive.tar", "rb") as archive:
         for image in load(archive, blobs, layers):
             for layer in image.layers:
-                layers.delete(layer.chain_id)
+                layers.remove(layer.chain_id)
+            layers.sweep()
 """
+
+
+def load(stream: Source, blobs: BlobStore, layers: LayerStore) -> list[UnpackedImage]:
+    with Content(Leases().open("test"), blobs, layers) as content:
+        images = unpack_archive(content, stream, host_platform())
+        content.keep(*images)
+    return images
 
 
 def test_killed_at_any_time(tmp_path: Path) -> None:
@@ -55,7 +67,7 @@ def test_killed_at_any_time(tmp_path: Path) -> None:
     blobs, store = BlobStore(tmp_path / "blobs"), LayerStore(tmp_path / "layers")
     [image] = load(io.BytesIO(archive), blobs, store)
     assert len(list(store.list())) == 4
-    assert blobs.read(image.id) == config([layer.diff_id for layer in image.layers])
+    assert blobs.read(image.packed.id) == config([layer.diff_id for layer in image.layers])
 
 
 def check_whole(root: Path, archives: list[bytes]) -> None:
@@ -64,10 +76,15 @@ def check_whole(root: Path, archives: list[bytes]) -> None:
     blobs.recover()
     store.recover()
     assert not os.listdir(root / "blobs/tmp") + os.listdir(root / "layers/tmp")
+    assert not os.listdir(root / "blobs/.trash") + os.listdir(root / "layers/.trash")
     for digest in blobs.list():
         assert digest_of(blobs.read(digest)) == digest
     known = {sha256(archive) for archive in archives}
-    trees = {name for name in os.listdir(root / "layers") if not name.endswith(".json")} - {"tmp", "empty"}
+    trees = {name for name in os.listdir(root / "layers") if not name.endswith(".json")} - {
+        "tmp",
+        "empty",
+        ".trash",
+    }
     assert trees == {layer.name for layer in store.list()}
     for layer in store.list():
         if layer.diff_id in known:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.image.making import directory, file, tar, unpack
 from wherry.errors import InvalidArgument
-from wherry.image.layers import LayerStore
+from wherry.snapshot.layers import LayerStore
 from wherry.snapshot.overlay import OverlaySnapshot, OverlayStore
 
 

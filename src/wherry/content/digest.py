@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import msgspec
-
-from wherry.errors import InvalidArgument
 
 PATTERN = r"^sha256:[0-9a-f]{64}\Z"
 _DIGEST = re.compile(PATTERN)
@@ -18,18 +16,17 @@ Digest = Annotated[str, msgspec.Meta(pattern=PATTERN)]
 """``sha256:`` and 64 lower-case hex digits; msgspec checks it wherever a struct is decoded."""
 
 
-def parse_digest(text: str) -> Digest:
-    """``text`` itself if it is a sha256 digest, else InvalidArgument."""
-    if not _DIGEST.match(text):
-        raise InvalidArgument(f"invalid digest {text!r}: expected sha256: and 64 lower-case hex digits")
-    return text
+Hold = Callable[[Digest], None]
+"""Told the digest of content before that is relied on: once it returns, nobody deletes what is there of it."""
 
 
 def is_digest(text: str) -> bool:
+    """Whether it is ``sha256:`` and 64 lower-case hex digits."""
     return _DIGEST.match(text) is not None
 
 
 def digest_of(data: bytes) -> Digest:
+    """The sha256 digest of ``data``."""
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 

@@ -24,11 +24,11 @@ from wherry.engine.store import Store
 from wherry.engine.system import System
 from wherry.errors import Unavailable
 from wherry.image.blobs import BlobStore
-from wherry.image.layers import LayerStore
 from wherry.runtime import capabilities, cgroups
 from wherry.runtime.binary import launcher_path
 from wherry.runtime.launcher import Launcher
 from wherry.runtime.seccomp import SeccompCompiler
+from wherry.snapshot.layers import LayerStore
 from wherry.snapshot.overlay import OverlayStore
 
 SWEEP_SECONDS = 0.5

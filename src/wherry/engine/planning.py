@@ -13,7 +13,6 @@ from wherry.engine.preparing import preparation
 from wherry.engine.record import ContainerRecord
 from wherry.engine.request import log_files, log_size
 from wherry.engine.sandbox import Sandbox
-from wherry.image.layers import layer_name
 from wherry.messages.exec import ExecCreate, ExecStart
 from wherry.network import files
 from wherry.runtime import capabilities, devices, mounts
@@ -28,6 +27,7 @@ from wherry.runtime.seccomp import SeccompCompiler, SeccompProgram
 from wherry.runtime.security import parse_security
 from wherry.runtime.spec import SpecInput, build_spec, thermal_paths
 from wherry.runtime.steps import Cause, HostDirectory, HostFile, Log, Origin, OverlayRoot, Plan, Step
+from wherry.snapshot.layers import layer_name
 from wherry.snapshot.overlay import OverlayStore
 
 Points = tuple[MountPoint, ...]

@@ -15,11 +15,11 @@ from types import TracebackType
 from typing import BinaryIO, NamedTuple, Self
 from uuid import uuid4
 
-from wherry.content.digest import Digest, hex_of, is_digest
+from wherry.content.digest import Digest, Hold, hex_of, is_digest
 from wherry.errors import Internal, InvalidArgument, NotFound
 from wherry.image.manifest import DOCUMENT_LIMIT
 from wherry.linux.sync import fsync_directory
-from wherry.linux.trees import remove_tree
+from wherry.linux.trees import Bin, remove_tree
 
 
 class Blob(NamedTuple):
@@ -34,23 +34,28 @@ class BlobStore:
         self.root = root
         self._directory = root / "sha256"
         self._staging = root / "tmp"
+        self._bin = Bin(root / ".trash")
         for directory in (self._directory, self._staging):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def recover(self) -> None:
-        """Remove what a crash left half written. Only while no batch is open."""
+        """Remove what a crash left half written or half deleted. Only while no batch is open."""
         for left in self._staging.iterdir():
             remove_tree(left)
+        self.sweep()
 
-    def batch(self) -> BlobBatch:
+    def batch(self, hold: Hold = lambda digest: None) -> BlobBatch:
+        """A way for new blobs in; ``hold`` is told of each, new or found, before it is relied on."""
         staging = self._staging / uuid4().hex
         staging.mkdir(mode=0o700)
-        return BlobBatch(self, staging)
+        return BlobBatch(self, staging, hold)
 
     def path(self, digest: Digest) -> Path:
+        """Where its content is, if it is here."""
         return self._directory / hex_of(digest)
 
     def exists(self, digest: Digest) -> bool:
+        """Whether it is here, whole."""
         return self.path(digest).exists()
 
     def size(self, digest: Digest) -> int:
@@ -72,11 +77,16 @@ class BlobStore:
         with self.open(digest) as file:
             return read_limited(file, limit, digest)
 
-    def delete(self, digest: Digest) -> None:
-        """Absent is fine."""
-        self.path(digest).unlink(missing_ok=True)
+    def remove(self, digest: Digest) -> None:
+        """Take it out at once; ``sweep`` gives its room back. Absent is fine."""
+        self._bin.throw(self.path(digest))
+
+    def sweep(self) -> None:
+        """Delete what was removed."""
+        self._bin.empty()
 
     def list(self) -> Iterator[Digest]:
+        """All that are here."""
         for name in os.listdir(self._directory):
             digest = f"sha256:{name}"
             if is_digest(digest):
@@ -90,9 +100,10 @@ class BlobStore:
 class BlobBatch:
     """Blobs on their way in. A context manager: what is not committed when it ends is gone."""
 
-    def __init__(self, store: BlobStore, staging: Path) -> None:
+    def __init__(self, store: BlobStore, staging: Path, hold: Hold) -> None:
         self._store = store
         self._staging = staging
+        self._hold = hold
         self._names = count()
         self._staged: dict[Digest, Path] = {}
 
@@ -104,10 +115,6 @@ class BlobBatch:
     ) -> None:
         remove_tree(self._staging)
 
-    @property
-    def staging(self) -> Path:
-        return self._staging
-
     def add(self, chunks: Iterable[bytes | memoryview], expected: Digest | None = None) -> Blob:
         """Write a blob; InvalidArgument if its digest is not the ``expected`` one.
 
@@ -115,7 +122,7 @@ class BlobBatch:
         """
         sha256 = hashlib.sha256()
         size = 0
-        known = expected is not None and (expected in self._staged or self._store.exists(expected))
+        known = expected is not None and self.exists(expected)
         path = self._staging / str(next(self._names))
         with open(os.devnull if known else path, "wb", buffering=0) as file:
             for chunk in chunks:
@@ -132,9 +139,11 @@ class BlobBatch:
 
     def path(self, digest: Digest) -> Path:
         """Where its content is, in this batch or in the store."""
+        self._hold(digest)
         return self._staged.get(digest) or self._store.path(digest)
 
     def exists(self, digest: Digest) -> bool:
+        """Whether this batch or the store has it."""
         return self.path(digest).exists()
 
     def read(self, digest: Digest, limit: int = DOCUMENT_LIMIT) -> bytes:
@@ -153,13 +162,14 @@ class BlobBatch:
         self._store.sync()
 
     def _keep(self, digest: Digest, path: Path) -> None:
-        if digest in self._staged or self._store.exists(digest):
+        if self.exists(digest):
             path.unlink()
         else:
             self._staged[digest] = path
 
 
 def read_limited(file: BinaryIO, limit: int, what: str) -> bytes:
+    """All of ``file``; InvalidArgument, with ``what`` it is, if that is more than ``limit`` bytes."""
     data = file.read(limit + 1) or b""
     if len(data) > limit:
         raise InvalidArgument(f"{what} is longer than {limit} bytes, which no manifest or config needs")

@@ -1,13 +1,43 @@
-"""Removing directory trees that nobody vouches for."""
+"""Removing files and directory trees that nobody vouches for."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import count
+from pathlib import Path
+from threading import Lock
 from uuid import uuid4
 
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Bin:
+    """A directory where what was removed waits to be deleted, which can take long.
+
+    It is on the same file system as what is thrown in. Safe to call from any thread.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._emptying = Lock()
+
+    def throw(self, path: Path) -> None:
+        """Take a file or a directory out of its place, by one rename. Absent is fine."""
+        with suppress(FileNotFoundError):
+            os.rename(path, self._path / f"{path.name}.{uuid4().hex}")
+
+    def empty(self) -> None:
+        """Delete all that has been thrown in."""
+        with self._emptying:
+            for name in os.listdir(self._path):
+                path = self._path / name
+                if path.is_dir() and not path.is_symlink():
+                    remove_tree(path)
+                else:
+                    path.unlink()
 
 
 def remove_tree(path: str | bytes | os.PathLike[str], *, dir_fd: int | None = None) -> None:

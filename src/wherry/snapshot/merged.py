@@ -7,7 +7,7 @@ import stat
 
 from wherry.content.names import show
 from wherry.errors import InvalidArgument
-from wherry.image.lower import Found, Lower
+from wherry.snapshot.lower import Found, Lower
 
 _LINKS = 40  # symlinks on one path; the kernel's own limit
 

@@ -20,16 +20,17 @@ from uuid import uuid4
 
 import msgspec
 
-from wherry.content.digest import Digest, digest_of, hex_of
+from wherry.content.digest import Digest, Hold, digest_of, hex_of
 from wherry.content.tar import TarReader
 from wherry.errors import Internal, InvalidArgument
-from wherry.image.lower import Lower
-from wherry.image.pipeline import Pipeline
-from wherry.image.tree import LayerTree
 from wherry.linux.sync import fsync_directory
-from wherry.linux.trees import remove_tree
+from wherry.linux.trees import Bin, remove_tree
+from wherry.snapshot.lower import Lower
+from wherry.snapshot.pipeline import Pipeline
+from wherry.snapshot.tree import LayerTree
 
 _NAME_LENGTH = 24
+_BIN = ".trash"
 EMPTY = "empty"
 """The name of a tree with nothing in it, for images without layers: overlayfs wants at least one."""
 
@@ -50,6 +51,7 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def layer_name(chain_id: Digest) -> str:
+    """Of the layer's directory in the store: the first digits of its chain ID."""
     return hex_of(chain_id)[:_NAME_LENGTH]
 
 
@@ -60,6 +62,7 @@ class LayerStore:
         self.root = root
         self._staging = root / "tmp"
         self._staging.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._bin = Bin(root / _BIN)
         root.chmod(0o700)
         (root / EMPTY).mkdir(mode=0o755, exist_ok=True)
         self._committing = Lock()
@@ -68,19 +71,22 @@ class LayerStore:
         """Remove what a crash left: half-made trees and halves of layers. Only while no batch is open."""
         for left in self._staging.iterdir():
             remove_tree(left)
-        found = {path.name for path in self.root.iterdir()} - {self._staging.name, EMPTY}
+        found = {path.name for path in self.root.iterdir()} - {self._staging.name, _BIN, EMPTY}
         for name in found:
             if name.endswith(".json") and name.removesuffix(".json") not in found:
                 (self.root / name).unlink()
             elif not name.endswith(".json") and f"{name}.json" not in found:
                 remove_tree(self.root / name)
+        self.sweep()
 
-    def batch(self) -> LayerBatch:
+    def batch(self, hold: Hold = lambda digest: None) -> LayerBatch:
+        """A way for new layers in; ``hold`` is told of each, new or found, before it is relied on."""
         staging = self._staging / uuid4().hex
         staging.mkdir(mode=0o700)
-        return LayerBatch(self, staging)
+        return LayerBatch(self, staging, hold)
 
     def get(self, chain_id: Digest) -> Layer | None:
+        """The layer with all below it, if it is here."""
         try:
             data = self._record(layer_name(chain_id)).read_bytes()
         except FileNotFoundError:
@@ -91,21 +97,27 @@ class LayerStore:
         return layer
 
     def path(self, chain_id: Digest) -> Path:
+        """The layer's tree, if it is here."""
         return self.root / layer_name(chain_id)
 
     def list(self) -> Iterator[Layer]:
+        """All that are here."""
         for path in self.root.glob("*.json"):
             yield msgspec.json.decode(path.read_bytes(), type=Layer)
 
-    def delete(self, chain_id: Digest) -> None:
-        """Absent is fine. The record goes first, so that a crash on the way leaves no layer with half a tree."""
+    def remove(self, chain_id: Digest) -> None:
+        """Take it out at once; ``sweep`` gives its room back. Absent is fine.
+
+        The record goes first, so that a crash on the way leaves no layer with half a tree.
+        """
         name = layer_name(chain_id)
-        gone = self._staging / uuid4().hex
         with self._committing:
             self._record(name).unlink(missing_ok=True)
-            with suppress(FileNotFoundError):
-                os.rename(self.root / name, gone)
-        remove_tree(gone)
+            self._bin.throw(self.root / name)
+
+    def sweep(self) -> None:
+        """Delete what was removed. May take long."""
+        self._bin.empty()
 
     def move_in(self, staged: Path, layer: Layer) -> None:
         """Take over a finished, durable tree. If another batch was first, its equal stays."""
@@ -128,9 +140,10 @@ class LayerStore:
 class LayerBatch:
     """Layers on their way in. A context manager: what is not committed when it ends is gone."""
 
-    def __init__(self, store: LayerStore, staging: Path) -> None:
+    def __init__(self, store: LayerStore, staging: Path, hold: Hold) -> None:
         self._store = store
         self._staging = staging
+        self._hold = hold
         self._staged: dict[Digest, Layer] = {}
 
     def __enter__(self) -> Self:
@@ -142,6 +155,8 @@ class LayerBatch:
         remove_tree(self._staging)
 
     def get(self, chain_id: Digest) -> Layer | None:
+        """The layer, if this batch or the store has it."""
+        self._hold(chain_id)
         return self._staged.get(chain_id) or self._store.get(chain_id)
 
     def unpack(
@@ -201,9 +216,11 @@ class LayerBatch:
             lower.close()
 
     def path(self, layer: Layer) -> Path:
+        """Its tree, in this batch or in the store."""
         return (self._staging if layer.chain_id in self._staged else self._store.root) / layer.name
 
     def _stage(self, tree: Path, layer: Layer) -> None:
+        self._hold(layer.chain_id)
         if layer.chain_id in self._staged:
             remove_tree(tree)
             return

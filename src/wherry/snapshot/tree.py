@@ -17,7 +17,8 @@ from pathlib import Path
 from wherry.content.names import Whiteout, clean, show, split_whiteout
 from wherry.content.tar import Entry, Kind
 from wherry.errors import Internal, InvalidArgument
-from wherry.image.files import (
+from wherry.linux.trees import remove_tree
+from wherry.snapshot.files import (
     checked,
     copy_content,
     set_attributes,
@@ -27,9 +28,8 @@ from wherry.image.files import (
     write_sparse,
     xattrs_of,
 )
-from wherry.image.lower import OPAQUE, Found, Lower
-from wherry.image.merged import Merged
-from wherry.linux.trees import remove_tree
+from wherry.snapshot.lower import OPAQUE, Found, Lower
+from wherry.snapshot.merged import Merged
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -30,8 +30,8 @@ from tests.image.making import (
 )
 from wherry.content.digest import chain_ids
 from wherry.errors import Internal, InvalidArgument
-from wherry.image.layers import LayerStore
 from wherry.linux.trees import remove_tree
+from wherry.snapshot.layers import LayerStore
 
 OPAQUE = "trusted.overlay.opaque"
 
@@ -456,7 +456,7 @@ def test_what_is_not_committed_is_gone(store: LayerStore) -> None:
     with store.batch() as batch:
         layer = batch.unpack(in_chunks(tar(file("f"))), [])
     assert store.get(layer.chain_id) is None
-    assert sorted(os.listdir(store.root)) == ["empty", "tmp"]
+    assert sorted(os.listdir(store.root)) == [".trash", "empty", "tmp"]
     assert not os.listdir(store.root / "tmp")
 
 
@@ -466,14 +466,16 @@ def test_recover_sweeps_halves(store: LayerStore) -> None:
     (store.root / "0123456789abcdef01234567.json").write_text("{}")
     (store.root / "tmp/half/deep").mkdir(parents=True)
     store.recover()
-    assert sorted(os.listdir(store.root)) == sorted([kept.name, f"{kept.name}.json", "empty", "tmp"])
+    assert sorted(os.listdir(store.root)) == sorted(
+        [kept.name, f"{kept.name}.json", ".trash", "empty", "tmp"]
+    )
     assert not os.listdir(store.root / "tmp")
 
 
 def test_delete_is_idempotent(store: LayerStore) -> None:
     [layer] = unpack(store, tar(file("a/b/c")))
-    store.delete(layer.chain_id)
-    store.delete(layer.chain_id)
+    store.remove(layer.chain_id)
+    store.remove(layer.chain_id)
     assert store.get(layer.chain_id) is None
     assert not store.path(layer.chain_id).exists()
 

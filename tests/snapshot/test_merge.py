@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.image.making import Member, directory, file, tar, unpack
-from wherry.image.layers import LayerStore
+from wherry.snapshot.layers import LayerStore
 
 Tree = dict[str, bytes | None]  # path → content; None is a directory
 

@@ -1,0 +1,1 @@
+"""Content on its way in, leased until it is recorded, and the collection of what nobody needs."""
