@@ -19,6 +19,7 @@ from wherry.engine.image import Images, LayerProgress, LoadLine, Untagged
 from wherry.engine.record import ContainerRecord
 from wherry.engine.store import Store
 from wherry.errors import Conflict, InvalidArgument, NotFound
+from wherry.image.archive import Source
 from wherry.image.blobs import BlobStore
 from wherry.image.manifest import Platform
 from wherry.messages.container import Config, HostConfig
@@ -56,7 +57,10 @@ class World:
         return sha256(document)
 
     async def lines(self, archive: bytes) -> list[str]:
-        return [m.text async for m in self.images.load(io.BytesIO(archive)) if isinstance(m, LoadLine)]
+        return await self.lines_from(io.BytesIO(archive))
+
+    async def lines_from(self, stream: Source) -> list[str]:
+        return [m.text async for m in self.images.load(stream) if isinstance(m, LoadLine)]
 
     def use(self, image: str, container: str, running: bool = False) -> None:
         self.users.setdefault(image, []).append((container, running))
@@ -469,26 +473,6 @@ def test_an_image_without_its_layers_is_forgotten_at_start(root: Path) -> None:
         assert list(world.store.tags().values()) == [whole]
         assert await world.load(BASE, tags=["broken"]) == id
         assert world.on_disk() == (2, 4)
-
-    run(root, scenario)
-
-
-def test_removal_waits_for_loads_that_may_need_the_same_layers(root: Path) -> None:
-    """While a load is at work nothing is collected; afterwards what is needed is there and the rest gone."""
-
-    async def scenario(world: World) -> None:
-        await world.load(BASE, tags=["old"])
-        for _ in range(15):
-            archive = docker_archive([BASE, tar(file("n", os.urandom(50_000)))], ["new"])
-            loading = asyncio.create_task(world.lines(archive))
-            await asyncio.sleep(0)
-            if "docker.io/library/old:latest" in world.store.tags():
-                await world.images.remove("old")
-            await loading
-            image = await world.images.resolve("new")
-            assert all(world.layers.get(chain_id) for chain_id in image.chain_ids)
-            assert all(world.blobs.exists(blob) for blob in image.blobs)
-            await world.load(BASE, tags=["old"])
 
     run(root, scenario)
 

@@ -52,7 +52,7 @@ class Images:
         await asyncio.to_thread(self._blobs.recover)
         await asyncio.to_thread(self._layers.recover)
         self._register.drop_broken(self._layers)
-        await self._collector.collect()
+        await self.collect()
 
     # --- looking
 
@@ -120,8 +120,12 @@ class Images:
         for step in steps:
             self._carry_out(step)
         if any(isinstance(step, Deleted) for step in steps):
-            await self._collector.collect()
+            await self.collect()
         return steps
+
+    async def collect(self) -> None:
+        """Delete what neither an image nor an intake under way needs."""
+        await self._collector.collect()
 
     def _carry_out(self, step: Removal) -> None:
         if isinstance(step, Untagged):
@@ -134,7 +138,7 @@ class Images:
     def released(self, image_id: Digest) -> None:
         """A container of this image is gone: what was only kept for it can go too."""
         if self._register.is_kept_for_containers(image_id):
-            task = asyncio.create_task(self._collector.collect())
+            task = asyncio.create_task(self.collect())
             self._collections.add(task)
             task.add_done_callback(self._collections.discard)
 

@@ -103,7 +103,8 @@ class LayerStore:
     def list(self) -> Iterator[Layer]:
         """All that are here."""
         for path in self.root.glob("*.json"):
-            yield msgspec.json.decode(path.read_bytes(), type=Layer)
+            with suppress(FileNotFoundError):  # it may be removed meanwhile
+                yield msgspec.json.decode(path.read_bytes(), type=Layer)
 
     def remove(self, chain_id: Digest) -> None:
         """Take it out at once; ``sweep`` gives its room back. Absent is fine.
