@@ -13,7 +13,7 @@ from typing import Any, get_type_hints
 import msgspec
 
 from scripts import how_it_works, step_table
-from wherry.api.call import MAX_VERSION, MIN_VERSION, Call, show_version
+from wherry.api.call import MAX_VERSION, MIN_VERSION, Call, Exchange, show_version
 from wherry.api.query import query_parameter, unwrap
 from wherry.api.routes import all_routes
 from wherry.api.routing import Route
@@ -34,7 +34,7 @@ def parameters(route: Route) -> Iterator[tuple[str, str]]:
     hints = get_type_hints(route.handler, include_extras=True)
     for name, parameter in inspect.signature(route.handler).parameters.items():
         kind, _ = unwrap(hints[name])
-        if name == "engine" or kind is Call or f"{{{name}}}" in route.pattern:
+        if name == "engine" or kind in (Call, Exchange) or f"{{{name}}}" in route.pattern:
             continue
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
             yield "body", f"JSON, `{kind.__name__}`"
@@ -57,7 +57,8 @@ def api_page() -> str:
         "# The API",
         "",
         f"Wherry speaks the Docker Engine API, versions {show_version(MIN_VERSION)} to {show_version(MAX_VERSION)}, "
-        "over a unix socket. A path may begin with a version, as in `/v1.44/containers/json`. These routes are served:",
+        "over a unix socket, or TCP with TLS. A path may begin with a version, as in `/v1.44/containers/json`. "
+        "These routes are served:",
         "",
     ]
     routes = sorted(all_routes(), key=lambda r: r.handler.__module__)

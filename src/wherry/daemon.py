@@ -19,6 +19,7 @@ import msgspec
 from wherry import __version__
 from wherry.api.activity import Activity
 from wherry.api.app import create_app, serve
+from wherry.api.tls import Tcp, TlsOptions
 from wherry.engine.config import EngineConfig
 from wherry.engine.engine import Engine
 from wherry.engine.request import check_defaults
@@ -50,12 +51,36 @@ class DaemonFile(msgspec.Struct, rename="kebab", forbid_unknown_fields=True):
     cgroup_parent: str | None = None
     no_new_privileges: bool | None = None
     init: bool | None = None
+    tls: bool | None = None
+    tlsverify: bool | None = None
+    tlscacert: str | None = None
+    tlscert: str | None = None
+    tlskey: str | None = None
+
+
+def truth(text: str) -> bool:
+    """Go's words for true and false."""
+    if text.lower() in ("1", "t", "true"):
+        return True
+    if text.lower() in ("0", "f", "false"):
+        return False
+    raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+
+
+# An option that is true by being there, or says itself which it is: --tls, --tls=false.
+FLAG: dict[str, Any] = {"nargs": "?", "const": True, "type": truth, "metavar": "BOOL"}
 
 
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="wherryd", description="The Wherry container engine.")
-    p.add_argument("-H", "--host", action="append", dest="hosts", metavar="unix://PATH",
-                   help=f"where to listen (default {DEFAULT_HOST})")  # fmt: skip
+    p.add_argument("-H", "--host", action="append", dest="hosts", metavar="ADDRESS",
+                   help=f"unix://PATH, or tcp://IP:PORT with --tlsverify (default {DEFAULT_HOST})")  # fmt: skip
+    p.add_argument("--tlsverify", **FLAG, help="on TCP: TLS, for clients with a certificate of --tlscacert's")
+    p.add_argument("--tls", **FLAG, help="on TCP: --tls=false serves whoever comes, without encryption")
+    p.add_argument("--tlscacert", metavar="FILE", help="who signs the clients' certificates (default ca.pem)")
+    p.add_argument("--tlscert", metavar="FILE", help="the daemon's own certificate (default cert.pem)")
+    p.add_argument("--tlskey", metavar="FILE",
+                   help="its key (default key.pem; all three in $DOCKER_CERT_PATH, or else ~/.docker)")  # fmt: skip
     p.add_argument("--config-file", type=Path,
                    help=f"configuration file, with dockerd's keys (default {DEFAULT_FILE})")  # fmt: skip
     p.add_argument("--data-root", help="images, layers, writable directories (default /var/lib/wherry)")
@@ -126,6 +151,18 @@ def engine_config(args: argparse.Namespace, file: DaemonFile) -> EngineConfig:
     )
 
 
+def tls_options(args: argparse.Namespace, file: DaemonFile) -> TlsOptions:
+    """Command line over file over dockerd's defaults."""
+    folder = Path(os.environ.get("DOCKER_CERT_PATH") or Path("~/.docker").expanduser())
+    return TlsOptions(
+        tls=file.tls if args.tls is None else args.tls,
+        verify=file.tlsverify if args.tlsverify is None else args.tlsverify,
+        ca=Path(args.tlscacert or file.tlscacert or folder / "ca.pem"),
+        cert=Path(args.tlscert or file.tlscert or folder / "cert.pem"),
+        key=Path(args.tlskey or file.tlskey or folder / "key.pem"),
+    )
+
+
 async def idle(engine: Engine, activity: Activity, seconds: float) -> None:
     """Return when nothing has been asked and nothing has run for a while."""
     while True:
@@ -147,7 +184,10 @@ def allow_many_files() -> Ulimit:
     return Ulimit(name="nofile", soft=soft, hard=hard)
 
 
-async def run(config: EngineConfig, hosts: Sequence[str], idle_exit: float | None) -> None:
+async def run(
+    config: EngineConfig, hosts: Sequence[str], tcp: Tcp | None = None, idle_exit: float | None = None
+) -> None:
+    """Serve an engine until a signal ends it, or nobody needs it for ``idle_exit`` seconds."""
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -156,8 +196,8 @@ async def run(config: EngineConfig, hosts: Sequence[str], idle_exit: float | Non
     await engine.start()
     try:
         app = create_app(engine)
-        server = await serve(app, hosts)
-        log.info("wherryd %s listens on %s", __version__, ", ".join(hosts))
+        server = await serve(app, hosts, tcp)
+        log.info("wherryd %s listens on %s", __version__, ", ".join(server.addresses))
         waits: list[asyncio.Task[Any]] = [asyncio.create_task(stopped.wait())]
         if idle_exit is not None:
             waits.append(asyncio.create_task(idle(engine, server.activity, idle_exit)))
@@ -182,7 +222,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         idle_exit = duration(args.idle_exit) if args.idle_exit else None
         config = engine_config(args, file)
         check_defaults(config)
-        asyncio.run(run(config, args.hosts or file.hosts or [DEFAULT_HOST], idle_exit))
+        hosts = args.hosts or file.hosts or [DEFAULT_HOST]
+        tcp = tls_options(args, file).tcp() if any(host.startswith("tcp:") for host in hosts) else None
+        asyncio.run(run(config, hosts, tcp, idle_exit))
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         print(f"wherryd: {where}{(error.strerror or str(error)).lower()}", file=sys.stderr)

@@ -13,7 +13,7 @@ import pytest
 
 from tests.api.client import Api
 from tests.api.conftest import Served
-from wherry.api.server import open_sockets
+from wherry.api.listen import open_sockets
 from wherry.errors import InvalidArgument, Unavailable
 
 
@@ -62,7 +62,7 @@ def test_addresses_that_are_refused(host: str) -> None:
 
 
 def test_all_or_none(tmp_path: Path) -> None:
-    with pytest.raises(InvalidArgument, match="TLS"):
+    with pytest.raises(InvalidArgument, match="TCP is not served"):
         open_sockets([f"unix://{tmp_path}/one.sock", "tcp://127.0.0.1:1"])
     (again,) = open_sockets([f"unix://{tmp_path}/one.sock"])
     again.close()

@@ -27,10 +27,12 @@ from wherry.api.call import (
 )
 from wherry.api.connection import Connection
 from wherry.api.errors import HttpError
+from wherry.api.listen import open_sockets
 from wherry.api.query import parse_query
 from wherry.api.routes import all_routes
 from wherry.api.routing import Bound, Names, Router
-from wherry.api.server import ApiRunner, open_sockets
+from wherry.api.server import ApiRunner
+from wherry.api.tls import Tcp
 from wherry.engine.engine import Engine
 from wherry.errors import WherryError
 
@@ -123,10 +125,13 @@ def create_app(engine: Engine) -> App:
     return App(engine)
 
 
-async def serve(app: App, hosts: Sequence[str]) -> ApiRunner:
-    """Listen on ``unix://PATH`` addresses. InvalidArgument or Unavailable says why one cannot be had."""
-    sockets = open_sockets(hosts)
-    return await ApiRunner.start(app, app.activity, sockets)
+async def serve(app: App, hosts: Sequence[str], tcp: Tcp | None = None) -> ApiRunner:
+    """Listen on ``unix://PATH`` and, with ``tcp``, on ``tcp://ADDRESS:PORT`` addresses.
+
+    InvalidArgument or Unavailable says why one cannot be had.
+    """
+    sockets = open_sockets(hosts, tcp)
+    return await ApiRunner.start(app, app.activity, sockets, tcp)
 
 
 # ---------------------------------------------------------------- paths and versions
