@@ -66,7 +66,7 @@ def make_endpoints() -> None:
         subprocess.run(["ip", "netns", "delete", f"cmp{number}"], check=True)
     start = time.perf_counter()
     for endpoint in made:
-        bridge.release(endpoint)
+        bridge.release(endpoint.endpoint_id)
     bridge.close(remove=True)
     show(f"letting go of {ENDPOINTS}, until the kernel has none left", [time.perf_counter() - start])
 
@@ -87,7 +87,7 @@ async def start_costs(networks: Networks) -> None:
         marks.append(time.perf_counter())
         networks.host.publish(endpoint.address, wanted)
         marks.append(time.perf_counter())
-        networks.release(endpoint)
+        networks.release(endpoint.attachment)
         marks.append(time.perf_counter())
         for name, start, end in zip(figures, marks, marks[1:], strict=False):
             figures[name].append(end - start)
@@ -102,7 +102,7 @@ async def burst(networks: Networks) -> None:
     endpoints = await asyncio.gather(*(networks.attach() for _ in range(50)))
     show("50 at once, beyond the pool", [time.perf_counter() - start])
     for endpoint in endpoints:
-        networks.release(endpoint)
+        networks.release(endpoint.attachment)
 
 
 async def throughput(networks: Networks) -> None:
@@ -110,7 +110,7 @@ async def throughput(networks: Networks) -> None:
         for _ in range(40):
             endpoint = await networks.attach()
             await asyncio.sleep(0.02)
-            networks.release(endpoint)
+            networks.release(endpoint.attachment)
 
     start = time.perf_counter()
     await asyncio.gather(*(client() for _ in range(8)))

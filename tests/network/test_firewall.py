@@ -146,3 +146,32 @@ def test_a_name_that_passes_can_stand_in_a_rule(name: str) -> None:
 def test_table_names() -> None:
     assert table_name("wherry0") == "wherry"
     assert table_name("br-one.2") == "wherry_br_one_2"
+
+
+def test_one_port_is_asked_for_by_key_and_value(firewall: Firewall) -> None:
+    assert not firewall.has(WEB)  # there is no table yet
+    firewall.ensure()
+    firewall.publish([WEB, DNS])
+    assert firewall.has(WEB) and firewall.has(DNS)
+    assert not firewall.has(PublishedPort("tcp", WEB.host_ip, WEB.host_port, 80, "172.17.0.9"))
+    firewall.unpublish([WEB])
+    assert not firewall.has(WEB)
+
+
+def test_rules_are_made_for_each_network_and_subnet() -> None:
+    alone, both = chains([BRIDGE]), chains([BRIDGE, OTHER])
+    for one, two in zip(alone, both, strict=True):
+        assert two.rules[: len(one.rules)] == one.rules
+        assert all("other" in rule for rule in two.rules[len(one.rules) :])
+    leaving = next(chain for chain in both if chain.name == "leaving")
+    assert sum("masquerade" in rule and "saddr 10.7.0.0/24" in rule for rule in leaving.rules) == 2
+
+
+def test_other_rules_are_loaded_by_the_next_look(firewall: Firewall) -> None:
+    firewall.ensure()
+    firewall.publish([WEB])
+    firewall.set_networks([BRIDGE, OTHER])
+    assert not firewall.intact()
+    assert firewall.ensure()
+    assert '"other"' in run("nft list table ip wherry")
+    assert set(firewall.counts()) == {WEB}

@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.network.lab import HOST, NEIGHBOUR, Lab, eventually, interfaces, repository, run
@@ -17,9 +18,9 @@ from wherry.engine.config import EngineConfig
 from wherry.engine.filters import parse_filters
 from wherry.engine.network import EndpointResource, Networks
 from wherry.engine.store import Store
-from wherry.errors import InvalidArgument, NotFound, Unavailable
-from wherry.network.endpoint import Endpoint
-from wherry.network.ports import PortWish
+from wherry.errors import Internal, InvalidArgument, NotFound, Unavailable
+from wherry.network.endpoint import Attachment, Endpoint
+from wherry.network.ports import PortWish, PublishedPort
 
 WEB_PORT = PortWish("tcp", "", 8080, 80)
 
@@ -52,8 +53,8 @@ def test_attach_publish_release(lab: Lab, store: Store) -> None:
         server = lab.serve(web.netns_fd, "0.0.0.0", 80)
         assert lab.connect(lab.outside, HOST, 8080, server) == NEIGHBOUR
         lab.close()
-        networks.release(web)
-        networks.release(web)
+        networks.release(web.attachment)
+        networks.release(web.attachment)
         assert run("nft -j list map ip wherry published_any").count("8080") == 0
 
     with_networks(store, body)
@@ -65,7 +66,7 @@ def test_a_burst_beyond_the_pool(host: int, store: Store) -> None:
         endpoints = await asyncio.gather(*(networks.attach() for _ in range(30)))
         assert len({endpoint.address for endpoint in endpoints}) == 30
         for endpoint in endpoints:
-            networks.release(endpoint)
+            networks.release(endpoint.attachment)
 
     with_networks(store, body, pool_size=2)
 
@@ -82,7 +83,7 @@ def test_attachers_that_are_cancelled_lose_nothing(host: int, store: Store) -> N
                 task.cancel()
             for result in await asyncio.gather(*tasks, return_exceptions=True):
                 if isinstance(result, Endpoint):
-                    networks.release(result)
+                    networks.release(result.attachment)
 
     with_networks(store, body, pool_size=1)
 
@@ -91,7 +92,7 @@ def test_a_mac_of_choice(host: int, store: Store) -> None:
     async def body(networks: Networks) -> None:
         endpoint = await networks.attach(mac="0a:00:00:00:00:07")
         assert endpoint.mac == "0a:00:00:00:00:07"
-        networks.release(endpoint)
+        networks.release(endpoint.attachment)
         with pytest.raises(InvalidArgument):
             await networks.attach(mac="nonsense")
 
@@ -110,7 +111,7 @@ def test_a_lost_table_is_restored_unasked(lab: Lab, store: Store) -> None:
         server = lab.serve(web.netns_fd, "0.0.0.0", 80)
         assert lab.connect(lab.outside, HOST, 8080, server) == NEIGHBOUR
         lab.close()
-        networks.release(web)
+        networks.release(web.attachment)
 
     with_networks(store, body)
 
@@ -133,12 +134,13 @@ def test_a_restarted_engine_takes_over(lab: Lab, store: Store) -> None:
         networks = Networks(EngineConfig(), store)
         await networks.start()
         web = networks.adopt(records[0])
+        networks.host.adopt(web.address, records[0].ports)
         await networks.reconcile()
         assert lab.connect(lab.outside, HOST, 8080, server) == NEIGHBOUR
         other = await networks.attach()
         assert other.address != web.address
-        networks.release(other)
-        networks.release(web)
+        networks.release(other.attachment)
+        networks.release(web.attachment)
         assert lab.connect(lab.outside, HOST, 8080, server) is None
         lab.close()
         os.close(kept[0])
@@ -164,17 +166,55 @@ def test_a_port_taken_meanwhile_goes_on_working(lab: Lab, store: Store) -> None:
         networks = Networks(EngineConfig(), store)
         await networks.start()
         web = networks.adopt(records[0])
+        networks.host.adopt(web.address, records[0].ports)
         await networks.reconcile()
         server = lab.serve(kept[0], "0.0.0.0", 80)
         assert lab.connect(lab.outside, HOST, 8080, server) == NEIGHBOUR
         server.close()
-        networks.release(web)
+        networks.release(web.attachment)
         assert lab.connect(lab.outside, HOST, 8080, thief) == NEIGHBOUR
         lab.close()
         os.close(kept[0])
         await networks.stop()
 
     asyncio.run(second())
+
+
+def test_what_an_earlier_version_recorded_is_taken_over(host: int, store: Store) -> None:
+    """It kept neither the container's address with each port, nor what the interface is called inside."""
+    recorded = b"""{"network": "bridge", "network_id": "f00d", "endpoint_id": "e1", "address": "172.17.0.9/16",
+        "gateway": "172.17.0.1", "mac": "02:42:ac:11:00:09", "interface": "wh0",
+        "ports": [{"proto": "tcp", "host_ip": "0.0.0.0", "host_port": 8080, "container_port": 80}]}"""
+    attachment = msgspec.json.decode(recorded, type=Attachment)
+
+    async def main() -> None:
+        networks = Networks(EngineConfig(), store)
+        await networks.start()
+        web = networks.adopt(attachment)
+        networks.host.adopt(web.address, attachment.ports)
+        await networks.reconcile()
+        assert set(networks.host.counts()) == {PublishedPort("tcp", "0.0.0.0", 8080, 80, "172.17.0.9")}
+        assert networks.release(attachment)
+        assert not networks.release(attachment)
+        assert networks.host.counts() == {}
+        await networks.stop()
+
+    asyncio.run(main())
+
+
+def test_the_hosts_network_and_none_give_no_endpoint(host: int, store: Store) -> None:
+    async def body(networks: Networks) -> None:
+        assert [networks.gives_endpoint(name) for name in ("bridge", "host", "none")] == [True, False, False]
+        for name in ("host", "none"):
+            with pytest.raises(Internal, match=f"network {name} gives no endpoints"):
+                await networks.attach(name)
+            place = Attachment(network=name, network_id=networks.find(name).id)
+            assert not networks.has(place)
+            assert not networks.release(place)
+        with pytest.raises(NotFound, match="network nowhere not found"):
+            await networks.attach("nowhere")
+
+    with_networks(store, body)
 
 
 def test_ids_are_stable(host: int, store: Store) -> None:
@@ -258,7 +298,7 @@ async def main():
     while True:
         endpoint = await networks.attach()
         networks.host.publish(endpoint.address, [PortWish("tcp", "", 0, 80)])
-        networks.release(endpoint)
+        networks.release(endpoint.attachment)
 
 asyncio.run(main())
 """
@@ -279,7 +319,7 @@ def test_killed_at_any_moment_it_leaves_nothing_that_the_next_does_not_remove(
         process.stdout.close()
 
     async def body(networks: Networks) -> None:
-        networks.release(await networks.attach())
+        networks.release((await networks.attach()).attachment)
 
     with_networks(store, body)
 

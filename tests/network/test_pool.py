@@ -140,17 +140,17 @@ def test_many_takers_at_once_each_get_their_own(host: int) -> None:
     assert len({endpoint.address for endpoint in results}) == 40
     assert len({endpoint.netns_fd for endpoint in results}) == 40
     for endpoint in results:
-        bridge.release(endpoint)
+        bridge.release(endpoint.endpoint_id)
     bridge.close(remove=True)
 
 
 def test_addresses_come_round_as_late_as_possible(host: int) -> None:
     bridge = open_bridge("wherry0", pool_size=1)
     first = bridge.make()
-    bridge.release(first)
+    bridge.release(first.endpoint_id)
     second = bridge.make()
     assert second.address.ip > first.address.ip
-    bridge.release(second)
+    bridge.release(second.endpoint_id)
     bridge.close(remove=True)
 
 
@@ -163,10 +163,10 @@ def test_the_last_address(host: int) -> None:
     with pytest.raises(Unavailable, match="no available IPv4 addresses"):
         bridge.make()
     assert network_descriptors() == held + 5 - ready
-    bridge.release(made.pop())
+    bridge.release(made.pop().endpoint_id)
     made.append(bridge.make())
     for endpoint in made:
-        bridge.release(endpoint)
+        bridge.release(endpoint.endpoint_id)
     bridge.close(remove=True)
 
 

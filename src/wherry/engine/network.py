@@ -203,25 +203,26 @@ class Networks:
             raise
 
     def adopt(self, attachment: Attachment) -> Endpoint:
-        """Take over a running container's attachment from an earlier daemon: its address and its ports."""
-        endpoint = self._driver(attachment.network).adopt(attachment)
-        self.host.adopt(endpoint.address, attachment.ports)
-        return endpoint
+        """Take over a running container's place on a network from an earlier daemon; its ports apart."""
+        return self._driver(attachment.network).adopt(attachment)
+
+    def release(self, attachment: Attachment) -> bool:
+        """Give back a place on a network: namespace, address and what is published there; whether we held it.
+
+        The ports go first: no address is given to another while a port still leads to it.
+        """
+        driver = self._drivers.get(attachment.network)
+        endpoint = driver.held(attachment.endpoint_id) if driver is not None else None
+        if driver is None or endpoint is None:
+            return False
+        self.host.withdraw(endpoint.address)
+        driver.release(attachment.endpoint_id)
+        return True
 
     def has(self, attachment: Attachment) -> bool:
-        """Whether the kernel has what an attachment says; False for a network that is not there."""
+        """Whether the host's end of an endpoint is there, by the kernel's word."""
         driver = self._drivers.get(attachment.network)
-        return driver is not None and driver.has(attachment)
-
-    def release(self, endpoint: Endpoint) -> None:
-        """Give back an endpoint: namespace, address and ports. One that was released already is fine.
-
-        Its id is what counts: ``Endpoint.adopted`` of an attachment will do.
-        """
-        driver = self._drivers.get(endpoint.network)
-        if driver is not None and driver.holds(endpoint):
-            self.host.withdraw(endpoint.address)
-            driver.release(endpoint)
+        return driver is not None and driver.has(attachment.interface)
 
     def _driver(self, name: str) -> NetworkDriver:
         if name in self._drivers:
@@ -274,7 +275,7 @@ class Networks:
 def give_back(driver: NetworkDriver, order: Future[Endpoint]) -> None:
     """Release what was ordered, where it came."""
     if not order.cancelled() and order.exception() is None:
-        driver.release(order.result())
+        driver.release(order.result().endpoint_id)
 
 
 def made_setting(network: Network) -> str:

@@ -118,7 +118,7 @@ class Sandboxes:
         endpoint, container.endpoint = container.endpoint, None
         record.attachment = None
         if endpoint is not None:
-            self._networks.release(endpoint)
+            self._networks.release(endpoint.attachment)
             self._tell("disconnect", record, endpoint.network)
         for settings in record.networks.values():
             clear(settings)
@@ -127,7 +127,8 @@ class Sandboxes:
         """After a restart of the daemon: take over the lease of a container that runs on."""
         lease = container.record.attachment
         if lease is not None and lease.address:
-            container.endpoint = self._networks.adopt(lease)
+            container.endpoint = endpoint = self._networks.adopt(lease)
+            self._networks.host.adopt(endpoint.address, lease.ports)
 
     def _tell(self, action: str, record: ContainerRecord, name: str) -> None:
         network = self._networks.find(name)

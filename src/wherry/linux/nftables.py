@@ -150,6 +150,15 @@ class Tables:
         if elements:
             self._netlink.request(*batch(element_message(kind, table, *e) for e in elements))
 
+    def value(self, table: str, map_name: str, key: bytes) -> bytes | None:
+        """What a map has under one key; None where it has nothing, or where there is no such map."""
+        wanted = element_message(Kind.GET_ELEMENT, table, map_name, MapElement(key, b""))
+        try:
+            [(element, _)] = read_elements(self._netlink.request(wanted)[0])
+        except FileNotFoundError:
+            return None
+        return element.value
+
     def elements(self, table: str, map_name: str) -> dict[MapElement, Count]:
         """What a map holds, with each element's counter. FileNotFoundError where it is missing."""
         body = header() + text(Element.LIST_TABLE, table) + text(Element.LIST_SET, map_name)

@@ -78,7 +78,6 @@ class NetworkDriver(ABC):
     """One open network."""
 
     gives_endpoints: ClassVar[bool]  # False: a container on it has a namespace, or the host's, and no more
-    shares_host: ClassVar[bool] = False  # a container on it is in the host's network namespace
     network: Network
     interface: str = ""  # of the host, that the network rests on
 
@@ -122,16 +121,16 @@ class NetworkDriver(ABC):
         """Take over an endpoint that an earlier daemon made. Before ``start``."""
 
     @abstractmethod
-    def has(self, attachment: Attachment) -> bool:
-        """Whether the kernel has the endpoint, on this network."""
+    def held(self, endpoint_id: str) -> Endpoint | None:
+        """An endpoint that somebody has; None where nobody has it, or not any more."""
 
     @abstractmethod
-    def holds(self, endpoint: Endpoint) -> bool:
-        """Whether the endpoint is in use here, and not released as yet."""
+    def release(self, endpoint_id: str) -> None:
+        """Take an endpoint back: namespace and address. That nobody has it is fine."""
 
     @abstractmethod
-    def release(self, endpoint: Endpoint) -> None:
-        """Give an endpoint back, which its id stands for. One that was released already is fine."""
+    def has(self, interface: str) -> bool:
+        """Whether the host's end of an endpoint is there and plugged in, by the kernel's word."""
 
     # ------------------------------------------------------------ the end
 
@@ -171,14 +170,14 @@ class WithoutEndpoints(NetworkDriver):
     def adopt(self, attachment: Attachment) -> Endpoint:
         raise Internal(f"network {self.network.name} gives no endpoints")
 
-    def has(self, attachment: Attachment) -> bool:
-        return False
+    def held(self, endpoint_id: str) -> Endpoint | None:
+        return None
 
-    def holds(self, endpoint: Endpoint) -> bool:
-        return False
-
-    def release(self, endpoint: Endpoint) -> None:
+    def release(self, endpoint_id: str) -> None:
         return
+
+    def has(self, interface: str) -> bool:
+        return False
 
     @property
     def in_use(self) -> bool:

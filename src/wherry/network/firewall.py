@@ -272,6 +272,11 @@ class Firewall:
             self._published.difference_update(ports)
             self._tables.delete(self.table, [encode(port) for port in ports])
 
+    def has(self, port: PublishedPort) -> bool:
+        """Whether the kernel translates this port, to this container."""
+        map_name, element = encode(port)
+        return self._tables.value(self.table, map_name, element.key) == element.value
+
     def counts(self) -> dict[PublishedPort, Count]:
         """What is published according to the kernel, with the connections (first packets) that each port got."""
         return read_counts(self._tables, self.table)

@@ -38,10 +38,6 @@ class HostNetwork:
         self._reconciled = False
         self._lock = threading.RLock()
 
-    @property
-    def table(self) -> str:
-        return self._firewall.table
-
     # ------------------------------------------------------------ networks
 
     def add_network(self, name: str, facts: NetworkFacts) -> None:
@@ -107,13 +103,12 @@ class HostNetwork:
             if not self._published[ip]:
                 del self._published[ip]
 
-    def published(self, address: IPv4Interface) -> tuple[PublishedPort, ...]:
-        """The ports of an endpoint's address, as we hold them."""
-        with self._lock:
-            return tuple(self._published.get(str(address.ip), ()))
+    def has(self, port: PublishedPort) -> bool:
+        """Whether a port is published, by the kernel's word. Asks for one element, however many there are."""
+        return self._firewall.has(port)
 
     def counts(self) -> dict[PublishedPort, Count]:
-        """What the kernel has: each published port's element, with what it counted. FileNotFoundError without table."""
+        """All that is published, by the kernel's word, with what it counted. FileNotFoundError without the table."""
         return self._firewall.counts()
 
     # ------------------------------------------------------------ after a restart of the daemon

@@ -9,5 +9,3 @@ KIND = "host"
 
 class HostDriver(WithoutEndpoints):
     """Nothing to attach to: what the host has, the container has."""
-
-    shares_host = True

@@ -201,18 +201,18 @@ class BridgeDriver(NetworkDriver):
             )
         return self._own(endpoint)
 
-    def has(self, attachment: Attachment) -> bool:
-        outer = self._links.find(attachment.interface)
-        return outer is not None and outer.master == self._index
+    def held(self, endpoint_id: str) -> Endpoint | None:
+        return self._endpoints.get(endpoint_id)
 
-    def holds(self, endpoint: Endpoint) -> bool:
-        return endpoint.endpoint_id in self._endpoints
-
-    def release(self, endpoint: Endpoint) -> None:
+    def release(self, endpoint_id: str) -> None:
         with self._lock:
-            held = self._endpoints.pop(endpoint.endpoint_id, None)
-        if held is not None:
-            self.wiring.discard(held)
+            endpoint = self._endpoints.pop(endpoint_id, None)
+        if endpoint is not None:
+            self.wiring.discard(endpoint)
+
+    def has(self, interface: str) -> bool:
+        end = self._links.find(interface)
+        return end is not None and end.master == self._index
 
     # ------------------------------------------------------------ the end
 
