@@ -21,9 +21,11 @@ from benchmarks import report
 from benchmarks.bare import BareRuntime
 from benchmarks.cases import CASES, Round
 from benchmarks.engines import PARENT, Engine, known_engines, peers_root
+from benchmarks.floor import Floor
 from tests.harness import images
 
 INSIDE = "WHERRY_BENCH_FOLDER"
+Measured = Engine | BareRuntime | Floor
 
 
 def parser() -> argparse.ArgumentParser:
@@ -56,29 +58,32 @@ def remove_cgroups(parent: str) -> None:
                 os.rmdir(at)
 
 
-def rounds_of(engine: Engine | BareRuntime, case: str) -> Iterator[Round]:
-    if isinstance(engine, BareRuntime):
-        return engine.rounds() if case == "lives" else iter(())
-    return CASES[case].case(engine)
+def rounds_of(engine: Measured, case: str) -> Iterator[Round]:
+    return CASES[case].case(engine) if isinstance(engine, Engine) else engine.rounds(case)
 
 
-def measure(engines: list[Engine | BareRuntime], cases: list[str], factor: float) -> report.Results:
+def turns_of(engine: Measured, case: str) -> int:
+    """What is quick takes several turns in each round, so that there is a 99th percentile to speak of."""
+    return CASES[case].turns if engine.name in ("wherry", Floor.name) else 1
+
+
+def measure(engines: list[Measured], cases: list[str], factor: float) -> report.Results:
     """All cases; within a case the engines take turns, round by round."""
     results: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for name in cases:
         print(f"  {name} ", end="", file=sys.stderr, flush=True)
-        running = {engine.name: rounds_of(engine, name) for engine in engines}
-        for number in range(max(1, round(CASES[name].rounds * factor)) + 1):
-            for engine_name, steps in list(running.items()):
+        running = {engine: rounds_of(engine, name) for engine in engines}
+        for number in range(max(1, round(CASES[name].rounds * factor)) + CASES[name].warm):
+            for engine, steps in list(running.items()):
                 try:
-                    values = next(steps, {})
+                    taken = [next(steps, {}) for _ in range(turns_of(engine, name))]
                 except Exception as error:
-                    print(f"\n{engine_name}: {name} failed: {error}", file=sys.stderr)
-                    del running[engine_name]
+                    print(f"\n{engine.name}: {name} failed: {error}", file=sys.stderr)
+                    del running[engine]
                     continue
-                if number or name in ("fleet", "load"):  # else the first round warms up
-                    for row, value in values.items():
-                        results[row][engine_name].append(value)
+                if number >= CASES[name].warm:
+                    for row, value in (item for values in taken for item in values.items()):
+                        results[row][engine.name].append(value)
             print(".", end="", file=sys.stderr, flush=True)
         for steps in running.values():
             if hasattr(steps, "close"):
@@ -87,15 +92,19 @@ def measure(engines: list[Engine | BareRuntime], cases: list[str], factor: float
     return results
 
 
-def start_all(names: list[str] | None, base: Path) -> list[Engine | BareRuntime]:
+def start_all(names: list[str] | None, base: Path) -> list[Measured]:
+    """The engines asked for, and what they are held against: where wherry runs, the kernel alone."""
     archive = images.busybox_archive()
-    started: list[Engine | BareRuntime] = []
+    started: list[Measured] = []
     for engine in known_engines().values():
         if names is None or engine.name in names:
             seconds = engine.start(base)
             print(f"{engine.name} answers after {seconds * 1000:.0f} ms", file=sys.stderr)
             engine.connect().call("POST", "/images/load?quiet=1", raw=archive)
             started.append(engine)
+            if engine.name == "wherry":
+                started.append(floor := Floor(engine))
+                floor.start(base)
     if names is None or "crun" in names:
         bare = BareRuntime()
         bare.start(base)
@@ -108,7 +117,7 @@ def run_inside(args: argparse.Namespace, base: Path) -> None:
     engines = start_all(args.engines.split(",") if args.engines else None, base)
     cases = args.cases.split(",") if args.cases else list(CASES)
     results = measure(engines, cases, args.rounds)
-    text = f"{report.table(results, [e.name for e in engines])}\n\nMedians. {report.machine(peers_root())}"
+    text = f"{report.table(results, [e.name for e in engines])}\n\n{report.LEGEND} {report.machine(peers_root())}"
     print(text)
     if args.write:
         report.write(text)

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from isal import igzip
 
@@ -23,7 +23,7 @@ from tests.harness.daemon import docker_command
 
 IMAGE = "busybox:latest"
 LINES, LINE = 200_000, b"x" * 99 + b"\n"
-FLEET, CLIENTS = 50, 8
+FLEET, CLIENTS, MANY = 50, 8, 1000
 ATTACH_BYTES = 512 << 20
 IDLE = ["sleep", "1000000"]
 OBEDIENT = ["sh", "-c", "trap 'exit 0' TERM; sleep 1000000 & wait"]
@@ -44,13 +44,17 @@ class Row:
 
 ROWS = {
     "ping": Row("`/_ping`"),
+    "inspect": Row("inspect one container"),
     "list": Row("list 50 containers"),
     "none": Row("create + start + wait + remove of `true`, no network"),
     "bridge": Row("the same on the bridge"),
     "port": Row("the same with a published port"),
+    "wired": Row("the same on the bridge, namespace and veth pair made on the way"),
     "cli": Row("`docker run --rm busybox true` (docker's own command line)"),
     "exec": Row("exec of `true`: create + start to end of output"),
     "fleet": Row("create and start 50 containers, 8 clients"),
+    "rate": Row("the same as a rate", "1/s", True),
+    "many": Row("create and start 1,000 containers at once, none refused", "1/s", True),
     "stop": Row("stop 50 containers, 8 clients"),
     "remove": Row("remove 50 containers, 8 clients"),
     "memory": Row("engine's memory (PSS), just started", "MB"),
@@ -197,6 +201,9 @@ def one_fleet(engine: Engine, api: Connection) -> Round:
     base = settled_memory(engine)
     start, ids = timed(lambda: together(engine, lambda a, _: started(a, OBEDIENT), [""] * FLEET))
     full, daemon = settled_memory(engine), engine.daemon_memory()
+    inspect = sorted(milliseconds(lambda: api.call("GET", f"/containers/{ids[0]}/json")) for _ in range(99))[
+        49
+    ]
     listing = sorted(milliseconds(lambda: api.call("GET", "/containers/json")) for _ in range(9))[4]
     running = len(api.call("GET", "/containers/json"))
     if running != FLEET:
@@ -207,8 +214,37 @@ def one_fleet(engine: Engine, api: Connection) -> Round:
     gone = milliseconds(lambda: together(engine, lambda a, c: a.call("DELETE", f"/containers/{c}"), ids))
     return {
         "memory": base / 1e6, "idle": (full - base) / FLEET / 1e6, "daemon50": daemon / 1e6,
-        "fleet": start, "list": listing, "stop": stop, "remove": gone,
+        "fleet": start, "rate": FLEET * 1000 / start, "inspect": inspect, "list": listing,
+        "stop": stop, "remove": gone,
     }  # fmt: skip
+
+
+def all_at_once(connections: list[Connection], method: str, paths: list[str], body: object) -> list[Any]:
+    """One request on each connection, all of them sent before the first answer is read."""
+    for connection, path in zip(connections, paths, strict=True):
+        connection.send(method, path, body)
+    return [connection.answer() for connection in connections]
+
+
+def many(engine: Engine) -> Iterator[Round]:
+    """A thousand containers, each by a client of its own. A start that is refused is an error here."""
+    if engine.name != "wherry":  # with the others this takes minutes, and gigabytes
+        return
+    body = {"Image": IMAGE, "Cmd": IDLE}
+    while True:
+        connections = [engine.connect() for _ in range(MANY)]
+        ids: list[str] = []
+
+        def start(clients: list[Connection] = connections, ids: list[str] = ids) -> None:
+            answers = all_at_once(clients, "POST", ["/containers/create"] * MANY, body)
+            ids.extend(str(answer["Id"]) for answer in answers)
+            all_at_once(clients, "POST", [f"/containers/{id}/start" for id in ids], None)
+
+        took = milliseconds(start)
+        together(engine, remove, ids)
+        for connection in connections:
+            connection.close()
+        yield {"many": MANY * 1000 / took}
 
 
 def run_to_end(api: Connection, container: str) -> None:
@@ -288,17 +324,22 @@ def load(engine: Engine) -> Iterator[Round]:
 
 @dataclass(frozen=True)
 class Plan:
+    """How often a case is measured: rounds, turns of a quick engine in each, and rounds before that are not counted."""
+
     case: Case
     rounds: int
+    turns: int = 1
+    warm: int = 1
 
 
 CASES = {
-    "fleet": Plan(fleet, 3),
-    "ping": Plan(ping, 15),
-    "lives": Plan(lives, 15),
+    "fleet": Plan(fleet, 3, warm=0),
+    "ping": Plan(ping, 15, turns=7),
+    "lives": Plan(lives, 15, turns=8),
     "cli": Plan(command_line, 10),
-    "exec": Plan(execs, 20),
+    "exec": Plan(execs, 20, turns=6),
+    "many": Plan(many, 3, warm=0),
     "logs": Plan(logs, 5),
     "attach": Plan(attach, 7),
-    "load": Plan(load, 4),
+    "load": Plan(load, 4, warm=0),
 }

@@ -25,6 +25,7 @@ class Connection:
         self._path, self._prefix = path, f"/{version}"
         self._socket: socket.socket | None = None
         self._rest = b""
+        self._asked = ""
 
     def close(self) -> None:
         if self._socket is not None:
@@ -33,16 +34,25 @@ class Connection:
 
     def call(self, method: str, path: str, body: object = None, raw: bytes | None = None) -> Any:
         """One request and its answer: JSON decoded, other bodies as bytes. ApiError from status 400 on."""
+        self.send(method, path, body, raw)
+        return self.answer()
+
+    def send(self, method: str, path: str, body: object = None, raw: bytes | None = None) -> None:
+        """A request whose answer is read later."""
         kind = "application/x-tar" if raw is not None else "application/json"
         payload = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
+        self._asked = f"{method} {path}"
         self._send(method, path, kind, payload)
+
+    def answer(self) -> Any:
+        """The answer to what was sent."""
         head = self._head()
         status = int(head.split(b" ", 2)[1])
         content = self._body(head, status)
         if CLOSES.search(head):
             self.close()
         if status >= 400:
-            raise ApiError(f"{method} {path}: {status} {content[:300]!r}")
+            raise ApiError(f"{self._asked}: {status} {content[:300]!r}")
         return json.loads(content) if content[:1] in (b"{", b"[") and b"\r\n{" not in content else content
 
     def hijack(self, path: str, body: object = None) -> tuple[socket.socket, bytes]:

@@ -37,7 +37,7 @@ WHERRY = (
 )
 
 
-@dataclass
+@dataclass(eq=False)
 class Engine:
     """One engine: its file system, its command, and, once it runs, its socket and process."""
 

@@ -44,7 +44,7 @@ def main() -> None:
     if root != Path("/"):
         change_root(root, folder.parent)
     run("mount", "-t", "tmpfs", "tmpfs", "/run")
-    (folder / "tmp").mkdir()
+    (folder / "tmp").mkdir(exist_ok=True)
     os.environ.update(HOME="/root", XDG_RUNTIME_DIR="/run", TMPDIR=str(folder / "tmp"))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.execvp(command[0], command)

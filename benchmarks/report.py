@@ -16,6 +16,8 @@ from benchmarks.cases import ROWS, Row
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 MARKS = ("<!-- results: written by `make bench` -->", "<!-- end of results -->")
 
+FLOOR = "the kernel alone"
+LEGEND = "Medians; p99 is wherry's, of fewer than a hundred rounds the worst."
 Results = Mapping[str, Mapping[str, Sequence[float]]]  # row, engine: values
 
 
@@ -30,23 +32,41 @@ def ratio(row: Row, ours: float, theirs: float) -> float:
     return ours / theirs if row.more_is_better else theirs / ours
 
 
+def late(values: Sequence[float]) -> float:
+    """The 99th percentile; of fewer than a hundred values, the worst."""
+    return sorted(values)[int(len(values) * 0.99)]
+
+
+def times(value: float) -> str:
+    return f"{value:.1f}" if value else ""
+
+
 def table(results: Results, engines: Sequence[str]) -> str:
-    """Medians by row and engine, and how many times better wherry is than dockerd and than the best peer."""
-    peers = [e for e in engines if e != "wherry"]
-    head = ["work", *engines, "unit", "× dockerd", "× best peer"]
+    """Medians by row and engine, wherry's 99th percentile, and wherry beside the floor and the peers."""
+    head = ["work", *engines, "unit", "p99", "p99 ÷ median", "× floor", "× dockerd", "× best peer"]
     lines = ["| " + " | ".join(head) + " |", "|---" + "|---:" * (len(head) - 1) + "|"]
     for key, row in ROWS.items():
         values = {e: median(v) for e, v in results.get(key, {}).items() if v}
         if not values:
             continue
-        ratios = {
-            e: ratio(row, values["wherry"], values[e]) for e in peers if e in values and "wherry" in values
-        }
         cells = [shown(values[e]) if e in values else "" for e in engines]
-        dockerd = f"{ratios['dockerd']:.1f}" if "dockerd" in ratios else ""
-        best = f"{min(ratios.values()):.1f}" if ratios else ""
-        lines.append("| " + " | ".join([row.title, *cells, row.unit, dockerd, best]) + " |")
+        last = judged(row, values, results[key].get("wherry", ()))
+        lines.append("| " + " | ".join([row.title, *cells, row.unit, *last]) + " |")
     return "\n".join(lines)
+
+
+def judged(row: Row, values: Mapping[str, float], ours: Sequence[float]) -> list[str]:
+    """The last cells: wherry's p99, that beside its median, and its median beside the others'."""
+    if not ours or not values["wherry"]:
+        return [""] * 5
+    peers = {e: ratio(row, values["wherry"], v) for e, v in values.items() if e not in ("wherry", FLOOR)}
+    spread = [] if row.more_is_better else [shown(late(ours)), f"{late(ours) / values['wherry']:.1f}"]
+    return [
+        *(spread or ["", ""]),
+        times(values["wherry"] / values[FLOOR] if values.get(FLOOR) else 0),
+        times(peers.get("dockerd", 0)),
+        times(min(peers.values(), default=0)),
+    ]
 
 
 def package_version(root: Path, name: str) -> str:
