@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import time
+
 import pytest
 
 from tests.harness.daemon import Daemon
@@ -111,9 +114,23 @@ def test_terminal_output_is_raw_in_the_log(daemon: Daemon) -> None:
     assert daemon.docker("logs", "c1").stdout in ("hello\r\n", "hello\n")
 
 
+def wait_for_attached(daemon: Daemon, count: int, since: float) -> None:
+    """Until that many clients are the container's: who attaches later does not see what was said before."""
+    deadline = time.monotonic() + 20
+    while True:
+        query = f"since={since:.6f}&until={time.time():.6f}&filters={json.dumps({'event': ['attach']})}"
+        events = daemon.api("GET", f"/events?{query}").body  # a dict, lines of text, or nothing
+        if (len(events.splitlines()) if isinstance(events, str) else 1) >= count:
+            return
+        assert time.monotonic() < deadline, events
+        time.sleep(0.01)
+
+
 def test_two_terminals_see_the_same(daemon: Daemon) -> None:
+    since = time.time()
     daemon.docker("run", "-dit", "--name", "c1", "busybox", "sh")
     with docker(daemon, "attach", "c1") as one, docker(daemon, "attach", "c1") as two:
+        wait_for_attached(daemon, 2, since)
         one.send("echo $((40+2)) both\n")
         one.expect("42 both")
         two.expect("42 both")
