@@ -17,6 +17,7 @@ from wherry.errors import (
     Unavailable,
     WherryError,
 )
+from wherry.messages.error import ErrorBody
 
 STATUS: dict[type[WherryError], int] = {
     InvalidArgument: 400,
@@ -37,10 +38,6 @@ class HttpError(WherryError):
         super().__init__(message)
         self.status = status
         self.plain = plain
-
-
-class ErrorBody(msgspec.Struct):
-    message: str
 
 
 def status_of(error: WherryError) -> int:

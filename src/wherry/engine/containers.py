@@ -26,9 +26,10 @@ from wherry.engine.request import check_platform, ignored, make_record
 from wherry.engine.store import Store
 from wherry.errors import Conflict, InvalidArgument, LaunchFailed, NotFound, NotModified, WherryError
 from wherry.messages.container import ContainerCreate
+from wherry.messages.plan import PlanView
 from wherry.runtime.launcher import Attach, ExitStatus, Monitored
 from wherry.runtime.logs import LogsQuery, follow
-from wherry.runtime.plan_view import PlanView, view
+from wherry.runtime.plan_view import view
 from wherry.runtime.steps import Plan
 from wherry.snapshot.overlay import OverlayStore
 from wherry.values.keys import DEFAULT_DETACH_KEYS, parse_detach_keys

@@ -9,3 +9,10 @@ ZERO_TIME = "0001-01-01T00:00:00Z"
 
 class Model(msgspec.Struct, rename="pascal", kw_only=True):
     """Base of the structs with Docker's field names; unknown fields are ignored, as Docker does."""
+
+
+class GraphDriver(Model, kw_only=True):
+    """Where a root filesystem's directories are."""
+
+    data: dict[str, str] | None
+    name: str

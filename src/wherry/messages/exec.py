@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import msgspec
+from msgspec import UNSET, UnsetType, field
+
 from wherry.messages.base import Model
 
 
@@ -27,3 +30,29 @@ class ExecStart(Model):
     detach: bool = False
     tty: bool = False
     console_size: tuple[int, int] | None = None
+
+
+class ProcessConfig(msgspec.Struct):
+    tty: bool
+    entrypoint: str
+    arguments: list[str]
+    privileged: bool
+    user: str | UnsetType = UNSET
+
+
+class ExecInspect(Model, kw_only=True):
+    id: str = field(name="ID")
+    running: bool
+    exit_code: int | None
+    process_config: ProcessConfig
+    open_stdin: bool
+    open_stderr: bool
+    open_stdout: bool
+    can_remove: bool = False
+    container_id: str = field(name="ContainerID")
+    detach_keys: str = ""
+    pid: int = 0
+
+
+class ExecCreated(Model, kw_only=True):
+    id: str

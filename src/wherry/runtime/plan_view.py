@@ -9,41 +9,9 @@ from typing import Any
 
 import msgspec
 
+from wherry.messages.plan import Difference, PlanDifference, PlanView, StepView
 from wherry.runtime import capabilities
 from wherry.runtime.steps import KINDS, Capabilities, Heading, Plan, Step
-
-
-class StepView(msgspec.Struct, rename="pascal", kw_only=True):
-    """One step. ``number`` counts in the order of execution, from 1; ``phase`` says who does it."""
-
-    number: int
-    phase: str  # engine, monitor, container
-    heading: str
-    name: str
-    text: str
-    origin: str
-    cause: str
-    arguments: dict[str, Any]
-
-
-class PlanView(msgspec.Struct, rename="pascal", kw_only=True):
-    steps: list[StepView]
-
-
-class Difference(msgspec.Struct, rename="pascal", kw_only=True):
-    """What only A has (``b`` None), only B has (``a`` None), or both have differently."""
-
-    heading: str
-    name: str
-    what: str
-    a: StepView | None = None
-    b: StepView | None = None
-
-
-class PlanDifference(msgspec.Struct, rename="pascal", kw_only=True):
-    a: str
-    b: str
-    differences: list[Difference]
 
 
 def view(plan: Plan, masked: Mapping[str, str] | None = None) -> PlanView:

@@ -7,12 +7,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from msgspec import UNSET, UnsetType, field
+from msgspec import UNSET
 
 from wherry.engine.containers import Sizes
 from wherry.engine.record import ContainerRecord, Status
-from wherry.messages.base import ZERO_TIME, Model
-from wherry.messages.container import Config, EndpointSettings, HostConfig, MountPoint, PortBinding, State
+from wherry.messages.base import ZERO_TIME, GraphDriver
+from wherry.messages.container import Config, HostConfig, MountPoint, PortBinding, State
+from wherry.messages.container_view import (
+    ContainerInspect,
+    ContainerSummary,
+    NetworkSettings,
+    Port,
+    SummaryHostConfig,
+    SummaryNetworks,
+)
 from wherry.network.drivers.catalogue import DEFAULT_NETWORK
 from wherry.network.ports import PublishedPort
 from wherry.runtime.spec import default_masked, default_read_only
@@ -21,39 +29,6 @@ from wherry.values.ports import split_port
 from wherry.values.times import parse_rfc3339
 
 # ---------------------------------------------------------------- ps
-
-
-class Port(msgspec.Struct, omit_defaults=True, rename="pascal"):
-    ip: str = field(default="", name="IP")
-    private_port: int = 0
-    public_port: int = 0
-    type: str = ""
-
-
-class SummaryHostConfig(Model, kw_only=True):
-    network_mode: str
-
-
-class SummaryNetworks(Model, kw_only=True):
-    networks: dict[str, EndpointSettings]
-
-
-class ContainerSummary(Model, kw_only=True):
-    id: str
-    names: list[str]
-    image: str
-    image_id: str = field(name="ImageID")
-    command: str
-    created: int
-    ports: list[Port]
-    size_rw: int | UnsetType = UNSET
-    size_root_fs: int | UnsetType = UNSET
-    labels: dict[str, str]
-    state: str
-    status: str
-    host_config: SummaryHostConfig
-    network_settings: SummaryNetworks
-    mounts: list[dict[str, Any]]
 
 
 def summary(record: ContainerRecord, image: str, now: float, sizes: Sizes | None = None) -> ContainerSummary:
@@ -147,60 +122,6 @@ class Places:
     upper: str = ""
     work: str = ""
     merged: str = ""
-
-
-class GraphDriver(Model, kw_only=True):
-    data: dict[str, str] | None
-    name: str
-
-
-class NetworkSettings(Model, kw_only=True):
-    bridge: str = ""
-    sandbox_id: str = field(default="", name="SandboxID")
-    sandbox_key: str = ""
-    ports: dict[str, list[PortBinding] | None] = field(default_factory=dict)
-    hairpin_mode: bool = False
-    link_local_ipv6_address: str = field(default="", name="LinkLocalIPv6Address")
-    link_local_ipv6_prefix_len: int = field(default=0, name="LinkLocalIPv6PrefixLen")
-    secondary_ip_addresses: None = field(default=None, name="SecondaryIPAddresses")
-    secondary_ipv6_addresses: None = field(default=None, name="SecondaryIPv6Addresses")
-    endpoint_id: str = field(default="", name="EndpointID")
-    gateway: str = ""
-    global_ipv6_address: str = field(default="", name="GlobalIPv6Address")
-    global_ipv6_prefix_len: int = field(default=0, name="GlobalIPv6PrefixLen")
-    ip_address: str = field(default="", name="IPAddress")
-    ip_prefix_len: int = field(default=0, name="IPPrefixLen")
-    ipv6_gateway: str = field(default="", name="IPv6Gateway")
-    mac_address: str = ""
-    networks: dict[str, EndpointSettings] = field(default_factory=dict)
-
-
-class ContainerInspect(Model, kw_only=True):
-    id: str
-    created: str
-    path: str
-    args: list[str]
-    state: State
-    image: str
-    resolv_conf_path: str
-    hostname_path: str
-    hosts_path: str
-    log_path: str
-    name: str
-    restart_count: int
-    driver: str = "overlay2"
-    platform: str = "linux"
-    mount_label: str = ""
-    process_label: str = ""
-    app_armor_profile: str = ""
-    exec_ids: list[str] | None = field(default=None, name="ExecIDs")
-    host_config: dict[str, Any]
-    graph_driver: GraphDriver
-    size_rw: int | UnsetType = UNSET
-    size_root_fs: int | UnsetType = UNSET
-    mounts: list[dict[str, Any]]
-    config: dict[str, Any]
-    network_settings: NetworkSettings
 
 
 def inspect(
@@ -298,28 +219,3 @@ def port_map(record: ContainerRecord) -> dict[str, list[PortBinding] | None]:
 
 def binding(port: PublishedPort) -> PortBinding:
     return PortBinding(host_ip=port.host_ip, host_port=str(port.host_port))
-
-
-# ---------------------------------------------------------------- exec
-
-
-class ProcessConfig(msgspec.Struct):
-    tty: bool
-    entrypoint: str
-    arguments: list[str]
-    privileged: bool
-    user: str | UnsetType = UNSET
-
-
-class ExecInspect(Model, kw_only=True):
-    id: str = field(name="ID")
-    running: bool
-    exit_code: int | None
-    process_config: ProcessConfig
-    open_stdin: bool
-    open_stderr: bool
-    open_stdout: bool
-    can_remove: bool = False
-    container_id: str = field(name="ContainerID")
-    detach_keys: str = ""
-    pid: int = 0

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from msgspec import UNSET, UnsetType, field
+from msgspec import UNSET
 
 from wherry.api.call import Version
-from wherry.api.render.containers import CONFIG_OPTIONAL, GraphDriver, without_empty
+from wherry.api.render.containers import CONFIG_OPTIONAL, without_empty
 from wherry.engine.image import Deleted, HistoryItem, ImageView
 from wherry.engine.image_removal import Removal
 from wherry.image.manifest import RunConfig
-from wherry.messages.base import ZERO_TIME, Model
+from wherry.messages.base import ZERO_TIME, GraphDriver
 from wherry.messages.container import Config
+from wherry.messages.image import HistoryEntry, ImageInspect, ImageSummary, Metadata, RemovalEntry, RootFS
 from wherry.values.times import rfc3339
 
 # What an image's config can say; the rest of a container's is always empty in it.
@@ -23,19 +24,6 @@ IMAGE_CONFIG = frozenset(
         "StopSignal", "StopTimeout", "User", "Volumes", "WorkingDir",
     }
 )  # fmt: skip
-
-
-class ImageSummary(Model, kw_only=True):
-    containers: int
-    created: int
-    id: str
-    labels: dict[str, str] | None
-    parent_id: str
-    repo_digests: list[str]
-    repo_tags: list[str]
-    shared_size: int = -1
-    size: int
-    virtual_size: int | UnsetType = UNSET
 
 
 def summary(view: ImageView, version: Version) -> ImageSummary:
@@ -52,36 +40,6 @@ def summary(view: ImageView, version: Version) -> ImageSummary:
         size=record.size,
         virtual_size=record.size if version < (1, 44) else UNSET,
     )
-
-
-class RootFS(Model, kw_only=True):
-    type: str
-    layers: list[str] | UnsetType = UNSET
-
-
-class Metadata(Model, kw_only=True):
-    last_tag_time: str
-
-
-class ImageInspect(Model, kw_only=True):
-    id: str
-    repo_tags: list[str]
-    repo_digests: list[str]
-    parent: str
-    comment: str
-    created: str
-    container_config: dict[str, Any] | UnsetType = UNSET
-    docker_version: str
-    author: str
-    config: dict[str, Any]
-    architecture: str
-    variant: str | UnsetType = UNSET
-    os: str
-    size: int
-    virtual_size: int | UnsetType = UNSET
-    graph_driver: GraphDriver
-    root_fs: RootFS = field(name="RootFS")
-    metadata: Metadata
 
 
 def inspect(view: ImageView, directories: list[str], version: Version) -> ImageInspect:
@@ -131,15 +89,6 @@ def config(run: RunConfig, version: Version) -> dict[str, Any]:
     return without_empty(dict(sorted(shown.items())), CONFIG_OPTIONAL)
 
 
-class HistoryEntry(Model, kw_only=True):
-    comment: str
-    created: int
-    created_by: str
-    id: str
-    size: int
-    tags: list[str] | None
-
-
 def history(item: HistoryItem) -> HistoryEntry:
     return HistoryEntry(
         comment=item.comment,
@@ -149,11 +98,6 @@ def history(item: HistoryItem) -> HistoryEntry:
         size=item.size,
         tags=list(item.tags) or None,
     )
-
-
-class RemovalEntry(Model, kw_only=True):
-    untagged: str | UnsetType = UNSET
-    deleted: str | UnsetType = UNSET
 
 
 def removal(step: Removal) -> RemovalEntry:

@@ -3,33 +3,12 @@
 from __future__ import annotations
 
 import msgspec
-from msgspec import UNSET, UnsetType, field
 
+from wherry.messages.progress import ErrorDetail, Message, ProgressDetail
 from wherry.values.sizes import human_size
 
 BAR = 50
 SIZE_DIGITS = 4
-
-
-class ProgressDetail(msgspec.Struct, omit_defaults=True):
-    current: int = 0
-    total: int = 0
-
-
-class ErrorDetail(msgspec.Struct):
-    message: str
-
-
-class Message(msgspec.Struct, kw_only=True):
-    """A line of an answer. Lines with an ``id`` are redrawn in place."""
-
-    stream: str | UnsetType = UNSET
-    status: str | UnsetType = UNSET
-    id: str | UnsetType = UNSET
-    progress_detail: ProgressDetail | UnsetType = field(default=UNSET, name="progressDetail")
-    progress: str | UnsetType = UNSET
-    error_detail: ErrorDetail | UnsetType = field(default=UNSET, name="errorDetail")
-    error: str | UnsetType = UNSET
 
 
 def encode_message(message: Message) -> bytes:

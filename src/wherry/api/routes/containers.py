@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Awaitable
 from typing import Annotated
 
 import msgspec
-from msgspec import UNSET, UnsetType
 
 from wherry.api.call import HANDED_OVER, Call, Exchange, HandedOver, Reply, Stream
 from wherry.api.hijack import take_connection
@@ -22,31 +21,20 @@ from wherry.engine.paths import ContainerPaths
 from wherry.engine.planning import layer_names
 from wherry.engine.record import ContainerRecord
 from wherry.errors import InvalidArgument, NotFound, WherryError
-from wherry.messages.base import ZERO_TIME, Model
+from wherry.messages.base import ZERO_TIME
 from wherry.messages.container import ContainerCreate
+from wherry.messages.container_view import (
+    ContainerInspect,
+    ContainerSummary,
+    CreatedAnswer,
+    TopAnswer,
+    WaitAnswer,
+    WaitError,
+)
 from wherry.runtime.logs import LogsQuery
 from wherry.values.keys import parse_detach_keys
 
 routes = Routes()
-
-
-class CreatedAnswer(Model, kw_only=True):
-    id: str
-    warnings: list[str]
-
-
-class TopAnswer(Model, kw_only=True):
-    processes: list[list[str]]
-    titles: list[str]
-
-
-class WaitError(Model, kw_only=True):
-    message: str
-
-
-class WaitAnswer(Model, kw_only=True):
-    status_code: int
-    error: WaitError | UnsetType = UNSET
 
 
 @routes.post("/containers/create", status=201)
@@ -71,7 +59,7 @@ async def create(
 @routes.get("/containers/json")
 async def list_containers(
     engine: Engine, all: bool = False, limit: int = 0, size: bool = False, filters: Filters = NO_FILTERS
-) -> list[render.ContainerSummary]:
+) -> list[ContainerSummary]:
     """Containers, newest first: the running ones, or those that ``all``, ``limit`` and ``filters`` ask for."""
     filters = await resolve_ancestors(engine, filters)
     records = engine.containers.list(ListQuery(all, max(limit, 0), size, filters))
@@ -82,7 +70,7 @@ async def list_containers(
 
 
 @routes.get("/containers/{ref}/json")
-async def inspect(engine: Engine, ref: str, size: bool = False) -> render.ContainerInspect:
+async def inspect(engine: Engine, ref: str, size: bool = False) -> ContainerInspect:
     """Everything about one container."""
     record = engine.containers.find(ref)
     sizes = await engine.containers.size(ref) if size else None

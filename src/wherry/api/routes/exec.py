@@ -7,18 +7,12 @@ from typing import Annotated
 from wherry.api.call import HANDED_OVER, Exchange, HandedOver
 from wherry.api.hijack import take_connection
 from wherry.api.query import Named
-from wherry.api.render.containers import ExecInspect, ProcessConfig
+from wherry.api.render import exec as render
 from wherry.api.routing import Routes
 from wherry.engine.engine import Engine
-from wherry.engine.exec import Exec
-from wherry.messages.base import Model
-from wherry.messages.exec import ExecCreate, ExecStart
+from wherry.messages.exec import ExecCreate, ExecCreated, ExecInspect, ExecStart
 
 routes = Routes()
-
-
-class ExecCreated(Model, kw_only=True):
-    id: str
 
 
 @routes.post("/containers/{ref}/exec", status=201)
@@ -48,7 +42,7 @@ async def start(
 @routes.get("/exec/{id}/json")
 async def inspect(engine: Engine, id: str) -> ExecInspect:
     """How it stands; ``ExitCode`` is null until it has ended."""
-    return render(await engine.execs.settled(id))
+    return render.inspect(await engine.execs.settled(id))
 
 
 @routes.post("/exec/{id}/resize")
@@ -57,25 +51,3 @@ async def resize(
 ) -> None:
     """Set the size of its terminal."""
     await engine.execs.resize(id, rows, columns)
-
-
-def render(instance: Exec) -> ExecInspect:
-    request = instance.request
-    command = request.cmd or [""]
-    process = ProcessConfig(
-        tty=request.tty, entrypoint=command[0], arguments=command[1:], privileged=request.privileged
-    )
-    if request.user:
-        process.user = request.user
-    return ExecInspect(
-        id=instance.id,
-        running=instance.running,
-        exit_code=instance.exit_code,
-        process_config=process,
-        open_stdin=request.attach_stdin,
-        open_stderr=request.attach_stderr,
-        open_stdout=request.attach_stdout,
-        container_id=instance.container.id,
-        detach_keys=request.detach_keys,
-        pid=instance.pid,
-    )

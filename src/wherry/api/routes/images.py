@@ -10,7 +10,7 @@ from wherry.api.call import Call, Exchange, Stream
 from wherry.api.errors import HttpError
 from wherry.api.query import NO_FILTERS
 from wherry.api.render import images as render
-from wherry.api.render.progress import Message, bar_message, encode_message, error_message
+from wherry.api.render.progress import bar_message, encode_message, error_message
 from wherry.api.routing import Routes
 from wherry.api.upload import receiving
 from wherry.engine.engine import Engine
@@ -19,6 +19,8 @@ from wherry.engine.image import LayerProgress, LoadLine
 from wherry.engine.planning import layer_names
 from wherry.errors import InvalidArgument, NotFound, WherryError
 from wherry.image.manifest import Platform
+from wherry.messages.image import HistoryEntry, ImageInspect, ImageSummary, RemovalEntry
+from wherry.messages.progress import Message
 from wherry.values import platforms
 from wherry.values.references import Reference
 
@@ -28,13 +30,13 @@ routes = Routes()
 @routes.get("/images/json")
 async def list_images(
     engine: Engine, call: Call, all: bool = False, filters: Filters = NO_FILTERS
-) -> list[render.ImageSummary]:
+) -> list[ImageSummary]:
     """Images, newest first; with ``all`` also those that are only steps towards others."""
     return [render.summary(view, call.version) for view in await engine.images.list(filters, all=all)]
 
 
 @routes.get("/images/{name}/json")
-async def inspect(engine: Engine, call: Call, name: str, platform: str = "") -> render.ImageInspect:
+async def inspect(engine: Engine, call: Call, name: str, platform: str = "") -> ImageInspect:
     """Everything about one image."""
     view = await engine.images.get(name)
     check_platform(name, view.record.config.os, view.record.config.architecture, platform)
@@ -43,7 +45,7 @@ async def inspect(engine: Engine, call: Call, name: str, platform: str = "") -> 
 
 
 @routes.get("/images/{name}/history")
-async def history(engine: Engine, name: str) -> list[render.HistoryEntry]:
+async def history(engine: Engine, name: str) -> list[HistoryEntry]:
     """The steps that made it, newest first."""
     return [render.history(item) for item in await engine.images.history(name)]
 
@@ -55,9 +57,7 @@ async def tag(engine: Engine, name: str, repo: str, tag: str = "") -> None:
 
 
 @routes.delete("/images/{name}")
-async def remove(
-    engine: Engine, name: str, force: bool = False, noprune: bool = False
-) -> list[render.RemovalEntry]:
+async def remove(engine: Engine, name: str, force: bool = False, noprune: bool = False) -> list[RemovalEntry]:
     """Take a name away and, with the last one, the image. 409 a container uses it."""
     return [render.removal(step) for step in await engine.images.remove(name, force=force, noprune=noprune)]
 

@@ -6,27 +6,12 @@ from wherry.api.routing import Routes
 from wherry.engine.containers import Planned
 from wherry.engine.engine import Engine
 from wherry.errors import InvalidArgument
-from wherry.messages.base import Model
-from wherry.messages.container import ContainerCreate
-from wherry.runtime.plan_view import PlanDifference, PlanView, compare
+from wherry.messages.plan import PlanComparison, PlanDifference, PlanSource, PlanView
+from wherry.runtime.plan_view import compare
 
 routes = Routes()
 
 ID_WORD = "<id>"  # two containers always differ in their ids
-
-
-class PlanSource(Model):
-    """One side of a comparison: a container that is there, or the body of a create request."""
-
-    container: str = ""
-    create: ContainerCreate | None = None
-
-
-class PlanComparison(Model):
-    """Body of ``POST /plans/compare``."""
-
-    a: PlanSource
-    b: PlanSource
 
 
 @routes.get("/containers/{ref}/plan")

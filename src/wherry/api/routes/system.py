@@ -9,12 +9,13 @@ import msgspec
 from wherry.api.call import Call, Plain, Stream
 from wherry.api.errors import HttpError
 from wherry.api.query import NO_FILTERS, NO_TIME, Nanoseconds
-from wherry.api.render.system import Info, VersionInfo, render_info, version_info
+from wherry.api.render.system import render_info, version_info
 from wherry.api.routing import Routes
 from wherry.engine.engine import Engine
 from wherry.engine.events import EventQuery, Subscription
 from wherry.engine.filters import Filters
 from wherry.errors import InvalidArgument
+from wherry.messages.system import Info, VersionInfo
 
 routes = Routes()
 

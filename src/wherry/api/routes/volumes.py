@@ -7,16 +7,11 @@ from wherry.api.query import NO_FILTERS
 from wherry.api.routing import Routes
 from wherry.engine.filters import Filters
 from wherry.errors import NotFound
-from wherry.messages.base import Model
+from wherry.messages.volume import VolumeList
 
 routes = Routes()
 
 VOLUME_FILTERS = frozenset(["dangling", "driver", "label", "name"])
-
-
-class VolumeList(Model, kw_only=True):
-    volumes: list[None]
-    warnings: list[str] | None = None
 
 
 @routes.get("/volumes")

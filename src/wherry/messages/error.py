@@ -1,0 +1,9 @@
+"""What a request that fails is answered with."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class ErrorBody(msgspec.Struct):
+    message: str

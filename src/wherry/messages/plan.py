@@ -1,0 +1,55 @@
+"""Plans, shown and compared. Wherry's own; Docker has none of this."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wherry.messages.base import Model
+from wherry.messages.container import ContainerCreate
+
+
+class StepView(Model):
+    """One step. ``number`` counts in the order of execution, from 1; ``phase`` says who does it."""
+
+    number: int
+    phase: str  # engine, monitor, container
+    heading: str
+    name: str
+    text: str
+    origin: str
+    cause: str
+    arguments: dict[str, Any]
+
+
+class PlanView(Model):
+    steps: list[StepView]
+
+
+class Difference(Model):
+    """What only A has (``b`` None), only B has (``a`` None), or both have differently."""
+
+    heading: str
+    name: str
+    what: str
+    a: StepView | None = None
+    b: StepView | None = None
+
+
+class PlanDifference(Model):
+    a: str
+    b: str
+    differences: list[Difference]
+
+
+class PlanSource(Model):
+    """One side of a comparison: a container that is there, or the body of a create request."""
+
+    container: str = ""
+    create: ContainerCreate | None = None
+
+
+class PlanComparison(Model):
+    """Body of ``POST /plans/compare``."""
+
+    a: PlanSource
+    b: PlanSource

@@ -1,0 +1,10 @@
+"""Volumes. Engine API, Volume."""
+
+from __future__ import annotations
+
+from wherry.messages.base import Model
+
+
+class VolumeList(Model, kw_only=True):
+    volumes: list[None]
+    warnings: list[str] | None = None
