@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import resource
 import socket
 from collections.abc import Iterator
 from ipaddress import IPv4Interface, IPv4Network
@@ -15,6 +17,7 @@ from tests.network.lab import (
     Lab,
     eventually,
     interfaces,
+    network_descriptors,
     open_bridge,
     open_stack,
     run,
@@ -476,6 +479,26 @@ def test_an_interface_of_another_kind_is_refused(host: int) -> None:
     with pytest.raises(Unavailable, match="not a bridge"):
         open_bridge("odd")
     run("ip link delete odd")
+
+
+def test_what_cannot_be_had_whole_leaves_nothing(host: int) -> None:
+    """However many descriptors there are before there are none: no bridge, no endpoint and no descriptor stays."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    held, failures, made = network_descriptors(), 0, None
+    while made is None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (failures + 3, hard))
+        try:
+            made = open_bridge("wherry0", pool_size=1)
+        except OSError as error:
+            failures += 1
+            assert error.errno == errno.EMFILE
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        if made is None:
+            assert eventually(lambda: interfaces() == {"lo"}), interfaces()
+            assert network_descriptors() == held
+    assert failures > 5
+    made.close(remove=True)
 
 
 BIP = IPv4Interface("10.1.0.1/24")

@@ -85,8 +85,10 @@ class BridgeDriver(NetworkDriver):
             opened.callback(self._links.close)
             plan = self._plan(options.address)
             self.created = plan.link is None
+            made = opened.enter_context(ExitStack())  # what goes again where something after it fails
             if self.created:
                 record(self.interface)
+                made.callback(self._delete_bridge)
             self.address = plan.address
             self._index = self._apply(plan)
             self._leases = Leases(plan.address)
@@ -96,6 +98,7 @@ class BridgeDriver(NetworkDriver):
             self.pool = Pool(self.wiring.make, self.wiring.discard, self._own, size=size)
             opened.callback(self.pool.close)
             self._raise(prime=size > 0)
+            made.pop_all()
             self._opened = opened.pop_all()
         self._makers: ThreadPoolExecutor | None = None
         self._endpoints: dict[str, Endpoint] = {}
@@ -230,8 +233,13 @@ class BridgeDriver(NetworkDriver):
                 self.wiring.discard(endpoint)
         self._wait_until_gone(used)
         if remove and not used:
-            self._links.send(link.delete_link(self._index))
+            self._delete_bridge()
         self._opened.close()
+
+    def _delete_bridge(self) -> None:
+        there = self._links.find(self.interface)
+        if there is not None:
+            self._links.send(link.delete_link(there.index))
 
     def _wait_until_gone(self, used: set[str]) -> None:
         """Wait for the kernel to take down the endpoints that were let go."""
