@@ -87,6 +87,18 @@ def test_a_changed_limit_is_one_difference_and_device_rules_are_single_ones() ->
     assert words(a, plan(CgroupWrite(rules, "c 1:3 rwm"))) == [f"only in A: write 'c 1:5 rwm' to {rules}"]
 
 
+def test_limits_by_device_are_single_ones() -> None:
+    rates = "/sys/fs/cgroup/blkio/x/blkio.throttle.read_bps_device"
+    a = plan(CgroupWrite(rates, "8:0 100"), CgroupWrite(rates, "8:16 100"))
+    b = plan(CgroupWrite(rates, "8:0 200"), CgroupWrite(rates, "8:16 100"))
+    assert words(a, b) == [f"write '8:0 100' to {rates} → write '8:0 200' to {rates}"]
+    unified = "/sys/fs/cgroup/x/io.max"
+    a = plan(CgroupWrite(unified, "8:0 rbps=1"), CgroupWrite(unified, "8:0 wbps=1"))
+    assert words(a, plan(CgroupWrite(unified, "8:0 wbps=1"))) == [
+        f"only in A: write '8:0 rbps=1' to {unified}"
+    ]
+
+
 def test_ports_are_compared_by_the_containers_port() -> None:
     a = plan(preparation=(PublishPort("tcp", "0.0.0.0", 8080, 0, 80),))
     b = plan(preparation=(PublishPort("tcp", "0.0.0.0", 9090, 0, 80),))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from wherry.runtime.step import AbsolutePath, Heading, HostStep, Namespace, Text
+
+OF_DEVICE = re.compile(r"\d+:\d+(?: \w+(?==))?")  # 8:0, or in version 2 8:0 rbps
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +107,12 @@ class CgroupWrite(HostStep):
 
     @classmethod
     def identify(cls, arguments: Mapping[str, Any]) -> str:
-        """Device rules are many writes to one file; every other file is written once."""
+        """Rules and limits of devices are many writes to one file; every other file is written once."""
         path, value = arguments["path"], arguments["value"]
-        return f"{path} {value}" if path.rpartition("/")[2].startswith("devices.") else str(path)
+        if path.rpartition("/")[2].startswith("devices."):
+            return f"{path} {value}"
+        device = OF_DEVICE.match(value)
+        return f"{path} {device[0]}" if device else str(path)
 
     def describe(self) -> str:
         return f"write {self.value!r} to {self.path}"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from wherry.engine.explain.cgroup_reading import read_cgroup
 from wherry.engine.explain.drift import limit_drift, mount_difference, rights_drift
 from wherry.engine.explain.items import limit_items
-from wherry.engine.explain.limits import V1, V2, Form, limit_files, planned_texts, shown, value_of
+from wherry.engine.explain.limits import V1, V2, limit_files, planned_texts, shown, value_of
 from wherry.engine.explain.mounts import Matched, MountTable, match_mounts, planned_mounts
 from wherry.engine.explain.observed import CgroupState, Depth, Observed, Rights
 from wherry.engine.explain.reading import read_rights
@@ -24,6 +24,7 @@ from wherry.linux.rtnetlink import NetworkState
 from wherry.runtime import capabilities
 from wherry.runtime import oci_spec as oci
 from wherry.runtime.cgroups import CgroupsV2
+from wherry.runtime.cgroups.files import Form
 from wherry.runtime.seccomp import compile_filter
 from wherry.runtime.steps import (
     Bind,

@@ -8,7 +8,8 @@ import pytest
 from wherry.errors import Unavailable
 from wherry.runtime import oci_spec as oci
 from wherry.runtime.cgroups import CgroupEntry, detect
-from wherry.runtime.cgroups.v2 import CgroupsV2, parse_blocks, weight_of
+from wherry.runtime.cgroups.limit_texts import weight_of
+from wherry.runtime.cgroups.v2 import CgroupsV2, parse_blocks
 from wherry.runtime.devices import docker_rules
 from wherry.runtime.steps import Bind, CgroupDevices, CgroupWrite, Mount, OomCounter
 

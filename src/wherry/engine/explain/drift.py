@@ -29,6 +29,7 @@ from wherry.engine.explain.planned import (
 )
 from wherry.linux.mountinfo import MountEntry
 from wherry.runtime import capabilities
+from wherry.runtime.cgroups.files import DEVICES_LIST
 from wherry.runtime.steps import Capabilities, NoNewPrivileges, Plan, Seccomp, Step
 
 FILTERED = 2  # Seccomp: in /proc/PID/status
@@ -174,9 +175,9 @@ def device_drift(plan: Plan, cgroup: CgroupState) -> Iterator[Drift]:
         return
     actual = set(cgroup.devices)
     for rule in sorted(planned - actual):
-        yield Drift(kind="limit", what="devices.list", planned=rule, actual="", cause="default")
+        yield Drift(kind="limit", what=DEVICES_LIST, planned=rule, actual="", cause="default")
     for rule in sorted(actual - planned):
-        yield Drift(kind="limit", what="devices.list", planned="", actual=rule)
+        yield Drift(kind="limit", what=DEVICES_LIST, planned="", actual=rule)
 
 
 def process_drift(observed: Observed) -> Iterator[Drift]:

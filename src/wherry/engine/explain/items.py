@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wherry.engine.explain.limits import Form, value_of
+from wherry.engine.explain.limits import value_of
 from wherry.engine.explain.model import (
     Cost,
     InterfaceItem,
@@ -32,7 +32,8 @@ from wherry.engine.explain.planned import (
 )
 from wherry.linux.mountinfo import MountEntry
 from wherry.linux.rtnetlink import Interface
-from wherry.runtime.cgroups import Usage
+from wherry.runtime.cgroups import Usage, files
+from wherry.runtime.cgroups.files import Form
 from wherry.runtime.preparation import NetworkEndpoint, PublishPort, ShareWithHost
 from wherry.runtime.steps import Exec, Plan, Step, TinyInit
 
@@ -159,9 +160,9 @@ def quota(text: str) -> int | None:
 
 def limit_note(reading: LimitReading, cgroup: CgroupState) -> str:
     file, usage = reading.kind.file, cgroup.usage or Usage()
-    if file in ("cpu.cfs_quota_us", "cpu.max"):
+    if file in (files.QUOTA_V1.name, files.QUOTA_V2.name):
         return "; ".join(cpu_notes(reading, cgroup, usage))
-    if file in ("memory.limit_in_bytes", "memory.max"):
+    if file in (files.MEMORY_V1.name, files.MEMORY_V2.name):
         peak = f"at most {usage.memory_maximum >> 10} KiB so far" if usage.memory_maximum else ""
         struck = f"OOM killer struck {times(usage.oom_kills)}" if usage.oom_kills else ""
         return "; ".join(filter(None, (peak, struck)))
@@ -172,7 +173,7 @@ def limit_note(reading: LimitReading, cgroup: CgroupState) -> str:
 
 def cpu_notes(reading: LimitReading, cgroup: CgroupState, usage: Usage) -> Iterator[str]:
     limit = quota(reading.text)
-    period = next((quota(r.text) for r in cgroup.limits if r.kind.file == "cpu.cfs_period_us"), None)
+    period = next((quota(r.text) for r in cgroup.limits if r.kind.file == files.PERIOD_V1.name), None)
     if period is None:
         period = quota(reading.text.partition(" ")[2])
     if limit and period:

@@ -1,110 +1,63 @@
-"""Which cgroup files hold a container's limits, in both versions of the hierarchy, and how each is read. Pure.
+"""Which cgroup files are read for a container, and how their texts compare. Pure.
 
-A limit that nobody asked for has a default, so that one which was set by hand is seen.
+The files, their forms and defaults are those of the table in ``runtime/cgroups/files.py``.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
 from wherry.errors import InvalidArgument
+from wherry.runtime.cgroups.files import LIMITS, OF_PARENT, OOM_KEY, Form, is_device_rule
 from wherry.runtime.resources import parse_set
 
 PAGE = 4096
 WHOLE_NUMBER = re.compile(r"-?[0-9]{1,30}")
 SHARES = (2, 1 << 18)
 NO_LIMIT = 1 << 60  # bytes: what version 1 shows for no limit is close to 2^63
-OF_PARENT = "@parent"  # the default is what the cgroup above has
-OOM_KEY = "oom_kill_disable"
-
-
-class Form(Enum):
-    """How a file's text is to be understood."""
-
-    BYTES = "bytes"  # rounded down to pages by the kernel
-    NUMBER = "number"
-    SHARES = "shares"  # kept within its range by the kernel
-    SET = "set"  # 0-3,5
-    LAST = "last"  # "default 100" or "100"
-    LINES = "lines"  # a value for each device
-    PAIRS = "pairs"  # io.max: 8:0 rbps=1 wbps=max
-    WORDS = "words"
-    OOM = "oom"  # memory.oom_control
 
 
 @dataclass(frozen=True, slots=True)
 class LimitFile:
-    """A cgroup file. ``used`` is the file beside it that tells what is used of the limit."""
+    """A cgroup file that is read for a container. ``used`` is the file beside it that tells what is used of it."""
 
     file: str
     name: str  # for a reader
     unit: str
-    form: Form = Form.NUMBER
+    form: Form
     default: str = ""
     used: str = ""
 
-    @property
-    def controller(self) -> str:
-        return self.file.partition(".")[0]
+
+def known(version: int) -> Iterator[tuple[bool, LimitFile]]:
+    """Every file of a version, and whether it is read in every container."""
+    for limit in LIMITS:
+        if (file := limit.file(version)) is not None:
+            kind = LimitFile(file.name, limit.name, limit.unit, file.form, file.default, file.used)
+            yield file.watched, kind
 
 
-V1 = (
-    LimitFile("memory.limit_in_bytes", "memory", "bytes", Form.BYTES, "-1", "memory.usage_in_bytes"),
-    LimitFile(
-        "memory.memsw.limit_in_bytes",
-        "memory and swap",
-        "bytes",
-        Form.BYTES,
-        "-1",
-        "memory.memsw.usage_in_bytes",
-    ),
-    LimitFile("memory.soft_limit_in_bytes", "memory reservation", "bytes", Form.BYTES, "-1"),
-    LimitFile("memory.oom_control", "OOM killer off", "switch", Form.OOM, f"{OOM_KEY} 0"),
-    LimitFile("cpu.cfs_quota_us", "CPU", "microseconds", Form.NUMBER, "-1"),
-    LimitFile("cpu.cfs_period_us", "CPU period", "microseconds", Form.NUMBER, "100000"),
-    LimitFile("cpu.shares", "CPU shares", "count", Form.SHARES, "1024"),
-    LimitFile("cpuset.cpus", "CPUs", "count", Form.SET, OF_PARENT),
-    LimitFile("cpuset.mems", "memory nodes", "count", Form.SET, OF_PARENT),
-    LimitFile("pids.max", "processes", "count", Form.NUMBER, "max", "pids.current"),
-    LimitFile("blkio.throttle.read_bps_device", "bytes read a second", "bytes", Form.LINES),
-    LimitFile("blkio.throttle.write_bps_device", "bytes written a second", "bytes", Form.LINES),
-    LimitFile("blkio.throttle.read_iops_device", "reads a second", "count", Form.LINES),
-    LimitFile("blkio.throttle.write_iops_device", "writes a second", "count", Form.LINES),
-)
-V2 = (
-    LimitFile("memory.max", "memory", "bytes", Form.BYTES, "max", "memory.current"),
-    LimitFile("memory.swap.max", "swap", "bytes", Form.BYTES, "max", "memory.swap.current"),
-    LimitFile("memory.high", "memory, slowed above", "bytes", Form.BYTES, "max"),
-    LimitFile("memory.low", "memory reservation", "bytes", Form.BYTES, "0"),
-    LimitFile("cpu.max", "CPU", "microseconds", Form.WORDS, "max 100000"),
-    LimitFile("cpu.weight", "CPU weight", "count", Form.NUMBER, "100"),
-    LimitFile("cpuset.cpus", "CPUs", "count", Form.SET),
-    LimitFile("cpuset.mems", "memory nodes", "count", Form.SET),
-    LimitFile("pids.max", "processes", "count", Form.NUMBER, "max", "pids.current"),
-    LimitFile("io.max", "block devices", "bytes", Form.PAIRS),
-    LimitFile("io.weight", "block weight", "count", Form.LAST, "default 100"),
-)
+KNOWN = {version: tuple(kind for _, kind in known(version)) for version in (1, 2)}
+BY_DEVICE = {kind.file for kinds in KNOWN.values() for kind in kinds if kind.form in (Form.LINES, Form.PAIRS)}
+V1, V2 = (tuple(kind for watched, kind in known(version) if watched) for version in (1, 2))
 
 
 def limit_files(version: int, planned: Iterable[str]) -> tuple[LimitFile, ...]:
     """The files that every container has, and those that its plan writes beside them."""
-    known = V1 if version == 1 else V2
-    names = {entry.file for entry in known}
+    watched = V1 if version == 1 else V2
+    names = {kind.file for kind in watched}
+    by_name = {kind.file: kind for kind in KNOWN[version]}
     others = [file for file in dict.fromkeys(planned) if file not in names and not is_device_rule(file)]
-    return (*known, *(other_file(file) for file in others))
+    return (*watched, *(by_name.get(file) or other_file(file) for file in others))
 
 
 def other_file(file: str) -> LimitFile:
+    """One that the table does not have: asked for by its name, or with a scheduler's name in its own."""
     form = Form.LINES if file.endswith("_device") else Form.LAST if "weight" in file else Form.WORDS
     return LimitFile(file, file, "count", form, OF_PARENT)
-
-
-def is_device_rule(file: str) -> bool:
-    return file.startswith("devices.")
 
 
 # ---------------------------------------------------------------- values
@@ -184,6 +137,6 @@ def planned_texts(writes: Iterable[tuple[str, str]]) -> Mapping[str, str]:
     """File names to what a plan leaves in them: the last value, or all of them where each is for a device."""
     texts: dict[str, str] = {}
     for file, value in writes:
-        many = file.endswith("_device") or file in ("io.max",)
+        many = file in BY_DEVICE or other_file(file).form is Form.LINES
         texts[file] = f"{texts[file]}\n{value}" if many and file in texts else value
     return texts

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from ipaddress import IPv4Interface
 from typing import TypeVar
 
-from wherry.engine.explain.limits import is_device_rule, planned_texts
+from wherry.engine.explain.limits import planned_texts
 from wherry.network.ports import PublishedPort
+from wherry.runtime.cgroups import device_rules
+from wherry.runtime.cgroups.files import DEVICES_ALLOW, DEVICES_DENY, is_device_rule
 from wherry.runtime.preparation import JoinContainer, NetworkEndpoint, PublishPort
 from wherry.runtime.steps import CgroupWrite, Clone, JoinNamespace, Namespace, Plan, Step
 
@@ -23,7 +25,6 @@ KINDS = {
 }
 JOINED = {"network": "net", "pid": "pid", "ipc": "ipc"}  # JoinContainer's words
 LOOPBACK = "lo"
-DENY, ALLOW, EVERY_DEVICE = "devices.deny", "devices.allow", "a"
 
 S = TypeVar("S", bound=Step)
 Way = tuple[str, str, str]  # destination, gateway, interface
@@ -72,9 +73,9 @@ def base_name(path: str) -> str:
 
 def planned_devices(plan: Plan) -> set[str] | None:
     writes = [(base_name(step.path), step.value) for step in steps_of(plan, CgroupWrite)]
-    if (DENY, EVERY_DEVICE) not in writes:
+    if (DEVICES_DENY, device_rules.ALL) not in writes:
         return None
-    return {value for file, value in writes if file == ALLOW}
+    return {value for file, value in writes if file == DEVICES_ALLOW}
 
 
 # ---------------------------------------------------------------- network

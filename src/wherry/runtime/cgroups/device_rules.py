@@ -9,6 +9,7 @@ from wherry.runtime import oci_spec as oci
 from wherry.runtime.devices import ANY, runtime_rules
 
 EVERYTHING = "rwm"
+ALL = "a"  # of devices and kinds of access, as a v1 control file has it
 Key = tuple[str, int, int]  # type, major, minor; -1 is any
 
 

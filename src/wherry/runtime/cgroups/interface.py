@@ -28,6 +28,8 @@ class CgroupSteps:
 
 @dataclass(frozen=True, slots=True)
 class BlockOperation:
+    """Bytes read from and written to a device."""
+
     major: int
     minor: int
     read: int
@@ -81,10 +83,23 @@ class Cgroups(Protocol):
     def destroy(self, path: str) -> bool:
         """Kill what is left in a container's cgroup, and remove it. True when it is gone. Idempotent."""
 
-    def processes(self, path: str) -> list[int]: ...
+    def file(self, path: str, name: str) -> str:
+        """Where a cgroup has a file, such as ``memory.max``; "" where this host has no such controller. Pure."""
 
-    def usage(self, path: str) -> Usage: ...
+    def directories(self, path: str) -> list[str]:
+        """All directories of a cgroup: one, or one a hierarchy. Pure."""
 
-    def freeze(self, path: str) -> None: ...
+    def devices(self, path: str) -> tuple[str, ...] | None:
+        """The rules of device access in force, a line each; None where the kernel does not show them."""
 
-    def thaw(self, path: str) -> None: ...
+    def processes(self, path: str) -> list[int]:
+        """The members, by the pids of the host; none where there is no such cgroup."""
+
+    def usage(self, path: str) -> Usage:
+        """What the kernel has counted."""
+
+    def freeze(self, path: str) -> None:
+        """Stop all members where they are. OSError with the path."""
+
+    def thaw(self, path: str) -> None:
+        """Let them go on. OSError with the path."""

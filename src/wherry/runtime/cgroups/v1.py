@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 from wherry.linux import cgroupfs, kernel_file
 from wherry.runtime import oci_spec as oci
-from wherry.runtime.cgroups import device_rules
+from wherry.runtime.cgroups import device_rules, files
 from wherry.runtime.cgroups.interface import BlockOperation, CgroupEntry, CgroupSteps, Usage
+from wherry.runtime.cgroups.readings import Readings
 from wherry.runtime.steps import (
     DEFAULT,
     Bind,
@@ -28,7 +29,6 @@ from wherry.runtime.steps import (
 
 NO_MOUNT_RIGHTS = MountFlag.NOSUID | MountFlag.NODEV | MountFlag.NOEXEC
 NOT_CONTROLLERS = frozenset({"systemd", "unified"})
-Setting = tuple[str, str, str, str]  # controller, file, value, place in the specification
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class CgroupsV1:
     controllers: Mapping[str, str]
     links: tuple[tuple[str, str], ...] = ()
     swap: bool = True  # memory.memsw.* exists
-    weight_file: str = "blkio.weight"
+    weight_file: str = files.BLOCKS_V1.name  # the scheduler that weighs has a name in it
     version: int = field(default=1, init=False)
 
     @property
@@ -52,7 +52,14 @@ class CgroupsV1:
         return list(dict.fromkeys(self.controllers.values()))
 
     def directory(self, controller: str, path: str) -> str:
+        """A cgroup's directory below a controller. KeyError where this host has no such controller."""
         return f"{self.root}/{self.controllers[controller]}/{path.strip('/')}"
+
+    def file(self, path: str, name: str) -> str:
+        controller = files.controller_of(name)
+        if controller not in self.controllers:
+            return ""
+        return f"{self.directory(controller, path)}/{name.replace(files.BLOCKS_V1.name, self.weight_file)}"
 
     def directories(self, path: str) -> list[str]:
         return [f"{self.root}/{name}/{path.strip('/')}" for name in self.hierarchies]
@@ -74,16 +81,11 @@ class CgroupsV1:
         return CgroupEntry(moves=tuple(CgroupAttach(directory) for directory in self.directories(path)))
 
     def writes(self, path: str, limits: oci.Resources, causes: Mapping[str, Cause]) -> Iterator[Step]:
-        settings = (
-            *memory_settings(limits.memory, self.swap),
-            *cpu_settings(limits.cpu),
-            *pids_settings(limits.pids),
-            *block_settings(limits.block_io, self.weight_file),
-        )
-        for controller, file, value, place in settings:
-            if controller in self.controllers:
-                cause = causes.get(f"linux.resources.{place}", DEFAULT)
-                yield CgroupWrite(f"{self.directory(controller, path)}/{file}", value, cause=cause)
+        for setting in files.settings(1, limits):
+            file = self.file(path, setting.file.name)
+            if file and (self.swap or setting.file is not files.SWAP_V1):
+                cause = causes.get(f"linux.resources.{setting.place}", DEFAULT)
+                yield CgroupWrite(file, setting.text, cause=cause)
 
     def device_writes(self, path: str, limits: oci.Resources | None) -> Iterator[Step]:
         if "devices" not in self.controllers or limits is None or not limits.devices:
@@ -93,14 +95,14 @@ class CgroupsV1:
         if access.allow and not access.exceptions:
             return
         if not access.allow:
-            yield CgroupWrite(f"{directory}/devices.deny", "a")
-        file = "devices.deny" if access.allow else "devices.allow"
+            yield CgroupWrite(f"{directory}/{files.DEVICES_DENY}", device_rules.ALL)
+        file = files.DEVICES_DENY if access.allow else files.DEVICES_ALLOW
         for key, letters in access.exceptions:
             yield CgroupWrite(f"{directory}/{file}", device_rules.rule_text(key, letters))
 
     def counters(self, path: str) -> Iterator[Step]:
-        if "memory" in self.controllers:
-            yield OomCounter(f"{self.directory('memory', path)}/memory.oom_control", "oom_kill")
+        if file := self.file(path, files.OOM_COUNT[1]):
+            yield OomCounter(file, files.OOM_KILLS)
 
     def mount(self, path: str, target: str, *, writable: bool, own_namespace: bool) -> tuple[Step, ...]:
         """A tmpfs with each hierarchy on it, as the container's own cgroup sees it."""
@@ -141,6 +143,13 @@ class CgroupsV1:
             self.thaw(path)  # frozen processes cannot die
         return not [d for d in self.directories(path) if not cgroupfs.remove(d)]
 
+    def devices(self, path: str) -> tuple[str, ...] | None:
+        shown = self.file(path, files.DEVICES_LIST)
+        try:
+            return tuple(kernel_file.read(shown).splitlines()) if shown else None
+        except OSError:
+            return None
+
     def processes(self, path: str) -> list[int]:
         return cgroupfs.processes(self.directories(path)[0])
 
@@ -153,51 +162,37 @@ class CgroupsV1:
     # ------------------------------------------------------------ readings
 
     def usage(self, path: str) -> Usage:
-        cpu, memory = self.keyed("cpu", path, "cpu.stat"), self.keyed("memory", path, "memory.stat")
-        ticks = self.keyed("cpuacct", path, "cpuacct.stat")
+        read = Readings(lambda name: self.file(path, name))
+        cpu, ticks = read.keyed(files.CPU_STAT), read.keyed(files.CPU_TICKS_V1)
         tick = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
         return Usage(
-            cpu_total=self.number("cpuacct", path, "cpuacct.usage"),
+            cpu_total=read.number(files.CPU_TIME[1]),
             cpu_user=ticks.get("user", 0) * tick,
             cpu_system=ticks.get("system", 0) * tick,
             periods=cpu.get("nr_periods", 0),
             throttled_periods=cpu.get("nr_throttled", 0),
             throttled_time=cpu.get("throttled_time", 0),
-            memory_usage=self.number("memory", path, "memory.usage_in_bytes"),
-            memory_maximum=self.number("memory", path, "memory.max_usage_in_bytes"),
-            memory_limit=self.number("memory", path, "memory.limit_in_bytes"),
-            memory_stat=memory,
-            oom_kills=self.keyed("memory", path, "memory.oom_control").get("oom_kill", 0),
-            pids=self.number("pids", path, "pids.current"),
-            pids_limit=self.number("pids", path, "pids.max"),
-            blocks=self.blocks(path),
+            memory_usage=read.number(files.MEMORY_V1.used),
+            memory_maximum=read.number(files.PEAK[1]),
+            memory_limit=read.number(files.MEMORY_V1.name),
+            memory_stat=read.keyed(files.MEMORY_STAT),
+            oom_kills=read.keyed(files.OOM_COUNT[1]).get(files.OOM_KILLS, 0),
+            pids=read.number(files.PROCESSES.used),
+            pids_limit=read.number(files.PROCESSES.name),
+            blocks=tuple(parse_blocks(read.text(files.BLOCK_COUNTS[1]))),
         )
 
-    def text(self, controller: str, path: str, file: str) -> str:
-        try:
-            return kernel_file.read(f"{self.directory(controller, path)}/{file}")
-        except (OSError, KeyError):
-            return ""
 
-    def number(self, controller: str, path: str, file: str) -> int:
-        text = self.text(controller, path, file).strip()
-        return int(text) if text.isdigit() else 0
-
-    def keyed(self, controller: str, path: str, file: str) -> dict[str, int]:
-        return cgroupfs.keyed(self.text(controller, path, file))
-
-    def blocks(self, path: str) -> tuple[BlockOperation, ...]:
-        """``MAJ:MIN Read|Write BYTES`` lines, summed up a device."""
-        totals: dict[tuple[int, int], dict[str, int]] = {}
-        for line in self.text("blkio", path, "blkio.throttle.io_service_bytes_recursive").splitlines():
-            words = line.split()
-            if len(words) == 3 and words[1] in ("Read", "Write"):
-                major, _, minor = words[0].partition(":")
-                totals.setdefault((int(major), int(minor)), {})[words[1]] = int(words[2])
-        return tuple(
-            BlockOperation(major, minor, sums.get("Read", 0), sums.get("Write", 0))
-            for (major, minor), sums in totals.items()
-        )
+def parse_blocks(text: str) -> Iterator[BlockOperation]:
+    """``MAJ:MIN Read|Write BYTES`` lines, summed up a device."""
+    totals: dict[str, dict[str, int]] = {}
+    for line in text.splitlines():
+        words = line.split()
+        if len(words) == 3 and words[1] in ("Read", "Write"):
+            totals.setdefault(words[0], {})[words[1]] = int(words[2])
+    for device, sums in totals.items():
+        major, _, minor = device.partition(":")
+        yield BlockOperation(int(major), int(minor), sums.get("Read", 0), sums.get("Write", 0))
 
 
 def prepare_cpuset(root: str, parts: list[str]) -> None:
@@ -209,74 +204,6 @@ def prepare_cpuset(root: str, parts: list[str]) -> None:
             if not kernel_file.read(f"{here}/{file}").strip():
                 kernel_file.write(f"{here}/{file}", kernel_file.read(f"{above}/{file}").strip())
     kernel_file.write("/".join([root, *parts, "cgroup.clone_children"]), "1")
-
-
-# ---------------------------------------------------------------- limits to files
-
-
-def memory_settings(memory: oci.Memory | None, swap: bool) -> Iterator[Setting]:
-    """A new cgroup has no limit, so the one for memory goes first: that for memory and swap may not be lower."""
-    if memory is None:
-        return
-    if memory.limit is not None:
-        yield "memory", "memory.limit_in_bytes", str(memory.limit), "memory.limit"
-    if memory.swap is not None and swap:
-        yield "memory", "memory.memsw.limit_in_bytes", str(memory.swap), "memory.swap"
-    if memory.reservation is not None:
-        yield "memory", "memory.soft_limit_in_bytes", str(memory.reservation), "memory.reservation"
-    if memory.disable_oom_killer:
-        yield "memory", "memory.oom_control", "1", "memory.disableOOMKiller"
-    if memory.swappiness is not None:
-        yield "memory", "memory.swappiness", str(memory.swappiness), "memory.swappiness"
-
-
-def cpu_settings(cpu: oci.Cpu | None) -> Iterator[Setting]:
-    if cpu is None:
-        return
-    values = (
-        ("cpu", "cpu.shares", cpu.shares, "cpu.shares"),
-        ("cpu", "cpu.cfs_period_us", cpu.period, "cpu.quota"),
-        ("cpu", "cpu.cfs_quota_us", cpu.quota, "cpu.quota"),
-        ("cpu", "cpu.cfs_burst_us", cpu.burst, "cpu.burst"),
-        ("cpu", "cpu.rt_period_us", cpu.realtime_period, "cpu.realtime"),
-        ("cpu", "cpu.rt_runtime_us", cpu.realtime_runtime, "cpu.realtime"),
-        ("cpu", "cpu.idle", cpu.idle, "cpu.idle"),
-        ("cpuset", "cpuset.cpus", cpu.cpus or None, "cpu.cpus"),
-        ("cpuset", "cpuset.mems", cpu.mems or None, "cpu.mems"),
-    )
-    for controller, file, value, place in values:
-        if value is not None:
-            yield controller, file, str(value), place
-
-
-def pids_settings(pids: oci.Pids | None) -> Iterator[Setting]:
-    if pids is not None and pids.limit is not None:
-        yield "pids", "pids.max", str(pids.limit) if pids.limit > 0 else "max", "pids.limit"
-
-
-def block_settings(block: oci.BlockIo | None, weight_file: str) -> Iterator[Setting]:
-    if block is None:
-        return
-    if block.weight is not None:
-        yield "blkio", weight_file, str(block.weight), "blockIO"
-    for device in block.weight_device:
-        if device.weight is not None:
-            yield (
-                "blkio",
-                f"{weight_file}_device",
-                f"{device.major}:{device.minor} {device.weight}",
-                "blockIO",
-            )
-    lists = (
-        ("read_bps_device", block.throttle_read_bps_device),
-        ("write_bps_device", block.throttle_write_bps_device),
-        ("read_iops_device", block.throttle_read_iops_device),
-        ("write_iops_device", block.throttle_write_iops_device),
-    )
-    for file, throttles in lists:
-        for throttle in throttles:
-            value = f"{throttle.major}:{throttle.minor} {throttle.rate}"
-            yield "blkio", f"blkio.throttle.{file}", value, "blockIO"
 
 
 # ---------------------------------------------------------------- finding out
@@ -292,8 +219,8 @@ def detect_v1(root: str) -> CgroupsV1:
         root=root,
         controllers=controllers,
         links=tuple(find_links(root)),
-        swap=os.path.exists(f"{root}/{controllers.get('memory', 'memory')}/memory.memsw.limit_in_bytes"),
-        weight_file="blkio.bfq.weight" if bfq else "blkio.weight",
+        swap=os.path.exists(f"{root}/{controllers.get('memory', 'memory')}/{files.SWAP_V1.name}"),
+        weight_file="blkio.bfq.weight" if bfq else files.BLOCKS_V1.name,
     )
 
 

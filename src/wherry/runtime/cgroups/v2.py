@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from wherry.linux import cgroupfs, kernel_file
 from wherry.runtime import oci_spec as oci
-from wherry.runtime.cgroups import device_filter, device_rules
+from wherry.runtime.cgroups import device_filter, device_rules, files
 from wherry.runtime.cgroups.interface import BlockOperation, CgroupEntry, CgroupSteps, Usage
+from wherry.runtime.cgroups.readings import Readings
 from wherry.runtime.steps import (
     DEFAULT,
     Bind,
@@ -28,10 +28,7 @@ from wherry.runtime.steps import (
 log = logging.getLogger(__name__)
 
 NO_MOUNT_RIGHTS = MountFlag.NOSUID | MountFlag.NODEV | MountFlag.NOEXEC
-DEFAULT_PERIOD = 100_000  # microseconds
 MICROSECOND = 1000  # nanoseconds
-MAY_BE_MISSING = frozenset({"memory.swap.max"})  # where the kernel does not count swap
-Setting = tuple[str, str, str]  # file, value, place in the specification
 
 
 @dataclass(frozen=True)
@@ -43,18 +40,26 @@ class CgroupsV2:
     version: int = field(default=2, init=False)
 
     def directory(self, path: str) -> str:
+        """A cgroup's directory."""
         return f"{self.root}/{path.strip('/')}"
+
+    def file(self, path: str, name: str) -> str:
+        return f"{self.directory(path)}/{name}"
+
+    def directories(self, path: str) -> list[str]:
+        return [self.directory(path)]
 
     # ------------------------------------------------------------ plans
 
     def plan(self, path: str, limits: oci.Resources | None, causes: Mapping[str, Cause]) -> CgroupSteps:
         directory = self.directory(path)
-        setup = [
+        setup: list[Step] = [
             CgroupCreate(directory),
             *self.writes(directory, limits or oci.Resources(), causes),
-            *self.devices(directory, limits),
-            *([OomCounter(f"{directory}/memory.events", "oom_kill")] if "memory" in self.controllers else []),
+            *self.device_filter(directory, limits),
         ]
+        if "memory" in self.controllers:
+            setup.append(OomCounter(f"{directory}/{files.OOM_COUNT[2]}", files.OOM_KILLS))
         return CgroupSteps(tuple(setup), self.entry(path))
 
     def entry(self, path: str) -> CgroupEntry:
@@ -62,19 +67,14 @@ class CgroupsV2:
         return CgroupEntry(born_in=self.directory(path))
 
     def writes(self, directory: str, limits: oci.Resources, causes: Mapping[str, Cause]) -> Iterator[Step]:
-        settings = (
-            *memory_settings(limits.memory),
-            *cpu_settings(limits.cpu),
-            *pids_settings(limits.pids),
-            *block_settings(limits.block_io),
-            *((file, value, "unified") for file, value in (limits.unified or {}).items()),
-        )
-        for file, value, place in settings:
-            if file.partition(".")[0] in self.controllers:
+        wanted = [(s.file.name, s.text, s.file.optional, s.place) for s in files.settings(2, limits)]
+        wanted += [(file, text, False, "unified") for file, text in (limits.unified or {}).items()]
+        for file, text, optional, place in wanted:
+            if files.controller_of(file) in self.controllers:
                 cause = causes.get(f"linux.resources.{place}", DEFAULT)
-                yield CgroupWrite(f"{directory}/{file}", value, file in MAY_BE_MISSING, cause=cause)
+                yield CgroupWrite(f"{directory}/{file}", text, optional, cause=cause)
 
-    def devices(self, directory: str, limits: oci.Resources | None) -> Iterator[Step]:
+    def device_filter(self, directory: str, limits: oci.Resources | None) -> Iterator[Step]:
         if limits is None or not limits.devices:
             return
         access = device_rules.with_defaults(limits.devices)
@@ -119,6 +119,9 @@ class CgroupsV2:
     def destroy(self, path: str) -> bool:
         return cgroupfs.remove(self.directory(path))
 
+    def devices(self, path: str) -> tuple[str, ...] | None:
+        return None
+
     def processes(self, path: str) -> list[int]:
         return cgroupfs.processes(self.directory(path))
 
@@ -131,7 +134,8 @@ class CgroupsV2:
     # ------------------------------------------------------------ readings
 
     def usage(self, path: str) -> Usage:
-        cpu, memory = self.keyed(path, "cpu.stat"), self.keyed(path, "memory.stat")
+        read = Readings(lambda name: self.file(path, name))
+        cpu = read.keyed(files.CPU_TIME[2])
         return Usage(
             cpu_total=cpu.get("usage_usec", 0) * MICROSECOND,
             cpu_user=cpu.get("user_usec", 0) * MICROSECOND,
@@ -139,28 +143,15 @@ class CgroupsV2:
             periods=cpu.get("nr_periods", 0),
             throttled_periods=cpu.get("nr_throttled", 0),
             throttled_time=cpu.get("throttled_usec", 0) * MICROSECOND,
-            memory_usage=self.number(path, "memory.current"),
-            memory_maximum=self.number(path, "memory.peak"),
-            memory_limit=self.number(path, "memory.max"),
-            memory_stat=memory,
-            oom_kills=self.keyed(path, "memory.events").get("oom_kill", 0),
-            pids=self.number(path, "pids.current"),
-            pids_limit=self.number(path, "pids.max"),
-            blocks=tuple(parse_blocks(self.text(path, "io.stat"))),
+            memory_usage=read.number(files.MEMORY_V2.used),
+            memory_maximum=read.number(files.PEAK[2]),
+            memory_limit=read.number(files.MEMORY_V2.name),
+            memory_stat=read.keyed(files.MEMORY_STAT),
+            oom_kills=read.keyed(files.OOM_COUNT[2]).get(files.OOM_KILLS, 0),
+            pids=read.number(files.PROCESSES.used),
+            pids_limit=read.number(files.PROCESSES.name),
+            blocks=tuple(parse_blocks(read.text(files.BLOCK_COUNTS[2]))),
         )
-
-    def text(self, path: str, file: str) -> str:
-        try:
-            return kernel_file.read(f"{self.directory(path)}/{file}")
-        except OSError:
-            return ""
-
-    def number(self, path: str, file: str) -> int:
-        text = self.text(path, file).strip()
-        return int(text) if text.isdigit() else 0
-
-    def keyed(self, path: str, file: str) -> dict[str, int]:
-        return cgroupfs.keyed(self.text(path, file))
 
 
 def parse_blocks(text: str) -> Iterator[BlockOperation]:
@@ -172,79 +163,6 @@ def parse_blocks(text: str) -> Iterator[BlockOperation]:
         yield BlockOperation(
             int(major), int(minor), int(values.get("rbytes", 0)), int(values.get("wbytes", 0))
         )
-
-
-# ---------------------------------------------------------------- limits to files
-
-
-def memory_settings(memory: oci.Memory | None) -> Iterator[Setting]:
-    """Here swap is counted alone; the specification counts it with the memory."""
-    if memory is None:
-        return
-    if memory.limit is not None:
-        yield "memory.max", limit_word(memory.limit), "memory.limit"
-    if memory.swap is not None:
-        only_swap = memory.swap - (memory.limit or 0) if memory.swap > 0 else -1
-        yield "memory.swap.max", limit_word(only_swap), "memory.swap"
-    if memory.reservation is not None:
-        yield "memory.low", limit_word(memory.reservation), "memory.reservation"
-
-
-def limit_word(value: int) -> str:
-    return "max" if value < 0 else str(value)
-
-
-def cpu_settings(cpu: oci.Cpu | None) -> Iterator[Setting]:
-    if cpu is None:
-        return
-    if cpu.shares:
-        yield "cpu.weight", str(weight_of(cpu.shares)), "cpu.shares"
-    if cpu.quota is not None or cpu.period is not None:
-        quota = "max" if cpu.quota is None or cpu.quota <= 0 else str(cpu.quota)
-        yield "cpu.max", f"{quota} {cpu.period or DEFAULT_PERIOD}", "cpu.quota"
-    if cpu.burst is not None:
-        yield "cpu.max.burst", str(cpu.burst), "cpu.burst"
-    if cpu.idle is not None:
-        yield "cpu.idle", str(cpu.idle), "cpu.idle"
-    if cpu.cpus:
-        yield "cpuset.cpus", cpu.cpus, "cpu.cpus"
-    if cpu.mems:
-        yield "cpuset.mems", cpu.mems, "cpu.mems"
-
-
-def weight_of(shares: int) -> int:
-    """v1 shares (2 to 262144, default 1024) to a v2 weight (1 to 10000, default 100): a curve through all three."""
-    power = math.log2(min(max(shares, 2), 262144))
-    return math.ceil(10 ** ((power * power + 125 * power) / 612 - 7 / 34))
-
-
-def pids_settings(pids: oci.Pids | None) -> Iterator[Setting]:
-    if pids is not None and pids.limit is not None:
-        yield "pids.max", str(pids.limit) if pids.limit > 0 else "max", "pids.limit"
-
-
-def block_settings(block: oci.BlockIo | None) -> Iterator[Setting]:
-    if block is None:
-        return
-    if block.weight is not None:
-        yield "io.weight", f"default {block_weight(block.weight)}", "blockIO"
-    for device in block.weight_device:
-        if device.weight is not None:
-            yield "io.weight", f"{device.major}:{device.minor} {block_weight(device.weight)}", "blockIO"
-    lists = (
-        ("rbps", block.throttle_read_bps_device),
-        ("wbps", block.throttle_write_bps_device),
-        ("riops", block.throttle_read_iops_device),
-        ("wiops", block.throttle_write_iops_device),
-    )
-    for key, throttles in lists:
-        for throttle in throttles:
-            yield "io.max", f"{throttle.major}:{throttle.minor} {key}={throttle.rate}", "blockIO"
-
-
-def block_weight(weight: int) -> int:
-    """v1's 10 to 1000 to v2's 1 to 10000."""
-    return 1 + (weight - 10) * 9999 // 990
 
 
 def detect_v2(root: str) -> CgroupsV2:
