@@ -21,12 +21,15 @@ from wherry.engine.config import EngineConfig
 from wherry.engine.containers import Containers
 from wherry.engine.events import EventBus
 from wherry.engine.exec import Execs
+from wherry.engine.executor import Run
 from wherry.engine.explain.model import Checked, Explanation
 from wherry.engine.image import Images
 from wherry.engine.network import Networks
-from wherry.engine.paths import ContainerPaths
+from wherry.engine.record import ContainerState
+from wherry.engine.registry import Registry
 from wherry.engine.store import Store
 from wherry.engine.system import System
+from wherry.engine.task import Task
 from wherry.errors import LaunchFailed
 from wherry.image.blobs import BlobStore
 from wherry.runtime.launcher import Attach, ExitStatus
@@ -95,32 +98,30 @@ class PretendMonitor:
         return None
 
 
-class PretendLaunching:
+class PretendExecutor:
     """Stands where the kernel would be needed."""
 
-    def __init__(self, config: EngineConfig) -> None:
-        self._config = config
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.journal = SimpleNamespace(under_way=lambda id: None, last=lambda id: None)
 
-    def paths(self, id: str) -> ContainerPaths:
-        return ContainerPaths.of(self._config, id)
+    async def create(self, task: Task) -> None:
+        assert task.record is not None
+        self._store.containers.add(task.record, ContainerState())
 
-    async def launch(self, container: Any, *_: Any) -> PretendMonitor:
-        attaching, container.attaching = container.attaching, []
-        try:
-            return monitor_for([container.record.path, *container.record.args], attaching)
-        finally:
-            for attach in attaching:
-                os.close(attach.sock_fd)
+    async def start(self, task: Task, attaches: list[Attach]) -> Run:
+        monitor: Any = monitor_for(list(task.argv), attaches)
+        return Run(task.id, monitor, ())
 
-    async def launch_exec(self, container: Any, request: Any, *rest: Any) -> PretendMonitor:
-        (attaches,) = (value for value in rest if isinstance(value, list))
+    async def exec(self, run: Run, request: Any, options: Any, attaches: list[Attach]) -> PretendMonitor:
         return monitor_for(list(request.cmd or ()), attaches)
 
-    def release(self, container: Any) -> None:
+    def finish(self, id: str, steps: Any) -> None:
         return None
 
-    def discard(self, container: Any) -> None:
-        return None
+    def remove(self, task: Task) -> list[Any]:
+        self._store.containers.delete(task.id)
+        return []
 
 
 def monitor_for(argv: list[str], attaches: list[Attach]) -> PretendMonitor:
@@ -150,10 +151,11 @@ class PretendExplainer:
         self._containers = containers
 
     async def explain(self, ref: str, *, read_filter: bool = False) -> Explanation:
-        record = self._containers.find(ref)
+        view = self._containers.find(ref)
+        record = view.record
         return Explanation(
-            id=record.id, name=record.name, image=record.image, command=record.path, status=record.state.status,
-            running=record.state.running,
+            id=record.id, name=record.name, image=record.image, command=record.path, status=view.status,
+            running=view.running,
         )  # fmt: skip
 
     async def check(self, refs: Sequence[str] | None = None) -> list[Checked]:
@@ -168,23 +170,23 @@ def make_double(base: Path) -> Double:
         folder.mkdir()
     store, events = Store(config.database), EventBus()
     snapshots = OverlayStore(config.layers_dir, config.containers_dir)
-    launching: Any = PretendLaunching(config)
-    planner: Any = SimpleNamespace(check=lambda record: [])
-    images = Images(
-        store,
-        BlobStore(config.blobs_dir),
-        LayerStore(config.layers_dir),
-        events,
-        lambda id: containers.users_of_image(id),  # noqa: PLW0108  (made below)
-    )
-    containers = Containers(config, store, images, snapshots, planner, launching, events)
+    executor: Any = PretendExecutor(store)
+    planner: Any = SimpleNamespace(check=lambda config, host: [])
+    registry, networks = Registry(), Networks(config, store)
+
+    def users(image: str) -> list[tuple[str, bool]]:
+        return [(c.id, c.running) for c in registry.everyone() if c.record.image == image]
+
+    images = Images(store, BlobStore(config.blobs_dir), LayerStore(config.layers_dir), events, users)
+    containers = Containers(config, store, images, snapshots, registry, networks, planner, executor, events)
+    cgroups: Any = SimpleNamespace(version=1)
     return Double(
         config=config,
         containers=containers,
-        execs=Execs(containers, launching, events),
+        execs=Execs(containers, executor, events),
         images=images,
-        networks=Networks(config, store),
+        networks=networks,
         events=events,
-        system=System(config, store, containers, images, SimpleNamespace(version=1)),
+        system=System(config, store, containers, images, cgroups, executor.journal),
         explainer=PretendExplainer(containers),
     )

@@ -87,9 +87,15 @@ def test_the_list(api: Api, served: Served) -> None:
     api.create("say", "a b", "c", name="old")
     id = api.create("sleep", "9", name="web", Labels={"app": "x"}, ExposedPorts={"80/tcp": {}, "53/udp": {}})
     api.post("/containers/web/start")
-    record = served.engine.containers.find(id)
-    record.attachment = Attachment(
-        network="bridge", network_id="n", endpoint_id="e", ports=(PublishedPort("tcp", "0.0.0.0", 8080, 80),)
+    container = served.engine.containers.get(id)
+    record = container.record
+    assert container.run is not None
+    container.run.attachments["bridge"] = Attachment(
+        network="bridge",
+        network_id="n",
+        endpoint_id="e",
+        address="172.17.0.9/16",
+        ports=(PublishedPort("tcp", "0.0.0.0", 8080, 80),),
     )
     listed = api.get("/containers/json", all="1").json
     assert [c["Names"] for c in listed] == [["/web"], ["/old"]]

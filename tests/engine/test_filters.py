@@ -10,48 +10,57 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wherry.engine.filters import match_containers, parse_filters
-from wherry.engine.record import ContainerRecord
+from wherry.engine.record import ContainerRecord, ContainerState, ContainerView, Phase
 from wherry.errors import InvalidArgument, NotFound
-from wherry.messages.container import Config, EndpointSettings, HostConfig, MountPoint, State
+from wherry.messages.container import Config, EndpointSettings, HostConfig, MountPoint
 from wherry.network.endpoint import Attachment
 from wherry.network.ports import PublishedPort
 
 STARTED = "2026-11-24T14:58:50Z"
 
 
-def container(name: str, id: str, state: State, **config: Any) -> ContainerRecord:
-    return ContainerRecord(
+def container(name: str, id: str, state: ContainerState, **fields: Any) -> ContainerView:
+    of_config = {k: v for k, v in fields.items() if k in Config.__struct_fields__}
+    of_record = {k: v for k, v in fields.items() if k in ("networks", "mounts")}
+    record = ContainerRecord(
         id=id.ljust(64, "0"),
         name=name,
         created=STARTED,
         path="true",
         args=[],
-        config=Config(image="busybox", **config),
+        config=Config(image="busybox", **of_config),
         host_config=HostConfig(),
         image="sha256:" + id,
+        **of_record,
     )
+    return ContainerView(record, state, fields.get("attachments", {}))
 
 
-def world() -> list[ContainerRecord]:
+def world() -> list[ContainerView]:
     """Newest first: a running web server, a failed job, one never started."""
-    running = State(status="running", running=True, started_at=STARTED)
-    failed = State(status="exited", exit_code=3, started_at=STARTED)
-    web = container(
-        "web", "aa11", running, labels={"app": "x", "tier": "front"}, exposed_ports={"80/tcp": {}}
-    )
-    web.state = running
-    web.networks = {"front": EndpointSettings(network_id="f00d")}
-    web.mounts = [MountPoint(type="volume", name="data", destination="/srv")]
-    web.attachment = Attachment(
+    running = ContainerState(phase=Phase.RUNNING, pid=7, started_at=STARTED, networks={"front": "f00d"})
+    failed = ContainerState(phase=Phase.EXITED, exit_code=3, started_at=STARTED)
+    lease = Attachment(
         network="front",
         network_id="f00d",
         endpoint_id="e",
         ports=(PublishedPort("tcp", "0.0.0.0", 8080, 80),),
     )
-    job = container("job", "aa22", failed, labels={"app": "x"})
-    job.state = failed
-    new = container("new", "bb33", State())
-    return [web, job, new]
+    web = container(
+        "web",
+        "aa11",
+        running,
+        labels={"app": "x", "tier": "front"},
+        exposed_ports={"80/tcp": {}},
+        networks={"front": EndpointSettings()},
+        mounts=[MountPoint(type="volume", name="data", destination="/srv")],
+        attachments={"front": lease},
+    )
+    return [
+        web,
+        container("job", "aa22", failed, labels={"app": "x"}),
+        container("new", "bb33", ContainerState()),
+    ]
 
 
 CASES = [
@@ -90,14 +99,14 @@ CASES = [
 
 @pytest.mark.parametrize(("text", "all", "names"), CASES)
 def test_matching(text: str, all: bool, names: list[str]) -> None:
-    assert [r.name for r in match_containers(world(), parse_filters(text), all=all)] == names
+    assert [v.record.name for v in match_containers(world(), parse_filters(text), all=all)] == names
 
 
 def test_a_limit_implies_the_stopped_ones() -> None:
-    assert [r.name for r in match_containers(world(), parse_filters(""), limit=2)] == ["web", "job"]
-    assert [r.name for r in match_containers(world(), parse_filters('{"label": ["app"]}'), limit=1)] == [
-        "web"
-    ]
+    assert [v.record.name for v in match_containers(world(), parse_filters(""), limit=2)] == ["web", "job"]
+    assert [
+        v.record.name for v in match_containers(world(), parse_filters('{"label": ["app"]}'), limit=1)
+    ] == ["web"]
 
 
 REFUSED = [

@@ -16,7 +16,7 @@ from tests.image.making import config, directory, docker_archive, file, sha256, 
 from wherry.engine.events import EventBus, EventQuery
 from wherry.engine.filters import Filters
 from wherry.engine.image import Images, LayerProgress, LoadLine, Untagged
-from wherry.engine.record import ContainerRecord
+from wherry.engine.record import ContainerRecord, ContainerState
 from wherry.engine.store import Store
 from wherry.errors import Conflict, InvalidArgument, NotFound
 from wherry.image.archive import Source
@@ -64,16 +64,17 @@ class World:
 
     def use(self, image: str, container: str, running: bool = False) -> None:
         self.users.setdefault(image, []).append((container, running))
-        self.store.put_container(
+        self.store.containers.add(
             ContainerRecord(
                 id=container, name=container[:8], created="2024-01-01T00:00:00Z", path="sh", args=[],
                 config=Config(), host_config=HostConfig(), image=image,
-            )
+            ),
+            ContainerState(),
         )  # fmt: skip
 
     def unuse(self, image: str, container: str) -> None:
         self.users[image] = [user for user in self.users[image] if user[0] != container]
-        self.store.delete_container(container)
+        self.store.containers.delete(container)
 
     async def happened(self) -> list[tuple[str, str]]:
         self.seen.close()
@@ -414,7 +415,7 @@ def test_images_of_containers(root: Path) -> None:
         with pytest.raises(NotFound):
             await world.images.resolve("a")
         assert world.images.count() == 0
-        assert world.store.image(id) is not None  # the container can still be started
+        assert world.store.images.get(id) is not None  # the container can still be started
         assert world.on_disk() == (1, 2)
         world.unuse(id, "f" * 64)
         world.images.released(id)
@@ -423,7 +424,7 @@ def test_images_of_containers(root: Path) -> None:
             if world.on_disk() == (0, 0):
                 break
         assert world.on_disk() == (0, 0)
-        assert world.store.image(id) is None
+        assert world.store.images.get(id) is None
 
     run(root, scenario)
 
@@ -449,7 +450,7 @@ def test_what_no_record_needs_is_swept_at_start(root: Path) -> None:
     async def scenario(world: World) -> None:
         await world.load(BASE, tags=["kept"])
         lost = await world.load(OTHER, tags=["lost"])
-        world.store.delete_image(lost)  # as if the machine had died between the layers and the record
+        world.store.images.delete(lost)  # as if the machine had died between the layers and the record
         (world.layers.root / "tmp/half").mkdir()
         again = Images(world.store, world.blobs, world.layers, world.events, lambda image: [])
         await again.recover()
@@ -470,7 +471,7 @@ def test_an_image_without_its_layers_is_forgotten_at_start(root: Path) -> None:
         again = Images(world.store, world.blobs, world.layers, world.events, lambda image: [])
         await again.recover()
         assert [view.record.id for view in await again.list()] == [whole]
-        assert list(world.store.tags().values()) == [whole]
+        assert list(world.store.tags.all().values()) == [whole]
         assert await world.load(BASE, tags=["broken"]) == id
         assert world.on_disk() == (2, 4)
 

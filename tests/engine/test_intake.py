@@ -317,7 +317,7 @@ async def whole(world: World) -> None:
 
 
 def leftovers(world: World) -> set[Digest]:
-    needed = {digest for image in world.store.images() for digest in (*image.blobs, *image.chain_ids)}
+    needed = {digest for image in world.store.images.all() for digest in (*image.blobs, *image.chain_ids)}
     assert not any(os.listdir(store.root / "tmp") for store in (world.blobs, world.layers))
     return {*world.blobs.list(), *(layer.chain_id for layer in world.layers.list())} - needed
 

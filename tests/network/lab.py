@@ -203,3 +203,9 @@ def neighbourhood() -> Iterator[Lab]:
 
 def repository() -> Path:
     return Path(__file__).parents[2]
+
+
+def let_go(bridge: BridgeDriver) -> None:
+    """Release all endpoints that are in use, so that the bridge may be removed."""
+    for endpoint_id in list(bridge._endpoints):
+        bridge.release(endpoint_id)

@@ -91,8 +91,8 @@ def test_process():
 def test_shared_network():
     shared = HostConfig(network_mode="container:x")
     assert refused(shared, Config(hostname="h")) == "conflicting options: hostname and the network mode"
-    shared.dns = ["1.1.1.1"]
-    assert refused(shared) == "conflicting options: dns and the network mode"
+    asking = HostConfig(network_mode="container:x", dns=["1.1.1.1"])
+    assert refused(asking) == "conflicting options: dns and the network mode"
     host = HostConfig(network_mode="host")
     assert check(Config(hostname="h"), host, FACTS, capabilities.known()) == []
     assert (

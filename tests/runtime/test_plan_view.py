@@ -6,8 +6,9 @@ import json
 
 import msgspec
 
+from wherry.engine.preparation.networks import NetworkEndpoint, PublishPort
+from wherry.engine.preparation.rights import LeftOut
 from wherry.runtime.plan_view import compare, view
-from wherry.runtime.preparation import LeftOut, NetworkEndpoint, PublishPort
 from wherry.runtime.steps import (
     Capabilities,
     Cause,

@@ -1,4 +1,4 @@
-"""One container, as the running daemon holds it: its record, its monitor, and who waits for it."""
+"""One container, as the running daemon holds it: what was wished, what is the case, its process, who waits for it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import asyncio
 import os
 from dataclasses import dataclass, field
 
-from wherry.engine.record import ContainerRecord, Status
+from wherry.engine.executor import Run
+from wherry.engine.record import ContainerRecord, ContainerState, ContainerView, Phase
 from wherry.errors import InvalidArgument
-from wherry.messages.container import State
-from wherry.network.endpoint import Endpoint
-from wherry.runtime.launcher import Attach, ExitStatus, Monitored
-from wherry.values.times import now, rfc3339
+from wherry.network.endpoint import Attachment
+from wherry.runtime.launcher import Attach
 
 CONDITIONS = ("not-running", "next-exit", "removed")
 
@@ -24,32 +23,27 @@ class WaitResult:
     error: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AttachRequest:
-    """What a client of ``attach`` wants. ``framed``: with Docker's 8-byte headers (no terminal)."""
-
-    stream: bool = True
-    stdin: bool = False
-    stdout: bool = False
-    stderr: bool = False
-    logs: bool = False
-    detach_keys: str = ""
-    framed: bool = True
+def over() -> asyncio.Event:
+    """An event that has happened."""
+    event = asyncio.Event()
+    event.set()
+    return event
 
 
 @dataclass(slots=True)
 class Container:
-    """A container's record and what the daemon holds for it while it lives."""
+    """A container's record and state, and what the daemon holds for it while it lives.
+
+    ``lock`` is held by whoever moves it from phase to phase, never while waiting for its process. ``ended`` is of the
+    present run, or of none, and then set.
+    """
 
     record: ContainerRecord
+    state: ContainerState = field(default_factory=ContainerState)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    monitor: Monitored | None = None
-    pidfd: int = -1
-    endpoint: Endpoint | None = None
-    removing: bool = False
-    restarting: bool = False  # its next exit is no reason to remove it
+    run: Run | None = None
+    ended: asyncio.Event = field(default_factory=over)
     started_monotonic: float = 0.0
-    ended: asyncio.Event = field(default_factory=asyncio.Event)  # set while it does not run
     attaching: list[Attach] = field(default_factory=list)  # clients that came before the start
     waiters: list[tuple[str, asyncio.Future[WaitResult]]] = field(default_factory=list)
 
@@ -58,12 +52,24 @@ class Container:
         return self.record.id
 
     @property
-    def state(self) -> State:
-        return self.record.state
+    def phase(self) -> Phase:
+        return self.state.phase
 
     @property
     def running(self) -> bool:
-        return self.record.state.running
+        """Whether it has a process."""
+        return self.run is not None
+
+    @property
+    def attachments(self) -> dict[str, Attachment]:
+        """Its places on networks, by name; none while it does not run."""
+        return self.run.attachments if self.run is not None else {}
+
+    @property
+    def view(self) -> ContainerView:
+        return ContainerView(self.record, self.state, self.attachments)
+
+    # ------------------------------------------------------------ who waits
 
     def waiter(self, condition: str) -> asyncio.Future[WaitResult]:
         """A future for ``not-running``, ``next-exit`` or ``removed``. Registered before this returns."""
@@ -89,38 +95,13 @@ class Container:
                 still.append((condition, future))
         self.waiters = still
 
-    def mark_running(self, pid: int) -> None:
-        state = self.state
-        state.status, state.running, state.pid = Status.RUNNING, True, pid
-        state.exit_code, state.error, state.oom_killed, state.dead = 0, "", False, False
-        state.started_at = now()
-        self.ended.clear()
+    def take_attaching(self) -> list[Attach]:
+        """The clients that wait for a start; they are the caller's from now on."""
+        attaching, self.attaching = self.attaching, []
+        return attaching
 
-    def mark_exited(self, status: ExitStatus) -> None:
-        state = self.state
-        state.status, state.running, state.paused, state.pid = Status.EXITED, False, False, 0
-        state.exit_code, state.oom_killed = status.code, status.oom
-        state.finished_at = rfc3339(status.finished_ns)
-        if status.lost:
-            state.error = "the monitor ended without leaving an exit status"
-        self.ended.set()
 
-    def mark_failed(self, error: str, exit_code: int) -> None:
-        """A start that failed: the container is as it was before, with the reason."""
-        state = self.state
-        state.error, state.exit_code = error, exit_code
-        state.running, state.pid = False, 0
-        self.ended.set()
-
-    def drop_handles(self) -> None:
-        """Let go of descriptors; what they held ends with their last holder."""
-        if self.pidfd >= 0:
-            os.close(self.pidfd)
-            self.pidfd = -1
-        self.monitor = None
-
-    def drop_attaching(self) -> None:
-        """Close the connections of clients that attached before a start that never came."""
-        for attach in self.attaching:
-            os.close(attach.sock_fd)
-        self.attaching.clear()
+def close_all(attaches: list[Attach]) -> None:
+    """Close the connections of clients: the monitor has copies, or there will be none."""
+    for attach in attaches:
+        os.close(attach.sock_fd)

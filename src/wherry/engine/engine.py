@@ -10,16 +10,17 @@ import stat
 from typing import TextIO
 
 from wherry.engine.config import EngineConfig
-from wherry.engine.containers import Containers, ImageUsers
+from wherry.engine.containers import Containers
 from wherry.engine.events import EventBus
 from wherry.engine.exec import Execs
+from wherry.engine.executor import Executor
 from wherry.engine.explain.explainer import Explainer
 from wherry.engine.image import Images
-from wherry.engine.launching import Launching
 from wherry.engine.network import Networks
 from wherry.engine.planning import Planner
+from wherry.engine.preparation.step import Host
 from wherry.engine.recovery import recover
-from wherry.engine.sandbox import Sandboxes
+from wherry.engine.registry import Registry
 from wherry.engine.store import Store
 from wherry.engine.system import System
 from wherry.errors import Unavailable
@@ -40,7 +41,7 @@ class Engine:
     """A container engine on one data root and one exec root.
 
     ``await engine.start()`` takes over what an earlier engine left; ``await engine.stop()`` leaves
-    running containers running. The parts are public: ``containers``, ``execs``, ``images``, ``networks``,
+    running containers running. The parts are public: ``containers``, ``execs``, ``executor``, ``images``, ``networks``,
     ``events``, ``system``, ``explainer``.
     """
 
@@ -56,30 +57,42 @@ class Engine:
         self.events = EventBus()
         self.networks = Networks(config, self._store)
         self._launcher = Launcher(launcher_path())
+        self._registry = Registry()
+        self._host = Host(
+            self._store, self._snapshots, self._cgroups, self.networks, self.events, self._registry.process
+        )
         planner = Planner(config, self._cgroups, self._snapshots, self._seccomp)
-        sandboxes = Sandboxes(self._store, self.networks, self.events)
-        self._launching = Launching(config, self._store, self._launcher, self._cgroups, planner, sandboxes)
+        self.executor = Executor(config, self._host, planner, self._launcher, self._registry.id_of)
         self.images = Images(self._store, blobs, layers, self.events, self._image_users)
         self.containers = Containers(
-            config, self._store, self.images, self._snapshots, planner, self._launching, self.events
+            config,
+            self._store,
+            self.images,
+            self._snapshots,
+            self._registry,
+            self.networks,
+            planner,
+            self.executor,
+            self.events,
         )
-        self.execs = Execs(self.containers, self._launching, self.events)
-        self.system = System(config, self._store, self.containers, self.images, self._cgroups)
-        self.explainer = Explainer(
-            config, self._store, self.containers, self._launching, self._cgroups, self._snapshots
+        self.execs = Execs(self.containers, self.executor, self.events)
+        self.system = System(
+            config, self._store, self.containers, self.images, self._cgroups, self.executor.journal
         )
+        self.explainer = Explainer(config, self._host, self.containers, self.executor.journal)
         self._sweeper: asyncio.Task[None] | None = None
 
-    def _image_users(self, image_id: str) -> ImageUsers:
-        return self.containers.users_of_image(image_id)
+    def _image_users(self, image_id: str) -> list[tuple[str, bool]]:
+        """(container id, does it run) of all containers made from an image."""
+        return [(c.id, c.running) for c in self._registry.everyone() if c.record.image == image_id]
 
     async def start(self) -> None:
         """Prepare the host (networks, table, parent cgroups) and take over what is there."""
         self._seccomp.warm(frozenset(capabilities.defaults()))
-        self._launching.prepare_host()
+        self._cgroups.prepare(self.config.cgroup_parent)
         await self.networks.start()
         await self.images.recover()
-        await recover(self._store, self.containers, self._launching, self.networks, self._snapshots)
+        await recover(self.config, self._host, self._registry, self.executor, self.containers.lifecycle)
         self._sweeper = asyncio.create_task(self._sweep_forever())
 
     async def _sweep_forever(self) -> None:
@@ -92,11 +105,11 @@ class Engine:
         """Let go of everything; running containers, and what they need, stay."""
         if self._sweeper is not None:
             self._sweeper.cancel()
-        idle = not any(c.running for c in self.containers.everyone())
+        idle = not any(c.running for c in self._registry.everyone())
         await self.networks.stop()
         await asyncio.to_thread(self._snapshots.sweep)
         if idle:
-            self._launching.leave_host()
+            self._cgroups.remove_parent(self.config.cgroup_parent)
         self.explainer.close()
         self._launcher.close()
         self._store.close()

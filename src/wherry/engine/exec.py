@@ -9,10 +9,12 @@ import struct
 from dataclasses import dataclass, field
 
 from wherry.engine.container import Container
-from wherry.engine.containers import Containers, detach_keys
+from wherry.engine.containers import Containers
 from wherry.engine.events import EventBus
-from wherry.engine.launching import Launching
+from wherry.engine.executor import Executor, Run
 from wherry.engine.names import new_id
+from wherry.engine.record import Phase
+from wherry.engine.streams import detach_keys
 from wherry.errors import Conflict, InvalidArgument, LaunchFailed, NotFound, WherryError
 from wherry.messages.exec import ExecCreate, ExecStart
 from wherry.runtime.launcher import Attach, ExitStatus, Monitored
@@ -42,9 +44,9 @@ class Exec:
 class Execs:
     """Every exec instance of the engine. They are not kept over a restart of the daemon, as with Docker."""
 
-    def __init__(self, containers: Containers, launching: Launching, events: EventBus) -> None:
+    def __init__(self, containers: Containers, executor: Executor, events: EventBus) -> None:
         self._containers = containers
-        self._launching = launching
+        self._executor = executor
         self._events = events
         self._by_id: dict[str, Exec] = {}
         self._watched: set[str] = set()  # containers with execs, whose removal is waited for
@@ -55,7 +57,7 @@ class Execs:
         container = self._containers.get(container_ref)
         if not request.cmd:
             raise InvalidArgument("No exec command specified")
-        self._check_running(container)
+        self._running(container)
         parse_detach_keys(request.detach_keys or DEFAULT_DETACH_KEYS)
         instance = Exec(new_id(), container, request)
         self._by_id[instance.id] = instance
@@ -90,7 +92,7 @@ class Execs:
         instance = self.inspect(id)
         if instance.started:
             raise Conflict(f"exec command {id} has already run")
-        self._check_running(instance.container)
+        self._running(instance.container)
 
     async def start(
         self,
@@ -139,9 +141,8 @@ class Execs:
     async def _launch(self, instance: Exec, options: ExecStart, attaches: list[Attach]) -> None:
         self._publish(instance, "exec_start: " + " ".join(instance.request.cmd or []))
         try:
-            monitor = await self._launching.launch_exec(
-                instance.container, instance.request, options, attaches, self._containers.get
-            )
+            run = self._running(instance.container)
+            monitor = await self._executor.exec(run, instance.request, options, attaches)
         except WherryError as error:
             instance.exit_code = error.exit_code if isinstance(error, LaunchFailed) else 126
             self._forget_later(instance)
@@ -177,11 +178,12 @@ class Execs:
             raise Conflict(f"exec {id} is not running")
         await instance.monitor.resize(rows, columns)
 
-    def _check_running(self, container: Container) -> None:
-        if container.state.paused:
+    def _running(self, container: Container) -> Run:
+        if container.phase is Phase.PAUSED:
             raise Conflict(f"container {container.id} is paused, unpause the container before exec")
-        if not container.running:
+        if container.run is None:
             raise Conflict(f"container {container.id} is not running")
+        return container.run
 
     def _publish(self, instance: Exec, action: str, **attributes: str) -> None:
         self._events.container(action, instance.container.record, {"execID": instance.id, **attributes})

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from wherry.engine.record import ContainerRecord
+from wherry.engine.record import ContainerRecord, ContainerView
 from wherry.errors import InvalidArgument, NotFound
 from wherry.messages.base import ZERO_TIME
 from wherry.values.ports import parse_port_range, split_port
@@ -123,21 +123,21 @@ def has_label(wanted: str, labels: Mapping[str, str]) -> bool:
 
 
 def match_containers(
-    records: Sequence[ContainerRecord], filters: Filters, *, all: bool = False, limit: int = 0
-) -> list[ContainerRecord]:
-    """The records, newest first as they came, that a list request asks for.
+    views: Sequence[ContainerView], filters: Filters, *, all: bool = False, limit: int = 0
+) -> list[ContainerView]:
+    """The containers, newest first as they came, that a list request asks for.
 
     Values of ``ancestor`` must be image ids already: only who knows the images can look names up.
     """
     filters.check(CONTAINER_FILTERS)
     check_container_values(filters)
     stopped_too = all or limit > 0 or bool(filters.get("status"))
-    window = between(records, filters)
+    window = between(views, filters)
     if not filters and stopped_too:
-        chosen: Iterator[ContainerRecord] = iter(window)
+        chosen: Iterator[ContainerView] = iter(window)
     else:
         rules = ContainerRules(filters)
-        chosen = (r for r in window if (stopped_too or r.state.running) and rules.let_through(r))
+        chosen = (view for view in window if (stopped_too or view.running) and rules.let_through(view))
     return list(islice(chosen, limit) if limit > 0 else chosen)
 
 
@@ -155,21 +155,21 @@ def check_container_values(filters: Filters) -> None:
     filters.flag("is-task")
 
 
-def between(records: Sequence[ContainerRecord], filters: Filters) -> Sequence[ContainerRecord]:
+def between(views: Sequence[ContainerView], filters: Filters) -> Sequence[ContainerView]:
     """Those created after the ``since`` container and before the ``before`` container."""
-    first, last = 0, len(records)
+    first, last = 0, len(views)
     if filters.get("before"):
-        first = place(records, filters.get("before")[0]) + 1
+        first = place(views, filters.get("before")[0]) + 1
     if filters.get("since"):
-        last = place(records, filters.get("since")[0])
-    return records[first:last] if first or last < len(records) else records
+        last = place(views, filters.get("since")[0])
+    return views[first:last] if first or last < len(views) else views
 
 
-def place(records: Sequence[ContainerRecord], ref: str) -> int:
+def place(views: Sequence[ContainerView], ref: str) -> int:
     """Where the container of this id, name or id prefix stands."""
     name = ref.removeprefix("/")
-    by_prefix = [i for i, r in enumerate(records) if r.id.startswith(ref)]
-    named = [i for i, r in enumerate(records) if r.name == name or r.id == ref]
+    by_prefix = [i for i, view in enumerate(views) if view.id.startswith(ref)]
+    named = [i for i, view in enumerate(views) if view.record.name == name or view.id == ref]
     if named:
         return named[0]
     if len(by_prefix) > 1:
@@ -188,36 +188,36 @@ class ContainerRules:
         self._publish = [PortRange(*parse_port_range(value)) for value in filters.get("publish")]
         self._expose = [PortRange(*parse_port_range(value)) for value in filters.get("expose")]
 
-    def let_through(self, record: ContainerRecord) -> bool:
+    def let_through(self, view: ContainerView) -> bool:
         """Docker's order is kept only in that the cheap tests come first."""
-        filters = self._filters
+        filters, record = self._filters, view.record
         return (
             filters.matches("name", record.name, f"/{record.name}")
             and filters.matches("id", record.id)
-            and filters.exact("status", record.state.status)
+            and filters.exact("status", view.status)
             and filters.exact("health", "none")  # no health check is run as yet
             and filters.labels("label", record.config.labels)
             and filters.exact("ancestor", record.image)
             and filters.exact("isolation", record.host_config.isolation or "default")
             and not filters.flag("is-task")
-            and self._exited(record)
-            and self._on_network(record)
+            and self._exited(view)
+            and self._on_network(view)
             and self._with_volume(record)
-            and self._with_ports(record)
+            and self._with_ports(view)
         )
 
-    def _exited(self, record: ContainerRecord) -> bool:
+    def _exited(self, view: ContainerView) -> bool:
         if not self._exit_codes:
             return True
-        state = record.state
-        return not state.running and state.started_at != ZERO_TIME and state.exit_code in self._exit_codes
+        state = view.state
+        return not view.running and state.started_at != ZERO_TIME and state.exit_code in self._exit_codes
 
-    def _on_network(self, record: ContainerRecord) -> bool:
+    def _on_network(self, view: ContainerView) -> bool:
         wanted = self._filters.get("network")
         if not wanted:
             return True
-        ids = [endpoint.network_id for endpoint in record.networks.values()]
-        return any(value in record.networks or any(i.startswith(value) for i in ids) for value in wanted)
+        ids = view.state.networks.values()
+        return any(value in view.record.networks or any(i.startswith(value) for i in ids) for value in wanted)
 
     def _with_volume(self, record: ContainerRecord) -> bool:
         wanted = self._filters.get("volume")
@@ -225,11 +225,10 @@ class ContainerRules:
             return True
         return any(m.destination in wanted or (m.name or m.source) in wanted for m in record.mounts)
 
-    def _with_ports(self, record: ContainerRecord) -> bool:
-        published = record.attachment.ports if record.attachment is not None else []
-        exposed = record.config.exposed_ports or {}
+    def _with_ports(self, view: ContainerView) -> bool:
+        exposed = view.record.config.exposed_ports or {}
         return (
-            not self._publish or any(r.holds(p.host_port, p.proto) for p in published for r in self._publish)
+            not self._publish or any(r.holds(p.host_port, p.proto) for p in view.ports for r in self._publish)
         ) and (not self._expose or any(r.holds(*split_port(key)) for key in exposed for r in self._expose))
 
 

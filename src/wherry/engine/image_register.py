@@ -41,49 +41,49 @@ class ImageRegister:
     def catalog(self) -> Catalog:
         """The images that clients see, with their names, as they are now."""
         if self._known is None:
-            images = {image.id: image for image in self._store.images() if not image.removed}
-            self._known = Catalog(images, self._store.tags())
+            images = {image.id: image for image in self._store.images.all() if not image.removed}
+            self._known = Catalog(images, self._store.tags.all())
         return self._known
 
     def labels(self, image_id: Digest) -> dict[str, str] | None:
         """Of an image, also of one that is only kept for containers."""
-        image = self._store.image(image_id)
+        image = self._store.images.get(image_id)
         return image.config.run.labels if image else None
 
     # --- adding and naming
 
     def add(self, image: UnpackedImage) -> list[Named]:
         """Record an image whose content is in the stores, with the names that it came with."""
-        known = self._store.image(image.packed.id)
+        known = self._store.images.get(image.packed.id)
         if known is None or known.removed:
             self._put(record_of(image))
         return [self.name(name, image.packed.id) for name in image.packed.names]
 
     def name(self, name: Reference, image_id: Digest) -> Named:
         """Give an image a further name, which another image loses if it had it. NotFound if there is none."""
-        image = self._store.image(image_id)
+        image = self._store.images.get(image_id)
         if image is None:
             raise NotFound(f"No such image: {image_id}")
         previous = self.catalog().tags.get(name.canonical(), image_id)
         self._put(replace(image, tagged_at=time.time()))
-        self._store.set_tag(name.canonical(), image_id)
+        self._store.tags.set(name.canonical(), image_id)
         return Named(name, previous if previous != image_id else None)
 
     # --- removing
 
     def unname(self, name: Reference) -> None:
         """Take a name away. None is fine."""
-        self._store.delete_tag(name.canonical())
+        self._store.tags.delete(name.canonical())
         self._known = None
 
     def remove(self, image_id: Digest) -> None:
         """Forget an image; one that containers still run from stays, for them alone."""
-        image = self._store.image(image_id)
+        image = self._store.images.get(image_id)
         if image is not None and self._users(image_id):
             self._put(replace(image, removed=True))
             self._removed.add(image_id)
         else:
-            self._store.delete_image(image_id)
+            self._store.images.delete(image_id)
             self._known = None
 
     def is_kept_for_containers(self, image_id: Digest) -> bool:
@@ -99,13 +99,13 @@ class ImageRegister:
         return {digest for image in images for digest in (*image.blobs, *image.chain_ids)}
 
     def _needed_images(self) -> Sequence[ImageRecord]:
-        images = self._store.images()
+        images = self._store.images.all()
         self._removed = {image.id for image in images if image.removed}
         if not self._removed:
             return images
-        used = {container.image for container in self._store.containers()}
+        used = {record.image for record, _ in self._store.containers.all()}
         for image_id in self._removed - used:
-            self._store.delete_image(image_id)
+            self._store.images.delete(image_id)
         self._removed &= used
         return [image for image in images if not image.removed or image.id in used]
 
@@ -113,19 +113,19 @@ class ImageRegister:
 
     def drop_broken(self, layers: LayerStore) -> None:
         """Forget images whose layers are gone: after a power cut the store may be older than the disk."""
-        for image in self._store.images():
+        for image in self._store.images.all():
             if not all(layers.get(chain_id) for chain_id in image.chain_ids):
                 log.warning("image %s is forgotten: a layer of it is missing; load it again", image.id)
-                self._forget(image.id, self._store.tags().items())
+                self._forget(image.id, self._store.tags.all().items())
 
     def _forget(self, image_id: Digest, tags: Iterable[tuple[str, Digest]]) -> None:
-        self._store.delete_image(image_id)
+        self._store.images.delete(image_id)
         for name in [name for name, id in tags if id == image_id]:
-            self._store.delete_tag(name)
+            self._store.tags.delete(name)
         self._known = None
 
     def _put(self, image: ImageRecord) -> None:
-        self._store.put_image(image)
+        self._store.images.put(image)
         self._known = None
 
 

@@ -20,6 +20,7 @@ from wherry.engine.config import EngineConfig
 from wherry.engine.filters import Filters
 from wherry.engine.firewall_watch import FirewallWatch
 from wherry.engine.store import Store
+from wherry.engine.store.networks import NetworkRecord
 from wherry.errors import InvalidArgument, NotFound, Unavailable
 from wherry.messages.base import Model
 from wherry.network.driver import PLAIN, EndpointWish, Network, NetworkDriver, NetworkOptions
@@ -91,15 +92,12 @@ class Networks:
         self._watch: FirewallWatch | None = None
 
     def _predefined(self, name: str, driver: str) -> Network:
-        id = self._remembered(f"network.{name}.id", os.urandom(32).hex())
-        return Network(name, driver, id, self._remembered(f"network.{name}.created", now()))
-
-    def _remembered(self, key: str, value: str) -> str:
-        """The setting's value, which is this one from the first time on."""
-        known = self._store.get_setting(key)
-        if known is None:
-            self._store.set_setting(key, value)
-        return known or value
+        """As it is remembered from the first time on."""
+        record = self._store.networks.get(name)
+        if record is None:
+            record = NetworkRecord(id=os.urandom(32).hex(), name=name, driver=driver, created=now())
+            self._store.networks.add(record)
+        return Network(record.name, record.driver, record.id, record.created)
 
     # ------------------------------------------------------------ lifecycle
 
@@ -125,7 +123,7 @@ class Networks:
             self.host.add_network(network.name, facts)
 
     def _opened(self, network: Network, options: NetworkOptions) -> NetworkDriver:
-        record = partial(self._store.set_setting, made_setting(network))
+        record = partial(self._store.settings.set, made_setting(network))
         try:
             return DRIVERS[network.driver](network, options, record)
         except OSError as error:
@@ -157,7 +155,7 @@ class Networks:
         host, self._host = self._host, None
         in_use = any(driver.in_use for driver in drivers.values())
         for driver in drivers.values():
-            ours = self._store.get_setting(made_setting(driver.network)) == driver.interface
+            ours = self._store.settings.get(made_setting(driver.network)) == driver.interface
             await asyncio.to_thread(driver.close, remove=remove and ours)
         if host is not None:
             await asyncio.to_thread(host.close, remove=remove and not in_use)

@@ -41,6 +41,15 @@ class ContainerPaths:
         return self.runtime / "exit"
 
     @property
+    def launch(self) -> Path:
+        """What was started; see ``journal.py``."""
+        return self.runtime / "launch.json"
+
+    @property
+    def ended(self) -> Path:
+        return self.runtime / "ended.json"
+
+    @property
     def hosts(self) -> Path:
         return self.home / "hosts"
 

@@ -1,28 +1,36 @@
-"""What is remembered of a container."""
+"""What is remembered of a container: what was wished, which is frozen, and what is the case, which stands apart."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
 import msgspec
-from msgspec import field
 
-from wherry.messages.container import Config, EndpointSettings, HostConfig, MountPoint, State
+from wherry.messages.base import ZERO_TIME
+from wherry.messages.container import Config, EndpointSettings, HostConfig, MountPoint
 from wherry.network.endpoint import Attachment
+from wherry.network.ports import PublishedPort
 
 
-class Status:
-    """States of a container, as the API spells them."""
+class Phase(StrEnum):
+    """Where a container is in its life; ``engine/lifecycle.py`` has the moves between them."""
 
     CREATED = "created"
+    STARTING = "starting"
     RUNNING = "running"
     PAUSED = "paused"
-    RESTARTING = "restarting"
-    REMOVING = "removing"
+    STOPPING = "stopping"  # it runs, and has been asked to end
+    RESTARTING = "restarting"  # it is to end, and to be started again
     EXITED = "exited"
-    DEAD = "dead"
+    REMOVING = "removing"
+    DEAD = "dead"  # it could not be removed whole
+    GONE = "gone"
 
 
-class ContainerRecord(msgspec.Struct, kw_only=True):
-    """All that the store keeps of a container."""
+class ContainerRecord(msgspec.Struct, kw_only=True, frozen=True):
+    """What was wished, completed by image and defaults. A rename replaces it; nothing else changes it."""
 
     id: str
     name: str  # without the slash
@@ -32,9 +40,63 @@ class ContainerRecord(msgspec.Struct, kw_only=True):
     config: Config
     host_config: HostConfig
     image: str  # image id: sha256:…
-    networks: dict[str, EndpointSettings] = field(default_factory=dict)
-    mounts: list[MountPoint] = field(default_factory=list)
-    state: State = field(default_factory=State)
-    restart_count: int = 0
-    attachment: Attachment | None = None
+    networks: dict[str, EndpointSettings] = msgspec.field(default_factory=dict)  # as asked for, by name
+    mounts: list[MountPoint] = msgspec.field(default_factory=list)
     platform: str = "linux"
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        return (self.path, *self.args)
+
+
+class ContainerState(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What is the case, as far as it outlives a reboot. Times are RFC 3339."""
+
+    phase: Phase = Phase.CREATED
+    pid: int = 0  # of its first process, on the host
+    exit_code: int = 0
+    error: str = ""
+    oom_killed: bool = False
+    started_at: str = ZERO_TIME
+    finished_at: str = ZERO_TIME
+    restart_count: int = 0
+    networks: dict[str, str] = msgspec.field(default_factory=dict)  # ids by name, as of its last start
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerView:
+    """A container for who looks at it. What is the case goes on changing in the event loop's thread."""
+
+    record: ContainerRecord
+    state: ContainerState = field(default_factory=ContainerState)
+    attachments: Mapping[str, Attachment] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        return self.record.id
+
+    @property
+    def running(self) -> bool:
+        """Whether it has a process."""
+        return self.state.pid != 0
+
+    @property
+    def status(self) -> str:
+        """The API's word for its phase; it has none for what passes in a moment."""
+        match self.state.phase:
+            case Phase.STARTING:
+                return Phase.CREATED if self.state.started_at == ZERO_TIME else Phase.EXITED
+            case Phase.STOPPING | Phase.RESTARTING:
+                return Phase.RUNNING
+            case Phase.GONE:
+                return Phase.REMOVING
+        return self.state.phase
+
+    @property
+    def ports(self) -> list[PublishedPort]:
+        """What is published of it, on all its networks."""
+        return [port for attachment in self.attachments.values() for port in attachment.ports]
+
+    def copied(self) -> ContainerView:
+        """As it is now, for another thread."""
+        return ContainerView(self.record, msgspec.structs.replace(self.state), self.attachments)

@@ -1,23 +1,28 @@
 """What a daemon does first: find out what is still true of what the last one left.
 
-A running container's monitor is the truth about it. Where the monitor lives, the container is taken over;
-where it has left an exit file, that exit is recorded; where there is neither, it ended with the machine.
-What belongs to no container is swept away.
+A running container's monitor is the truth about it. Where the monitor lives, the container is taken over, step by step
+as its journal has it; where it has left an exit file, that exit is recorded; where there is neither, it ended with the
+machine. What belongs to no container is swept away.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import shutil
 import time
+from collections.abc import Collection
 
+from wherry.engine.config import EngineConfig
 from wherry.engine.container import Container
-from wherry.engine.containers import Containers
-from wherry.engine.launching import Launching
-from wherry.engine.network import Networks
-from wherry.engine.store import Store
+from wherry.engine.executor import Executor
+from wherry.engine.lifecycle import Lifecycle
+from wherry.engine.paths import ContainerPaths
+from wherry.engine.preparation.step import Host
+from wherry.engine.registry import Registry
 from wherry.runtime.launcher import ExitStatus, read_exit_file
-from wherry.snapshot.overlay import OverlayStore
+from wherry.values.times import rfc3339
 
 LOST_EXIT_CODE = 255
 
@@ -25,48 +30,49 @@ log = logging.getLogger(__name__)
 
 
 async def recover(
-    store: Store, containers: Containers, launching: Launching, networks: Networks, snapshots: OverlayStore
+    config: EngineConfig, host: Host, registry: Registry, executor: Executor, lifecycle: Lifecycle
 ) -> None:
     """Bring the containers of the store back into the world, then sweep what nobody owns."""
-    records = store.containers()
-    known = [containers.restore(record) for record in records]
-    monitors = await asyncio.gather(*(launching.find_monitor(container.id) for container in known))
-    live = [(c, m) for c, m in zip(known, monitors, strict=True) if m is not None]
-    for container, monitor in live:
-        launching.readopt(container)
-        containers.readopt(container, monitor)
-    await networks.reconcile()
-    for container, found in zip(known, monitors, strict=True):
-        if found is None:
-            await settle_ended(containers, launching, container)
-    kept = {container.id for container in containers.everyone()}
-    await asyncio.to_thread(sweep, launching, snapshots, kept, {container.id for container, _ in live})
+    known = [registry.add(Container(record, state)) for record, state in host.store.containers.all()]
+    alive = await asyncio.gather(*(lifecycle.recover(container) for container in known))
+    live = {container.id for container, lives in zip(known, alive, strict=True) if lives}
+    await host.networks.reconcile()
+    for container in known:
+        if container.id not in live:
+            settle(config, executor, lifecycle, container)
+    kept = {container.id for container in registry.everyone()}
+    await asyncio.to_thread(sweep, config, host, kept, live)
 
 
-async def settle_ended(containers: Containers, launching: Launching, container: Container) -> None:
-    """Record the exit of a container that no monitor speaks for.
-
-    An attachment in the record says that a start was tried and its end not recorded as yet.
-    """
-    record = container.record
-    if record.attachment is None and not container.running:
-        return
-    status = read_exit_file(launching.paths(container.id).exit)
-    if status is None and not container.running:
-        containers.never_started(container)
-        return
-    if status is None:
-        log.warning("container %s ended without an exit status", container.id[:12])
-        status = ExitStatus(code=LOST_EXIT_CODE, oom=False, finished_ns=time.time_ns(), lost=True)
-    await containers.ended_unseen(container, status)
+def settle(config: EngineConfig, executor: Executor, lifecycle: Lifecycle, container: Container) -> None:
+    """One that does not run. What cannot be settled keeps no daemon from starting."""
+    try:
+        lifecycle.recover_ended(container, ended(config, executor, container))
+    except Exception:
+        log.exception("cannot settle container %s", container.id[:12])
 
 
-def sweep(launching: Launching, snapshots: OverlayStore, kept: set[str], live: set[str]) -> None:
+def ended(config: EngineConfig, executor: Executor, container: Container) -> ExitStatus | None:
+    """How a container ended while no daemon was there; None where it did not run, or never came so far."""
+    was_started = executor.settle(container.id)
+    recorded = container.state.pid != 0
+    if not (was_started or recorded):
+        return None
+    status = read_exit_file(ContainerPaths.of(config, container.id).exit)
+    if status is not None and not recorded and rfc3339(status.finished_ns) == container.state.finished_at:
+        return None  # of an earlier run, and recorded
+    if status is not None or not recorded:
+        return status
+    log.warning("container %s ended without an exit status", container.id[:12])
+    return ExitStatus(code=LOST_EXIT_CODE, oom=False, finished_ns=time.time_ns(), lost=True)
+
+
+def sweep(config: EngineConfig, host: Host, kept: Collection[str], live: Collection[str]) -> None:
     """Delete directories, runtime files and cgroups that no container owns."""
-    for id in set(snapshots.list()) - kept:
-        snapshots.remove(id)
-    snapshots.sweep()
-    for id in set(launching.runtime_ids()) - kept:
-        launching.discard_runtime(id)
-    for id in set(launching.cgroup_ids()) - live:
-        launching.destroy_cgroup(id)
+    for id in set(host.snapshots.list()) - set(kept):
+        host.snapshots.remove(id)
+    host.snapshots.sweep()
+    for id in set(os.listdir(config.runtime_dir)) - set(kept):
+        shutil.rmtree(config.runtime_dir / id, ignore_errors=True)
+    for id in set(host.cgroups.names(config.cgroup_parent)) - set(live):
+        host.cgroups.destroy(f"/{config.cgroup_parent}/{id}")

@@ -63,20 +63,27 @@ def container_config(
 ) -> Config:
     """``Config`` as inspect shows it: the request, completed by the image."""
     fields = {name: getattr(request, name) for name in Config.__struct_fields__}
-    config = Config(**fields)
-    config.user, config.env, config.cmd = merged.user, merged.env, merged.cmd
-    config.entrypoint, config.working_dir, config.labels = (
-        merged.entrypoint,
-        merged.working_dir,
-        merged.labels,
-    )
-    config.exposed_ports = {port: {} for port in exposed(merged, host)} or None
-    config.volumes = {path: {} for path in merged.volumes} or None
-    config.stop_signal = merged.stop_signal
-    config.mac_address = config.mac_address or endpoint.mac_address
-    if not config.hostname and not host.network_mode.startswith("container:"):
-        config.hostname = socket.gethostname() if host.network_mode == "host" or host.uts_mode else id[:12]
-    return config
+    fields |= {
+        "user": merged.user,
+        "env": merged.env,
+        "cmd": merged.cmd,
+        "entrypoint": merged.entrypoint,
+        "working_dir": merged.working_dir,
+        "labels": merged.labels,
+        "exposed_ports": {port: {} for port in exposed(merged, host)} or None,
+        "volumes": {path: {} for path in merged.volumes} or None,
+        "stop_signal": merged.stop_signal,
+        "mac_address": request.mac_address or endpoint.mac_address,
+        "hostname": request.hostname or own_hostname(id, host),
+    }
+    return Config(**fields)
+
+
+def own_hostname(id: str, host: HostConfig) -> str:
+    """What a container is called that was given no name: in another's network as that one, so not at all here."""
+    if host.network_mode.startswith("container:"):
+        return ""
+    return socket.gethostname() if host.network_mode == "host" or host.uts_mode else id[:12]
 
 
 def exposed(merged: Merged, host: HostConfig) -> list[str]:
@@ -87,20 +94,22 @@ def exposed(merged: Merged, host: HostConfig) -> list[str]:
 
 def host_config(asked: HostConfig, defaults: EngineConfig) -> HostConfig:
     """A copy with Docker's defaults filled in."""
-    host = msgspec.structs.replace(asked)
-    host.network_mode = DEFAULT_NETWORK if host.network_mode in ("default", "") else host.network_mode
-    host.restart_policy = msgspec.structs.replace(host.restart_policy, name=host.restart_policy.name or "no")
-    host.log_config = log_config(host.log_config, defaults)
-    host.shm_size = host.shm_size or defaults.shm_size
-    host.ipc_mode = host.ipc_mode or "private"
-    if host.memory > 0 and host.memory_swap == 0:
-        host.memory_swap = host.memory * 2
-    if host.init is None and defaults.init:
-        host.init = True
-    if defaults.no_new_privileges and not any("no-new-privileges" in o for o in host.security_opt or ()):
-        host.security_opt = [*(host.security_opt or ()), "no-new-privileges"]
-    host.port_bindings = {with_protocol(port): b for port, b in (host.port_bindings or {}).items()}
-    return host
+    security = asked.security_opt
+    if defaults.no_new_privileges and not any("no-new-privileges" in option for option in security or ()):
+        security = [*(security or ()), "no-new-privileges"]
+    policy = asked.restart_policy
+    return msgspec.structs.replace(
+        asked,
+        network_mode=DEFAULT_NETWORK if asked.network_mode in ("default", "") else asked.network_mode,
+        restart_policy=msgspec.structs.replace(policy, name=policy.name or "no"),
+        log_config=log_config(asked.log_config, defaults),
+        shm_size=asked.shm_size or defaults.shm_size,
+        ipc_mode=asked.ipc_mode or "private",
+        memory_swap=asked.memory * 2 if asked.memory > 0 and asked.memory_swap == 0 else asked.memory_swap,
+        init=True if asked.init is None and defaults.init else asked.init,
+        security_opt=security,
+        port_bindings={with_protocol(port): b for port, b in (asked.port_bindings or {}).items()},
+    )
 
 
 def log_config(asked: LogConfig, defaults: EngineConfig) -> LogConfig:

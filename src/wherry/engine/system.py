@@ -13,10 +13,12 @@ from typing import Protocol
 
 from wherry import __version__
 from wherry.engine.config import EngineConfig
+from wherry.engine.container import Container
 from wherry.engine.containers import Containers
 from wherry.engine.image import Images
+from wherry.engine.journal import Journal
 from wherry.engine.processes import ProcessTable, list_processes
-from wherry.engine.record import ContainerRecord
+from wherry.engine.record import Phase
 from wherry.engine.store import Store
 from wherry.errors import Conflict
 
@@ -122,12 +124,14 @@ class System:
         containers: Containers,
         images: Images,
         cgroups: CgroupDriver,
+        journal: Journal,
     ) -> None:
         self._config = config
         self._store = store
         self._containers = containers
         self._images = images
         self._cgroups = cgroups
+        self._journal = journal
 
     async def info(self) -> SystemInfo:
         """Collect the facts. Reads a dozen small files, in a thread."""
@@ -137,13 +141,12 @@ class System:
     def host(self) -> HostFacts:
         return host_facts()
 
-    async def processes(self, record: ContainerRecord, ps_arguments: str = "") -> ProcessTable:
+    async def processes(self, container: Container, ps_arguments: str = "") -> ProcessTable:
         """The processes of a container. Conflict where it does not run; InvalidArgument for bad arguments."""
-        if not record.state.running:
-            raise Conflict(f"container {record.id} is not running")
-        parent = record.host_config.cgroup_parent or self._config.cgroup_parent
-        pids = self._cgroups.processes(f"/{parent.strip('/')}/{record.id}")
-        return await list_processes(pids, ps_arguments)
+        launched = self._journal.under_way(container.id)
+        if not container.running or launched is None:
+            raise Conflict(f"container {container.id} is not running")
+        return await list_processes(self._cgroups.processes(launched.cgroup), ps_arguments)
 
     def _info(self, counts: Counts) -> SystemInfo:
         return SystemInfo(
@@ -159,17 +162,17 @@ class System:
         )
 
     def _counts(self) -> Counts:
-        states = [container.state for container in self._containers.everyone()]
-        paused = sum(state.paused for state in states)
-        running = sum(state.running for state in states) - paused
-        return Counts(running, paused, len(states) - running - paused, self._images.count())
+        phases = [container.phase for container in self._containers.everyone()]
+        running = sum(container.running for container in self._containers.everyone())
+        paused = phases.count(Phase.PAUSED)
+        return Counts(running - paused, paused, len(phases) - running, self._images.count())
 
     def _engine_id(self) -> str:
         """A name for this data root, made once."""
-        known = self._store.get_setting("engine_id")
+        known = self._store.settings.get("engine_id")
         if known is None:
             known = str(uuid.uuid4())
-            self._store.set_setting("engine_id", known)
+            self._store.settings.set("engine_id", known)
         return known
 
 

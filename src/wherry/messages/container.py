@@ -6,10 +6,10 @@ from typing import Any
 
 from msgspec import field
 
-from wherry.messages.base import ZERO_TIME, Model
+from wherry.messages.base import ZERO_TIME, Model, Request
 
 
-class HealthConfig(Model):
+class HealthConfig(Request, frozen=True):
     test: list[str] | None = None
     interval: int = 0
     timeout: int = 0
@@ -18,7 +18,7 @@ class HealthConfig(Model):
     retries: int = 0
 
 
-class Config(Model):
+class Config(Request, frozen=True):
     """Container ``Config``: what runs. Engine API, ContainerConfig."""
 
     hostname: str = ""
@@ -48,34 +48,34 @@ class Config(Model):
     shell: list[str] | None = None
 
 
-class PortBinding(Model):
+class PortBinding(Request, frozen=True):
     host_ip: str = ""
     host_port: str = ""
 
 
-class RestartPolicy(Model):
+class RestartPolicy(Request, frozen=True):
     name: str = ""
     maximum_retry_count: int = 0
 
 
-class LogConfig(Model):
+class LogConfig(Request, frozen=True):
     type: str = ""
     config: dict[str, str] | None = None
 
 
-class DeviceMapping(Model):
+class DeviceMapping(Request, frozen=True):
     path_on_host: str = ""
     path_in_container: str = ""
     cgroup_permissions: str = ""
 
 
-class Ulimit(Model):
+class Ulimit(Request, frozen=True):
     name: str
     soft: int = 0
     hard: int = 0
 
 
-class BindOptions(Model):
+class BindOptions(Request, frozen=True):
     propagation: str = ""
     non_recursive: bool = False
     create_mountpoint: bool = False
@@ -83,13 +83,13 @@ class BindOptions(Model):
     read_only_force_recursive: bool = False
 
 
-class TmpfsOptions(Model):
+class TmpfsOptions(Request, frozen=True):
     size_bytes: int = 0
     mode: int = 0
     options: list[list[str]] | None = None
 
 
-class Mount(Model):
+class Mount(Request, frozen=True):
     type: str = ""
     source: str = ""
     target: str = ""
@@ -100,7 +100,7 @@ class Mount(Model):
     tmpfs_options: TmpfsOptions | None = None
 
 
-class HostConfig(Model):
+class HostConfig(Request, frozen=True):
     """Container ``HostConfig``: how it is bound to the host. Engine API, HostConfig and Resources."""
 
     binds: list[str] | None = None
@@ -171,7 +171,7 @@ class HostConfig(Model):
     ulimits: list[Ulimit] | None = None
 
 
-class EndpointSettings(Model):
+class EndpointSettings(Request, frozen=True):
     """A container's place on one network."""
 
     ipam_config: dict[str, Any] | None = field(default=None, name="IPAMConfig")
@@ -191,11 +191,11 @@ class EndpointSettings(Model):
     dns_names: list[str] | None = field(default=None, name="DNSNames")
 
 
-class NetworkingConfig(Model):
+class NetworkingConfig(Request, frozen=True):
     endpoints_config: dict[str, EndpointSettings | None] | None = None
 
 
-class ContainerCreate(Config, kw_only=True, rename="pascal"):
+class ContainerCreate(Config, kw_only=True, rename="pascal", frozen=True):
     """Body of ``POST /containers/create``: Config at the top level, HostConfig and NetworkingConfig inside."""
 
     host_config: HostConfig | None = None
@@ -218,7 +218,7 @@ class State(Model):
     finished_at: str = ZERO_TIME
 
 
-class MountPoint(Model):
+class MountPoint(Request, frozen=True):
     """An entry of inspect's ``Mounts``."""
 
     type: str

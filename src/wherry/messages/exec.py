@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET, UnsetType, field
 
-from wherry.messages.base import Model
+from wherry.messages.base import Model, Request
 
 
-class ExecCreate(Model):
+class ExecCreate(Request, frozen=True):
     """Body of ``POST /containers/{id}/exec``."""
 
     attach_stdin: bool = False
@@ -24,7 +24,7 @@ class ExecCreate(Model):
     working_dir: str = ""
 
 
-class ExecStart(Model):
+class ExecStart(Request, frozen=True):
     """Body of ``POST /exec/{id}/start``."""
 
     detach: bool = False

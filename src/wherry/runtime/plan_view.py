@@ -33,7 +33,9 @@ def numbered(plan: Plan) -> Iterator[tuple[int, str, Step]]:
 
 def step_view(number: int, phase: str, step: Step, masked: Mapping[str, str]) -> StepView:
     arguments = {
-        f.name: argument(getattr(step, f.name)) for f in dataclasses.fields(step) if f.name != "cause"
+        f.name: argument(getattr(step, f.name))
+        for f in dataclasses.fields(step)
+        if f.name != "cause" and not f.metadata.get("hidden")
     }
     shown: StepView = replace_texts(
         StepView(

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from ipaddress import IPv4Interface
 from typing import Any
 
 import msgspec
 from msgspec import UNSET
 
 from wherry.engine.containers import Sizes
-from wherry.engine.record import ContainerRecord, Status
+from wherry.engine.record import ContainerView, Phase
 from wherry.messages.base import ZERO_TIME, GraphDriver
-from wherry.messages.container import Config, HostConfig, MountPoint, PortBinding, State
+from wherry.messages.container import Config, EndpointSettings, HostConfig, MountPoint, PortBinding, State
 from wherry.messages.container_view import (
     ContainerInspect,
     ContainerSummary,
@@ -31,8 +32,9 @@ from wherry.values.times import parse_rfc3339
 # ---------------------------------------------------------------- ps
 
 
-def summary(record: ContainerRecord, image: str, now: float, sizes: Sizes | None = None) -> ContainerSummary:
+def summary(view: ContainerView, image: str, now: float, sizes: Sizes | None = None) -> ContainerSummary:
     """One line of ``ps``. ``image`` is the name to show; ``now`` is in seconds since 1970."""
+    record = view.record
     return ContainerSummary(
         id=record.id,
         names=[f"/{record.name}"],
@@ -40,12 +42,12 @@ def summary(record: ContainerRecord, image: str, now: float, sizes: Sizes | None
         image_id=record.image,
         command=command_line(record.path, record.args),
         created=parse_rfc3339(record.created) // SECOND,
-        ports=port_list(record),
+        ports=port_list(view),
         labels=record.config.labels or {},
-        state=record.state.status,
-        status=status_text(record.state, now),
+        state=view.status,
+        status=status_text(state(view), now),
         host_config=SummaryHostConfig(network_mode=record.host_config.network_mode),
-        network_settings=SummaryNetworks(networks=record.networks),
+        network_settings=SummaryNetworks(networks=endpoints(view)),
         mounts=[mount(point) for point in record.mounts],
         size_rw=(sizes.size_rw or UNSET) if sizes else UNSET,
         size_root_fs=sizes.size_root_fs if sizes else UNSET,
@@ -63,7 +65,7 @@ def status_text(state: State, now: float) -> str:
         return f"Restarting ({state.exit_code}) {since(state.finished_at, now)} ago"
     if state.running:
         return f"Up {since(state.started_at, now)}{' (Paused)' if state.paused else ''}"
-    if state.status == Status.REMOVING or state.dead:
+    if state.status == Phase.REMOVING or state.dead:
         return "Dead" if state.dead else "Removal In Progress"
     if state.started_at == ZERO_TIME:
         return "Created"
@@ -74,16 +76,15 @@ def since(time: str, now: float) -> str:
     return human_duration(now - parse_rfc3339(time) / SECOND)
 
 
-def port_list(record: ContainerRecord) -> list[Port]:
+def port_list(view: ContainerView) -> list[Port]:
     """Published ports, then exposed ones that are not; only while the container runs."""
-    if not record.state.running:
+    if not view.running:
         return []
-    published = record.attachment.ports if record.attachment is not None else []
-    taken = {f"{p.container_port}/{p.proto}" for p in published}
-    exposed = [key for key in record.config.exposed_ports or () if key not in taken]
+    taken = {f"{p.container_port}/{p.proto}" for p in view.ports}
+    exposed = [key for key in view.record.config.exposed_ports or () if key not in taken]
     shown = [
         Port(ip=p.host_ip, private_port=p.container_port, public_port=p.host_port, type=p.proto)
-        for p in published
+        for p in view.ports
     ]
     return shown + [exposed_port(key) for key in exposed]
 
@@ -96,6 +97,27 @@ def exposed_port(key: str) -> Port:
 def mount(point: MountPoint) -> dict[str, Any]:
     """A mount without the fields that only volumes have, where it is none."""
     return without_empty(msgspec.to_builtins(point), MOUNT_OPTIONAL)
+
+
+def endpoints(view: ContainerView) -> dict[str, EndpointSettings]:
+    """The container's places on networks: as asked for, completed by the leases that it holds."""
+    return {name: endpoint(name, asked, view) for name, asked in view.record.networks.items()}
+
+
+def endpoint(name: str, asked: EndpointSettings, view: ContainerView) -> EndpointSettings:
+    lease, network_id = view.attachments.get(name), view.state.networks.get(name, "")
+    if lease is None:
+        return msgspec.structs.replace(asked, network_id=network_id)
+    interface = IPv4Interface(lease.address)
+    return msgspec.structs.replace(
+        asked,
+        network_id=lease.network_id,
+        endpoint_id=lease.endpoint_id,
+        gateway=lease.gateway,
+        mac_address=lease.mac,
+        ip_address=str(interface.ip),
+        ip_prefix_len=interface.network.prefixlen,
+    )
 
 
 # ---------------------------------------------------------------- inspect
@@ -125,22 +147,23 @@ class Places:
 
 
 def inspect(
-    record: ContainerRecord, places: Places, exec_ids: list[str], sizes: Sizes | None = None
+    view: ContainerView, places: Places, exec_ids: list[str], sizes: Sizes | None = None
 ) -> ContainerInspect:
     """Everything that is known of a container."""
+    record = view.record
     return ContainerInspect(
         id=record.id,
         created=record.created,
         path=record.path,
         args=record.args,
-        state=record.state,
+        state=state(view),
         image=record.image,
         resolv_conf_path=places.resolv_conf,
         hostname_path=places.hostname,
         hosts_path=places.hosts,
         log_path=places.log,
         name=f"/{record.name}",
-        restart_count=record.restart_count,
+        restart_count=view.state.restart_count,
         platform=record.platform,
         exec_ids=exec_ids or None,
         host_config=host_config(record.host_config),
@@ -149,7 +172,24 @@ def inspect(
         size_root_fs=sizes.size_root_fs if sizes else UNSET,
         mounts=[mount(point) for point in record.mounts],
         config=config(record.config),
-        network_settings=network_settings(record),
+        network_settings=network_settings(view),
+    )
+
+
+def state(view: ContainerView) -> State:
+    """How it stands, in the API's words: its many flags are one phase here."""
+    case, phase = view.state, view.state.phase
+    return State(
+        status=view.status,
+        running=view.running,
+        paused=phase is Phase.PAUSED,
+        dead=phase is Phase.DEAD,
+        oom_killed=case.oom_killed,
+        pid=case.pid,
+        exit_code=case.exit_code,
+        error=case.error,
+        started_at=case.started_at,
+        finished_at=case.finished_at,
     )
 
 
@@ -193,10 +233,10 @@ def graph_driver(id: str, places: Places) -> GraphDriver:
     return GraphDriver(data=data, name="overlay2")
 
 
-def network_settings(record: ContainerRecord) -> NetworkSettings:
+def network_settings(view: ContainerView) -> NetworkSettings:
     """Networks, and once more at the top what concerns the default one, for old clients."""
-    settings = NetworkSettings(networks=record.networks, ports=port_map(record))
-    default = record.networks.get(DEFAULT_NETWORK)
+    settings = NetworkSettings(networks=endpoints(view), ports=port_map(view))
+    default = settings.networks.get(DEFAULT_NETWORK)
     if default is not None:
         settings.endpoint_id, settings.gateway = default.endpoint_id, default.gateway
         settings.ip_address, settings.ip_prefix_len = default.ip_address, default.ip_prefix_len
@@ -206,12 +246,12 @@ def network_settings(record: ContainerRecord) -> NetworkSettings:
     return settings
 
 
-def port_map(record: ContainerRecord) -> dict[str, list[PortBinding] | None]:
+def port_map(view: ContainerView) -> dict[str, list[PortBinding] | None]:
     """``80/tcp`` to where it is published on the host, or null where it is only exposed."""
-    if not record.state.running:
+    if not view.running:
         return {}
-    ports: dict[str, list[PortBinding] | None] = dict.fromkeys(record.config.exposed_ports or ())
-    for published in record.attachment.ports if record.attachment is not None else ():
+    ports: dict[str, list[PortBinding] | None] = dict.fromkeys(view.record.config.exposed_ports or ())
+    for published in view.ports:
         key = f"{published.container_port}/{published.proto}"
         ports[key] = [*(ports.get(key) or ()), binding(published)]
     return ports

@@ -13,13 +13,14 @@ from wherry.api.hijack import take_connection
 from wherry.api.query import NO_FILTERS, NO_TIME, Named, Nanoseconds
 from wherry.api.render import containers as render
 from wherry.api.routing import Routes
-from wherry.engine.container import AttachRequest, WaitResult
+from wherry.engine.container import WaitResult
 from wherry.engine.containers import ListQuery
 from wherry.engine.engine import Engine
 from wherry.engine.filters import Filters
 from wherry.engine.paths import ContainerPaths
-from wherry.engine.planning import layer_names
-from wherry.engine.record import ContainerRecord
+from wherry.engine.record import ContainerView
+from wherry.engine.streams import AttachRequest
+from wherry.engine.task import layer_names
 from wherry.errors import InvalidArgument, NotFound, WherryError
 from wherry.messages.base import ZERO_TIME
 from wherry.messages.container import ContainerCreate
@@ -62,19 +63,19 @@ async def list_containers(
 ) -> list[ContainerSummary]:
     """Containers, newest first: the running ones, or those that ``all``, ``limit`` and ``filters`` ask for."""
     filters = await resolve_ancestors(engine, filters)
-    records = engine.containers.list(ListQuery(all, max(limit, 0), size, filters))
-    names = await image_names(engine, records)
-    sizes = [await engine.containers.size(r.id) if size else None for r in records]
+    views = engine.containers.list(ListQuery(all, max(limit, 0), filters))
+    names = await image_names(engine, views)
+    sizes = [await engine.containers.size(view.id) if size else None for view in views]
     now = time.time()
-    return [render.summary(r, names[r.id], now, s) for r, s in zip(records, sizes, strict=True)]
+    return [render.summary(v, names[v.id], now, s) for v, s in zip(views, sizes, strict=True)]
 
 
 @routes.get("/containers/{ref}/json")
 async def inspect(engine: Engine, ref: str, size: bool = False) -> ContainerInspect:
     """Everything about one container."""
-    record = engine.containers.find(ref)
+    view = engine.containers.find(ref)
     sizes = await engine.containers.size(ref) if size else None
-    return render.inspect(record, await places(engine, record), engine.execs.of_container(record.id), sizes)
+    return render.inspect(view, await places(engine, view), engine.execs.of_container(view.id), sizes)
 
 
 @routes.post("/containers/{ref}/start", status=204)
@@ -126,7 +127,7 @@ async def resize(
 @routes.get("/containers/{ref}/top")
 async def top(engine: Engine, ref: str, ps_arguments: Annotated[str, Named("ps_args")] = "") -> TopAnswer:
     """Its processes, as the host's ``ps`` shows them. 409 it does not run."""
-    table = await engine.system.processes(engine.containers.find(ref), ps_arguments)
+    table = await engine.system.processes(engine.containers.get(ref), ps_arguments)
     return TopAnswer(titles=table.titles, processes=table.rows)
 
 
@@ -169,7 +170,7 @@ async def logs(
     until: Nanoseconds = NO_TIME,
 ) -> Stream:
     """What the container has written, framed unless it has a terminal; with ``follow`` also what it will write."""
-    record = engine.containers.find(ref)
+    record = engine.containers.find(ref).record
     if not (stdout or stderr):
         raise InvalidArgument("Bad parameters: you must choose at least one stream")
     framed = not record.config.tty
@@ -205,7 +206,7 @@ async def attach(
     detach_keys: str = "",
 ) -> HandedOver:
     """Make the connection the container's streams. 409 it is paused or restarting."""
-    record = engine.containers.find(ref)
+    record = engine.containers.find(ref).record
     engine.containers.check_attach(ref)
     if detach_keys:
         parse_detach_keys(detach_keys)
@@ -227,17 +228,17 @@ async def attach(
 # ---------------------------------------------------------------- what a record does not say itself
 
 
-async def places(engine: Engine, record: ContainerRecord) -> render.Places:
+async def places(engine: Engine, view: ContainerView) -> render.Places:
     """Where its files are. What is made at the first start has no place before it."""
-    paths = ContainerPaths.of(engine.config, record.id)
-    started = record.state.started_at != ZERO_TIME
+    paths = ContainerPaths.of(engine.config, view.id)
+    started = view.state.started_at != ZERO_TIME
     made = {
         name: str(getattr(paths, name)) if started else ""
         for name in ("log", "hosts", "hostname", "resolv_conf")
     }
     return render.Places(
         **made,
-        lower=":".join(await layer_directories(engine, record.image)),
+        lower=":".join(await layer_directories(engine, view.record.image)),
         upper=str(paths.home / "upper"),
         work=str(paths.home / "work"),
         merged=str(paths.merged),
@@ -267,9 +268,10 @@ async def resolve_ancestors(engine: Engine, filters: Filters) -> Filters:
     return filters.replace("ancestor", ids)
 
 
-async def image_names(engine: Engine, records: list[ContainerRecord]) -> dict[str, str]:
+async def image_names(engine: Engine, views: list[ContainerView]) -> dict[str, str]:
     """What ``ps`` shows as each container's image: the name asked for, or the id once it names another image."""
     current: dict[str, str] = {}
+    records = [view.record for view in views]
     for name in {record.config.image for record in records}:
         try:
             current[name] = (await engine.images.resolve(name)).id

@@ -16,7 +16,7 @@ from wherry.api.upload import receiving
 from wherry.engine.engine import Engine
 from wherry.engine.filters import Filters
 from wherry.engine.image import LayerProgress, LoadLine
-from wherry.engine.planning import layer_names
+from wherry.engine.task import layer_names
 from wherry.errors import InvalidArgument, NotFound, WherryError
 from wherry.image.manifest import Platform
 from wherry.messages.image import HistoryEntry, ImageInspect, ImageSummary, RemovalEntry

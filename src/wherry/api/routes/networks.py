@@ -29,14 +29,14 @@ def inspect(engine: Engine, ref: str) -> NetworkResource:
 def endpoints(engine: Engine, network: str) -> dict[str, EndpointResource]:
     """Running containers on a network, by id."""
     found: dict[str, EndpointResource] = {}
-    for record in engine.containers.list(ListQuery()):
-        endpoint = record.networks.get(network)
-        if endpoint is not None and endpoint.endpoint_id:
-            found[record.id] = EndpointResource(
-                name=record.name,
-                endpoint_id=endpoint.endpoint_id,
-                mac_address=endpoint.mac_address,
-                ipv4_address=f"{endpoint.ip_address}/{endpoint.ip_prefix_len}" if endpoint.ip_address else "",
+    for view in engine.containers.list(ListQuery()):
+        lease = view.attachments.get(network)
+        if lease is not None:
+            found[view.id] = EndpointResource(
+                name=view.record.name,
+                endpoint_id=lease.endpoint_id,
+                mac_address=lease.mac,
+                ipv4_address=lease.address,
             )
     return found
 

@@ -27,6 +27,8 @@ from wherry.engine.explain.planned import (
     planned_limits,
     steps_of,
 )
+from wherry.engine.preparation.step import EngineStep
+from wherry.engine.preparation.step import Host as EngineHost
 from wherry.linux.mountinfo import MountEntry
 from wherry.runtime import capabilities
 from wherry.runtime.cgroups.files import DEVICES_LIST
@@ -48,6 +50,15 @@ def find_drift(subject: Subject, observed: Observed, host: Host) -> list[Drift]:
         *port_drift(plan, host),
         *process_drift(observed),
     ]
+
+
+def preparation_drift(plan: Plan, host: EngineHost) -> Iterator[Drift]:
+    """The engine's own steps that are not there any more, as far as nothing compares them in detail."""
+    for step in plan.preparation:
+        if isinstance(step, EngineStep) and not step.compared and not step.look(host):
+            yield Drift(
+                kind="preparation", what=step.name, planned=step.describe(), actual="", cause=str(step.cause)
+            )
 
 
 # ---------------------------------------------------------------- namespaces

@@ -16,13 +16,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-import msgspec
-
 from wherry.engine.config import EngineConfig
 from wherry.engine.containers import Containers
 from wherry.engine.explain import items
 from wherry.engine.explain.courtesy import Courtesy, Starts, no_pause
-from wherry.engine.explain.drift import find_drift
+from wherry.engine.explain.drift import find_drift, preparation_drift
 from wherry.engine.explain.host_reading import read_host
 from wherry.engine.explain.layers import layer_items
 from wherry.engine.explain.model import Checked, Cost, Drift, Explanation
@@ -31,15 +29,13 @@ from wherry.engine.explain.observed import Depth, Host, Observed, Stray, Subject
 from wherry.engine.explain.reading import CHECK, Pause, read_container
 from wherry.engine.explain.rights_items import rights_items
 from wherry.engine.image_record import ImageRecord
-from wherry.engine.launching import Launching
+from wherry.engine.journal import Journal, Launched
 from wherry.engine.paths import ContainerPaths
-from wherry.engine.record import ContainerRecord
-from wherry.engine.store import Store
+from wherry.engine.preparation.step import Host as EngineHost
+from wherry.engine.record import ContainerView
 from wherry.errors import WherryError
 from wherry.network.firewall import table_name
-from wherry.runtime.cgroups import Cgroups
 from wherry.runtime.steps import Plan
-from wherry.snapshot.overlay import OverlayStore
 
 SECOND_LOOK, ENTERING = 0.02, 2.0  # seconds: between looks; and how long an exec may be on its way in
 LAUNCHER = "wherry-monitor"  # what a process is called until it becomes the command
@@ -55,18 +51,14 @@ class Explainer:
     def __init__(
         self,
         config: EngineConfig,
-        store: Store,
+        host: EngineHost,
         containers: Containers,
-        launching: Launching,
-        cgroups: Cgroups,
-        snapshots: OverlayStore,
+        journal: Journal,
     ) -> None:
         self._config = config
-        self._store = store
+        self._host = host
         self._containers = containers
-        self._launching = launching
-        self._cgroups = cgroups
-        self._snapshots = snapshots
+        self._journal = journal
         self._table = table_name(config.bridge)
         self._starts = Starts(containers)
         self._thread = ThreadPoolExecutor(1, "explain")
@@ -78,10 +70,10 @@ class Explainer:
         is stopped for a moment. Of one that does not run there is only what is left of it.
         """
         container = self._containers.get(ref)
-        record = copied(container.record)
+        view = container.view.copied()
         running, images = self._running(), self._image_ids()
         depth = Depth(filter=read_filter)
-        return await self._in_thread(lambda: self._explain(record, running, images, depth))
+        return await self._in_thread(lambda: self._explain(view, running, images, depth))
 
     async def check(self, refs: Sequence[str] | None = None) -> list[Checked]:
         """The differences between plan and kernel of some containers or, by default, of all that run.
@@ -89,9 +81,9 @@ class Explainer:
         NotFound where one of ``refs`` does not exist. A container that does not run has none.
         """
         wanted = self._containers.everyone() if refs is None else [self._containers.get(ref) for ref in refs]
-        records = [copied(c.record) for c in wanted if refs is not None or c.running]
+        views = [c.view.copied() for c in wanted if refs is not None or c.running]
         running = self._running()
-        return await self._in_thread(lambda: self._check(records, running))
+        return await self._in_thread(lambda: self._check(views, running))
 
     def close(self) -> None:
         """Let go of the thread, when it has done what it was asked."""
@@ -110,16 +102,16 @@ class Explainer:
     # ------------------------------------------------------------ one container, in a thread
 
     def _explain(
-        self, record: ContainerRecord, running: list[Subject], images: list[str], depth: Depth
+        self, view: ContainerView, running: list[Subject], images: list[str], depth: Depth
     ) -> Explanation:
         notes: list[str] = []
         pause = Courtesy(self._starts).pause
         pause()
-        subject = self._subject(record, notes)
+        subject = self._subject(view, notes)
         pause()
-        explanation = self._left_over(subject, images)
+        explanation = self._left_over(view, subject, images)
         explanation.notes = notes
-        if record.state.running:
+        if view.running:
             host = read_host(self._table, running, many=False)
             observed = self._read(subject, host, depth, pause)
             if observed is None:
@@ -130,16 +122,23 @@ class Explainer:
                 self._fill(explanation, subject, observed, host)
         return explanation
 
-    def _subject(self, record: ContainerRecord, notes: list[str]) -> Subject:
-        """With its plan, where that can still be computed."""
+    def _subject(self, view: ContainerView, notes: list[str]) -> Subject:
+        """With the plan that it was started with or, where nothing was, would be."""
+        launched = self._journal.last(view.id)
+        if launched is None or launched.spec is None:
+            launched = self._planned(view, notes)
+        return Subject(
+            view.record, launched.plan, view.state.pid, tuple(planned_mounts(launched.plan)), launched.cgroup
+        )
+
+    def _planned(self, view: ContainerView, notes: list[str]) -> Launched:
         try:
-            plan = self._launching.plan_of(record, self._containers.get)
+            return Launched(self._containers.plan(view.id).plan)
         except (WherryError, OSError) as error:
             notes.append(f"its plan cannot be computed any more: {error}")
-            plan = NOTHING
-        return Subject(record, plan, record.state.pid, tuple(planned_mounts(plan)))
+            return Launched(NOTHING)
 
-    def _left_over(self, subject: Subject, images: list[str]) -> Explanation:
+    def _left_over(self, view: ContainerView, subject: Subject, images: list[str]) -> Explanation:
         """What there is of a container whether it runs or not."""
         record, paths = subject.record, ContainerPaths.of(self._config, subject.id)
         explanation = Explanation(
@@ -147,19 +146,19 @@ class Explainer:
             name=record.name,
             image=record.config.image or record.image,
             command=" ".join([record.path, *record.args]),
-            status=record.state.status,
-            running=record.state.running,
-            pid=record.state.pid,
-            cost=Cost(writable=self._snapshots.size_rw(record.id), log=log_bytes(paths.log)),
+            status=view.status,
+            running=view.running,
+            pid=view.state.pid,
+            cost=Cost(writable=self._host.snapshots.size_rw(record.id), log=log_bytes(paths.log)),
         )
-        image = self._store.image(record.image)
+        image = self._host.store.images.get(record.image)
         if image is not None:
             explanation.layers = layer_items(image, self._users(images), subject.plan)
         return explanation
 
     def _users(self, images: Iterable[str]) -> list[ImageRecord]:
         """The image of each container, once for each container."""
-        known = {id: self._store.image(id) for id in set(images)}
+        known = {id: self._host.store.images.get(id) for id in set(images)}
         return [image for id in images if (image := known[id]) is not None]
 
     def _fill(self, explanation: Explanation, subject: Subject, observed: Observed, host: Host) -> None:
@@ -183,15 +182,15 @@ class Explainer:
 
     # ------------------------------------------------------------ drift, in a thread
 
-    def _check(self, records: Sequence[ContainerRecord], running: list[Subject]) -> list[Checked]:
-        host = read_host(self._table, running, many=True) if any(r.state.running for r in records) else None
+    def _check(self, views: Sequence[ContainerView], running: list[Subject]) -> list[Checked]:
+        host = read_host(self._table, running, many=True) if any(view.running for view in views) else None
         pause = Courtesy(self._starts).pause
-        return [self._checked(record, host, pause) for record in records]
+        return [self._checked(view, host, pause) for view in views]
 
-    def _checked(self, record: ContainerRecord, host: Host | None, pause: Pause) -> Checked:
-        checked = Checked(id=record.id, name=record.name)
-        if record.state.running and host is not None:
-            subject = self._subject(record, [])
+    def _checked(self, view: ContainerView, host: Host | None, pause: Pause) -> Checked:
+        checked = Checked(id=view.id, name=view.record.name)
+        if view.running and host is not None:
+            subject = self._subject(view, [])
             pause()
             observed = self._read(subject, host, CHECK, pause)
             pause()
@@ -200,17 +199,15 @@ class Explainer:
         return checked
 
     def _read(self, subject: Subject, host: Host, depth: Depth, pause: Pause) -> Observed | None:
-        path = self._cgroup_path(subject.record)
-        observed = read_container(subject, host, self._cgroups, path, depth, pause)
+        observed = read_container(subject, host, self._host.cgroups, subject.cgroup, depth, pause)
         return observed if self._runs_still(subject) else None
 
     def _runs_still(self, subject: Subject) -> bool:
         """Whether the process that was read is still the container's: a number may come back as another's."""
         try:
-            state = self._containers.get(subject.id).state
+            return self._containers.get(subject.id).state.pid == subject.pid
         except WherryError:
             return False
-        return state.running and state.pid == subject.pid
 
     def _drift(self, subject: Subject, observed: Observed, host: Host) -> list[Drift]:
         if observed.strays:
@@ -218,7 +215,7 @@ class Explainer:
             if strays is None:
                 return []
             observed = replace(observed, strays=strays)
-        return find_drift(subject, observed, host)
+        return [*find_drift(subject, observed, host), *preparation_drift(subject.plan, self._host)]
 
     def _lasting(self, subject: Subject, strays: tuple[Stray, ...], host: Host) -> tuple[Stray, ...] | None:
         """Those that stay outside: each exec is in the PID namespace first and then enters the cgroups, which on a
@@ -235,19 +232,9 @@ class Explainer:
             strays = tuple(outside[stray.pid] for stray in strays if stray.pid in outside)
         return strays
 
-    def _cgroup_path(self, record: ContainerRecord) -> str:
-        """OCI runtime-spec, config-linux.md "Cgroups Path"; as ``runtime/spec.py`` makes it."""
-        parent = record.host_config.cgroup_parent or self._config.cgroup_parent
-        return f"/{parent.strip('/')}/{record.id}"
-
 
 def is_entering(stray: Stray) -> bool:
     return stray.command == LAUNCHER
-
-
-def copied(record: ContainerRecord) -> ContainerRecord:
-    """As it is now: the original goes on changing in the event loop's thread."""
-    return msgspec.structs.replace(record, state=msgspec.structs.replace(record.state))
 
 
 def log_bytes(path: Path) -> int:

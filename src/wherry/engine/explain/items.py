@@ -30,11 +30,12 @@ from wherry.engine.explain.planned import (
     published_port,
     steps_of,
 )
+from wherry.engine.preparation.namespaces import ShareWithHost
+from wherry.engine.preparation.networks import NetworkEndpoint, PublishPort
 from wherry.linux.mountinfo import MountEntry
 from wherry.linux.rtnetlink import Interface
 from wherry.runtime.cgroups import Usage, files
 from wherry.runtime.cgroups.files import Form
-from wherry.runtime.preparation import NetworkEndpoint, PublishPort, ShareWithHost
 from wherry.runtime.steps import Exec, Plan, Step, TinyInit
 
 DEFAULT = "default"

@@ -18,9 +18,9 @@ from wherry.engine.explain.planned import (
     published_port,
     steps_of,
 )
+from wherry.engine.preparation.networks import NetworkEndpoint, PublishPort
 from wherry.linux.rtnetlink import Interface, NetworkState
 from wherry.network.ports import PublishedPort
-from wherry.runtime.preparation import NetworkEndpoint, PublishPort
 from wherry.runtime.steps import Plan
 
 LOOPBACK_ADDRESSES = {"127.0.0.1/8", "::1/128"}

@@ -34,6 +34,7 @@ class Subject:
     plan: Plan
     pid: int = 0
     mounts: tuple[PlannedMount, ...] = ()  # of the plan
+    cgroup: str = ""  # path as in the specification
 
     @property
     def id(self) -> str:

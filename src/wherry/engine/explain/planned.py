@@ -7,10 +7,11 @@ from ipaddress import IPv4Interface
 from typing import TypeVar
 
 from wherry.engine.explain.limits import planned_texts
+from wherry.engine.preparation.namespaces import JoinContainer
+from wherry.engine.preparation.networks import NetworkEndpoint, PublishPort
 from wherry.network.ports import PublishedPort
 from wherry.runtime.cgroups import device_rules
 from wherry.runtime.cgroups.files import DEVICES_ALLOW, DEVICES_DENY, is_device_rule
-from wherry.runtime.preparation import JoinContainer, NetworkEndpoint, PublishPort
 from wherry.runtime.steps import CgroupWrite, Clone, JoinNamespace, Namespace, Plan, Step
 
 KINDS = {

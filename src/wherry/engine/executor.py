@@ -1,0 +1,160 @@
+"""From a task to a running process, and back when it has ended: preparation, journal, launcher.
+
+It knows nothing of containers' names, states and policies: a container is one user of it, anything else that wants a
+process on layers is another.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from wherry.engine.config import EngineConfig
+from wherry.engine.journal import Journal, Launched
+from wherry.engine.paths import ContainerPaths
+from wherry.engine.planning import Planner
+from wherry.engine.preparation.carry_out import carry_out, due, ending, take_back
+from wherry.engine.preparation.networks import attachments_of
+from wherry.engine.preparation.planned import IdOf
+from wherry.engine.preparation.step import EngineStep, Host, Launch, Moment
+from wherry.engine.task import Task
+from wherry.errors import Conflict
+from wherry.messages.exec import ExecCreate, ExecStart
+from wherry.network.endpoint import Attachment
+from wherry.runtime.launcher import Attach, Launcher, Monitored
+from wherry.runtime.steps import Fd
+
+
+@dataclass(slots=True)
+class Run:
+    """A process that runs, with what the engine has done for it. ``pidfd`` is -1 where it has ended already."""
+
+    id: str
+    monitor: Monitored
+    steps: tuple[EngineStep, ...]
+    pidfd: int = -1
+    attachments: dict[str, Attachment] = field(default_factory=dict)
+
+    @property
+    def pid(self) -> int:
+        return self.monitor.init_pid
+
+    def close(self) -> None:
+        """Let go of the descriptor; what it held ends with its last holder."""
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
+            self.pidfd = -1
+
+
+class Executor:
+    """Starts tasks, and frees what they held."""
+
+    def __init__(
+        self, config: EngineConfig, host: Host, planner: Planner, launcher: Launcher, id_of: IdOf
+    ) -> None:
+        self._config = config
+        self._host = host
+        self._planner = planner
+        self._launcher = launcher
+        self._id_of = id_of
+        self.journal = Journal(config)
+
+    # ------------------------------------------------------------ before a start
+
+    def plan(self, task: Task) -> Launched:
+        """What would be done, from creation on. Touches nothing."""
+        return self._planner.plan(task, self._planner.preparation(task, self._id_of))
+
+    async def create(self, task: Task) -> None:
+        """Do what comes before a start: the writable layer and, for a container, its record. All or nothing."""
+        steps = self._planner.preparation(task, self._id_of)
+        await carry_out(due(steps, Moment.CREATE), self._host, Launch(task.name))
+
+    def remove(self, task: Task) -> list[EngineStep]:
+        """Undo all that there is of a task that does not run; the steps that cannot be undone."""
+        return take_back(ending(self._planner.preparation(task, self._id_of), Moment.REMOVAL), self._host)
+
+    # ------------------------------------------------------------ from start to end
+
+    async def start(self, task: Task, attaches: Sequence[Attach] = ()) -> Run:
+        """Start a task's process; ``attaches`` get its first byte. Where a step fails, all is undone, and it raises."""
+        steps = self._planner.preparation(task, self._id_of)
+        starting = due(steps, Moment.START)
+        self.journal.begin(task.id, starting)
+        launch = Launch(task.name)
+        try:
+            done = await carry_out(starting, self._host, launch)
+        except BaseException:
+            self.journal.end(task.id)
+            raise
+        try:
+            monitor = await self._launch(task, (*due(steps, Moment.CREATE), *done), launch, attaches)
+        except BaseException:
+            self.finish(task.id, done)
+            raise
+        finally:
+            launch.close()
+        return self._run(task.id, monitor, done)
+
+    async def _launch(
+        self, task: Task, prepared: Sequence[EngineStep], launch: Launch, attaches: Sequence[Attach]
+    ) -> Monitored:
+        launched = self._planner.plan(task, prepared)
+        self.journal.keep(task.id, launched)
+        socket = ContainerPaths.of(self._config, task.id).socket
+        return await self._launcher.launch(
+            launched.plan, fds=launch.fds, listen_path=socket, attaches=attaches
+        )
+
+    def _run(self, id: str, monitor: Monitored, done: tuple[EngineStep, ...]) -> Run:
+        return Run(id, monitor, done, open_pidfd(monitor.init_pid), attachments_of(done))
+
+    def finish(self, id: str, steps: Sequence[EngineStep]) -> None:
+        """Give back what a process held that has ended. What cannot be given back stays in the journal."""
+        if not take_back(ending(steps, Moment.EXIT), self._host):
+            self.journal.end(id)
+
+    # ------------------------------------------------------------ after a restart of the daemon
+
+    async def take_over(self, id: str) -> Run | None:
+        """The process of a task that an earlier daemon started, if it runs still."""
+        paths = ContainerPaths.of(self._config, id)
+        try:
+            monitor = await self._launcher.take_over(paths.socket, paths.exit)
+        except OSError:
+            return None
+        launched = self.journal.under_way(id)
+        done = due(launched.preparation, Moment.START) if launched is not None else ()
+        for step in done:
+            step.adopt(self._host)
+        return self._run(id, monitor, done)
+
+    def settle(self, id: str) -> bool:
+        """Give back what an earlier daemon's start of a task has left; whether there was such a start."""
+        launched = self.journal.under_way(id)
+        if launched is not None:
+            self.finish(id, due(launched.preparation, Moment.START))
+        return launched is not None
+
+    # ------------------------------------------------------------ execs
+
+    async def exec(
+        self, run: Run, request: ExecCreate, options: ExecStart, attaches: Sequence[Attach]
+    ) -> Monitored:
+        """Run a command in the namespaces of a process. Conflict where that has ended."""
+        launched = self.journal.under_way(run.id)
+        if run.pidfd < 0 or launched is None:
+            raise Conflict(f"container {run.id} is not running")
+        plan = self._planner.exec(run.id, launched, request, options)
+        return await self._launcher.launch(
+            plan, fds={Fd.TARGET: run.pidfd}, listen_path=None, attaches=attaches
+        )
+
+
+def open_pidfd(pid: int) -> int:
+    """A pidfd, or -1 where the process has gone already."""
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:
+        return -1

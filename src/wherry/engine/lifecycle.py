@@ -1,0 +1,329 @@
+"""The life of a container: every move from phase to phase is here, each under the container's own lock.
+
+A verb holds the lock while it moves, and never while it waits for a process to end: ``stop`` says STOPPING and lets
+go, and whoever comes meanwhile finds that. The exit of a process is a move like the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from wherry.engine.config import EngineConfig
+from wherry.engine.container import Container, close_all
+from wherry.engine.events import EventBus
+from wherry.engine.executor import Executor, Run
+from wherry.engine.network import Networks
+from wherry.engine.record import Phase
+from wherry.engine.registry import Registry, no_such
+from wherry.engine.store import Store
+from wherry.engine.task import Task, task_of
+from wherry.errors import Conflict, Internal, LaunchFailed, NotFound, NotModified, WherryError
+from wherry.runtime.launcher import ExitStatus, Monitored
+from wherry.values.signals import parse_signal
+from wherry.values.times import now, rfc3339
+
+SIGKILL = 9
+FAILED_START = 128  # exit code of a start that came to no process
+
+MOVES = {
+    Phase.CREATED: {Phase.STARTING, Phase.RUNNING, Phase.EXITED, Phase.REMOVING},
+    Phase.STARTING: {Phase.RUNNING, Phase.CREATED, Phase.EXITED},
+    Phase.RUNNING: {Phase.PAUSED, Phase.STOPPING, Phase.RESTARTING, Phase.EXITED, Phase.REMOVING},
+    Phase.PAUSED: {Phase.RUNNING, Phase.STOPPING, Phase.RESTARTING, Phase.EXITED, Phase.REMOVING},
+    Phase.STOPPING: {Phase.RESTARTING, Phase.EXITED, Phase.REMOVING},
+    Phase.RESTARTING: {Phase.EXITED, Phase.REMOVING},
+    Phase.EXITED: {Phase.STARTING, Phase.RUNNING, Phase.EXITED, Phase.REMOVING},
+    Phase.REMOVING: {Phase.GONE, Phase.DEAD},
+    Phase.DEAD: {Phase.REMOVING},
+    Phase.GONE: set[Phase](),
+}
+CALM = (Phase.RUNNING, Phase.PAUSED)  # nobody has asked it to end
+
+log = logging.getLogger(__name__)
+
+
+def move(container: Container, phase: Phase) -> None:
+    """The only way from phase to phase. Internal for a move that there is not: a fault of the engine."""
+    if phase not in MOVES[container.phase]:
+        raise Internal(f"container {container.id[:12]} cannot become {phase} while it is {container.phase}")
+    container.state.phase = phase
+
+
+class Lifecycle:
+    """Starts, stops and removes containers, and notes what became of them."""
+
+    def __init__(
+        self,
+        config: EngineConfig,
+        store: Store,
+        registry: Registry,
+        executor: Executor,
+        networks: Networks,
+        events: EventBus,
+        released: Callable[[str], None],
+    ) -> None:
+        """``released`` is told the image of each container that is gone."""
+        self._networks = networks
+        self._config = config
+        self._store = store
+        self._registry = registry
+        self._executor = executor
+        self._events = events
+        self._released = released
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def task(self, container: Container) -> Task:
+        """What its next start would run. NotFound where its image is gone."""
+        image = self._store.images.get(container.record.image)
+        if image is None:
+            raise NotFound(f"No such image: {container.record.image}")
+        return task_of(container.record, image)
+
+    # ------------------------------------------------------------ start
+
+    async def start(self, container: Container) -> None:
+        """NotModified if it runs; Conflict where it is being removed; LaunchFailed, with Docker's texts."""
+        async with container.lock:
+            if container.running and container.phase is not Phase.REMOVING:
+                raise NotModified(f"container {container.id} is already running")
+            await self._start(container)
+
+    async def _start(self, container: Container) -> None:
+        if container.phase is Phase.GONE:
+            raise no_such(container.record.name)
+        if container.phase in (Phase.REMOVING, Phase.DEAD):
+            raise Conflict(f"container {container.id} is marked for removal and cannot be started")
+        before = container.phase
+        move(container, Phase.STARTING)
+        attaching = container.take_attaching()
+        try:
+            run = await self._executor.start(self.task(container), attaching)
+        except BaseException as error:
+            self._start_failed(container, before, error)
+            if isinstance(error, OSError):
+                raise Internal(f"cannot start container {container.id[:12]}: {error}") from error
+            raise
+        finally:
+            close_all(attaching)
+        self._adopt(container, run)
+        self._running(container, now())
+        self._publish(container, "start")
+
+    def _start_failed(self, container: Container, before: Phase, error: BaseException) -> None:
+        """It is as it was before, with the reason; whoever waits for its end has waited long enough."""
+        move(container, before)
+        state = container.state
+        state.error = error.message if isinstance(error, WherryError) else str(error)
+        state.exit_code = error.exit_code if isinstance(error, LaunchFailed) else FAILED_START
+        self._save(container)
+        container.settle("next-exit")
+        if container.record.host_config.auto_remove:
+            move(container, Phase.REMOVING)
+            self._discard(container)
+
+    def _adopt(self, container: Container, run: Run) -> None:
+        """Look after a process from now on."""
+        container.run = run
+        container.ended = asyncio.Event()
+        container.started_monotonic = time.monotonic()
+        run.monitor.on_detach = lambda id, reason: self._detached(container, reason)
+        self._spawn(self._watch(container, run.monitor))
+
+    def _running(self, container: Container, since: str) -> None:
+        move(container, Phase.RUNNING)
+        state = container.state
+        state.pid, state.started_at = container.run.pid if container.run else 0, since
+        state.exit_code, state.error, state.oom_killed = 0, "", False
+        state.networks = {name: self._networks.find(name).id for name in container.record.networks}
+        self._save(container)
+
+    def _detached(self, container: Container, reason: int) -> None:
+        if reason == 0:
+            self._publish(container, "detach")
+
+    # ------------------------------------------------------------ exit
+
+    async def _watch(self, container: Container, monitor: Monitored) -> None:
+        status = await monitor.exited
+        async with container.lock:
+            self._exited(container, status)
+
+    def _exited(self, container: Container, status: ExitStatus) -> None:
+        """Free what it held, record its end, answer who waits, and remove it if so asked. Under the lock.
+
+        Whatever fails on the way, whoever waits is answered.
+        """
+        run, container.run = container.run, None
+        asked = container.phase
+        try:
+            if run is not None:
+                run.close()
+                self._executor.finish(container.id, run.steps)
+            if asked is not Phase.REMOVING:
+                move(container, Phase.EXITED)
+            self._note_exit(container, status)
+        finally:
+            container.ended.set()
+            container.settle("not-running", "next-exit")
+        if container.record.host_config.auto_remove and asked not in (Phase.REMOVING, Phase.RESTARTING):
+            move(container, Phase.REMOVING)
+            self._discard(container)
+
+    def _note_exit(self, container: Container, status: ExitStatus) -> None:
+        state = container.state
+        state.pid, state.exit_code, state.oom_killed = 0, status.code, status.oom
+        state.finished_at = rfc3339(status.finished_ns)
+        if status.lost:
+            state.error = "the monitor ended without leaving an exit status"
+        self._save(container)
+        if status.oom:
+            self._publish(container, "oom")
+        lasted = int(time.monotonic() - container.started_monotonic)
+        self._publish(container, "die", exitCode=str(status.code), execDuration=str(lasted))
+
+    # ------------------------------------------------------------ stop, kill, restart
+
+    async def stop(self, container: Container, timeout: int | None, signal: str | None) -> None:
+        """Ask it to end, and kill it when the time is over. NotModified if it does not run."""
+        async with container.lock:
+            if not container.running:
+                raise NotModified(f"container {container.id} is not running")
+            if container.phase in CALM:
+                move(container, Phase.STOPPING)
+        await self._end(container, timeout, signal)
+        self._publish(container, "stop")
+
+    async def _end(self, container: Container, timeout: int | None, signal: str | None) -> None:
+        """Wait until the present run is over, with a signal first and SIGKILL in the end."""
+        config, ended = container.record.config, container.ended
+        number = parse_signal(signal or config.stop_signal or "SIGTERM")
+        own = config.stop_timeout if config.stop_timeout is not None else self._config.stop_timeout
+        seconds = own if timeout is None else timeout
+        await self._signal(container, number)
+        try:
+            await asyncio.wait_for(ended.wait(), None if seconds < 0 else seconds)
+        except TimeoutError:
+            if not ended.is_set():
+                await self._signal(container, SIGKILL)
+            await ended.wait()
+
+    async def kill(self, container: Container, number: int) -> None:
+        """Send a signal. Conflict if it does not run. Killed means gone when this returns, as with Docker."""
+        ended = container.ended
+        if not container.running:
+            raise Conflict(f"container {container.id} is not running")
+        await self._signal(container, number)
+        if number == SIGKILL:
+            await ended.wait()
+
+    async def _signal(self, container: Container, number: int) -> None:
+        if container.run is not None:
+            await container.run.monitor.signal(number)
+            self._publish(container, "kill", signal=str(number))
+
+    async def restart(self, container: Container, timeout: int | None, signal: str | None) -> None:
+        """Stop it, if it runs, and start it. Its end is none that ``--rm`` waits for."""
+        async with container.lock:
+            ran = container.running
+            if ran and container.phase not in (Phase.REMOVING, Phase.RESTARTING):
+                move(container, Phase.RESTARTING)
+        if ran:
+            await self._end(container, timeout, signal)
+            self._publish(container, "stop")
+        async with container.lock:
+            if not container.running:
+                await self._start(container)
+        self._publish(container, "restart")
+
+    # ------------------------------------------------------------ removal
+
+    async def remove(self, container: Container, *, force: bool) -> None:
+        """Take it out of the world; with ``force`` a process that runs is killed first. Conflict, NotFound."""
+        async with container.lock:
+            self._check_removal(container, force)
+            ended = container.ended
+            move(container, Phase.REMOVING)
+            if not container.running:
+                self._discard(container)
+                return
+        await self._signal(container, SIGKILL)
+        await ended.wait()
+        async with container.lock:
+            self._discard(container)
+
+    def _check_removal(self, container: Container, force: bool) -> None:
+        name = container.record.name
+        if container.phase is Phase.GONE:
+            raise no_such(name)
+        if container.phase is Phase.REMOVING:
+            raise Conflict(f"removal of container {name} is already in progress")
+        if container.running and not force:
+            raise Conflict(
+                f'cannot remove container "{name}": container is running: '
+                "stop the container before removing or force remove"
+            )
+
+    def _discard(self, container: Container) -> None:
+        """Its record goes, then its directories by one rename; a sweep deletes them. Under the lock."""
+        image = self._store.images.get(container.record.image)
+        left = self._executor.remove(task_of(container.record, image))
+        if left:
+            move(container, Phase.DEAD)
+            raise Internal(
+                f"container {container.id[:12]} cannot be removed whole: {'; '.join(step.describe() for step in left)}"
+            )
+        move(container, Phase.GONE)
+        self._registry.forget(container)
+        self._released(container.record.image)
+        close_all(container.take_attaching())
+        self._publish(container, "destroy")
+        container.settle("removed", "not-running", "next-exit")
+
+    # ------------------------------------------------------------ after a restart of the daemon
+
+    async def recover(self, container: Container) -> bool:
+        """Find out what became of a container of an earlier daemon; whether it runs still."""
+        run = await self._executor.take_over(container.id)
+        if run is None:
+            return False
+        since = container.state.started_at if container.phase in CALM else now()
+        self._adopt(container, run)
+        if container.phase is not Phase.PAUSED:
+            container.state.phase = Phase.CREATED  # from where every run begins
+            self._running(container, since)
+        return True
+
+    def recover_ended(self, container: Container, status: ExitStatus | None) -> None:
+        """It does not run. ``status`` is how it ended while no daemon was there, or None where it did not start.
+
+        A removal that was begun is ended, also one that ``--rm`` asked for and a restart had put off.
+        """
+        if status is not None:
+            self._exited(container, status)
+        elif container.record.host_config.auto_remove and container.phase is Phase.EXITED:
+            move(container, Phase.REMOVING)
+        if container.phase is Phase.REMOVING:
+            self._discard(container)
+
+    # ------------------------------------------------------------ small things
+
+    def _save(self, container: Container) -> None:
+        """Record how it stands. A store that cannot be written costs no process: after a restart of the daemon,
+        journal and exit file tell what the record does not."""
+        try:
+            self._store.containers.save_state(container.id, container.state)
+        except sqlite3.Error as error:
+            log.error("cannot record the state of container %s: %s", container.id[:12], error)
+
+    def _publish(self, container: Container, action: str, **attributes: str) -> None:
+        self._events.container(action, container.record, attributes)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

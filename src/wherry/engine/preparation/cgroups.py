@@ -1,0 +1,28 @@
+"""The cgroup below which a container's own is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from wherry.engine.preparation.step import EngineStep, Host, Launch
+from wherry.runtime.steps import Heading
+
+
+@dataclass(frozen=True, slots=True)
+class ParentCgroup(EngineStep):
+    """Have the cgroup that the container's own is made in; one that is there is fine. It stays: others are in it."""
+
+    name, heading = "parent-cgroup", Heading.LIMITS
+    path: str  # the same below every controller
+
+    def describe(self) -> str:
+        return f"have the cgroup /{self.path}, below which the container's own is made"
+
+    async def do(self, host: Host, launch: Launch) -> Self:
+        host.cgroups.prepare(self.path)
+        return self
+
+    def look(self, host: Host) -> bool:
+        above, _, name = self.path.strip("/").rpartition("/")
+        return name in host.cgroups.names(above)

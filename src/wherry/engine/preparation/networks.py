@@ -1,0 +1,152 @@
+"""A container's places on networks, and its published ports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Interface
+from typing import Self
+
+from wherry.engine.preparation.step import EngineStep, Host, Launch
+from wherry.engine.preparation.storage import HIDDEN
+from wherry.errors import Internal
+from wherry.network.endpoint import Attachment
+from wherry.network.ports import PortWish, PublishedPort
+from wherry.runtime.steps import Fd, Heading
+
+FROM_POOL = "from the pool, at start"
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkEndpoint(EngineStep):
+    """Take a wired network namespace: an interface, plugged into one of the host's, with address and default route.
+
+    Addresses are "" until it is done, as they come from the pool.
+    """
+
+    name, heading = "endpoint", Heading.NETWORK
+    identity = "network"
+    compared = True
+    network: str
+    plugged_into: str  # the host's interface that the network rests on
+    inside: str  # what the container calls its own
+    address: str = ""
+    gateway: str = ""
+    mac: str = ""
+    interface: str = ""  # its other end, on the host
+    network_id: str = field(default="", metadata=HIDDEN)
+    endpoint_id: str = field(default="", metadata=HIDDEN)
+    container: str = field(default="", metadata=HIDDEN)  # whose it is, by id
+
+    def describe(self) -> str:
+        there = f" as {self.interface}" if self.interface else ""
+        where = f"{self.inside}, plugged into {self.plugged_into}{there}"
+        return f"network namespace with {where}, address {self.address or FROM_POOL}"
+
+    async def do(self, host: Host, launch: Launch) -> Self:
+        endpoint = await host.networks.attach(self.network, self.mac)
+        launch.fds[Fd.NET] = endpoint.netns_fd
+        launch.endpoint_id, launch.address = endpoint.endpoint_id, endpoint.address
+        lease = endpoint.attachment
+        self._tell("connect", host)
+        return replace(
+            self,
+            inside=lease.inside,
+            address=lease.address,
+            gateway=lease.gateway,
+            mac=lease.mac,
+            interface=lease.interface,
+            network_id=lease.network_id,
+            endpoint_id=lease.endpoint_id,
+        )
+
+    def undo(self, host: Host) -> None:
+        if host.networks.release(self.attachment()):
+            self._tell("disconnect", host)
+
+    def look(self, host: Host) -> bool:
+        return bool(self.interface) and host.networks.has(self.attachment())
+
+    def adopt(self, host: Host) -> None:
+        host.networks.adopt(self.attachment())
+
+    def _tell(self, action: str, host: Host) -> None:
+        network = host.networks.find(self.network)
+        attributes = {"container": self.container, "name": network.name, "type": network.driver}
+        host.events.publish("network", action, network.id, attributes)
+
+    def attachment(self) -> Attachment:
+        """The lease, without its ports."""
+        return Attachment(
+            network=self.network,
+            network_id=self.network_id,
+            endpoint_id=self.endpoint_id,
+            address=self.address,
+            gateway=self.gateway,
+            mac=self.mac,
+            interface=self.interface,
+            inside=self.inside,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PublishPort(EngineStep):
+    """Put an element into the firewall's map of published ports. ``host_port`` 0: any free one."""
+
+    name, heading = "publish-port", Heading.NETWORK
+    identity = "container_port"
+    compared = True
+    proto: str
+    host_ip: str
+    host_port: int
+    host_port_end: int
+    container_port: int
+    address: str = field(default="", metadata=HIDDEN)  # of the container, with its prefix, once it is done
+
+    def describe(self) -> str:
+        port = str(self.host_port) if self.host_port else "a free port"
+        last = f"-{self.host_port_end}" if self.host_port_end else ""
+        return f"publish {self.host_ip}:{port}{last} as {self.container_port}/{self.proto}"
+
+    async def do(self, host: Host, launch: Launch) -> Self:
+        if launch.address is None:
+            raise Internal(f"port {self.container_port} cannot be published: the container has no address")
+        try:
+            (port,) = host.networks.host.publish(launch.address, [self.wish()])
+        except Internal as error:  # in the words that clients of Docker know
+            raise Internal(
+                "failed to set up container networking: driver failed programming external connectivity "
+                f"on endpoint {launch.name} ({launch.endpoint_id}): {error.message}"
+            ) from error
+        address = str(launch.address)
+        return replace(self, host_ip=port.host_ip, host_port=port.host_port, host_port_end=0, address=address)
+
+    def undo(self, host: Host) -> None:
+        if self.address:
+            host.networks.host.unpublish([self.published()])
+
+    def look(self, host: Host) -> bool:
+        return bool(self.address) and host.networks.host.has(self.published())
+
+    def adopt(self, host: Host) -> None:
+        host.networks.host.adopt(IPv4Interface(self.address), [self.published()])
+
+    def wish(self) -> PortWish:
+        return PortWish(self.proto, self.host_ip, self.host_port, self.container_port, self.host_port_end)
+
+    def published(self) -> PublishedPort:
+        """As it is on the host."""
+        ip = self.address.partition("/")[0]
+        return PublishedPort(self.proto, self.host_ip, self.host_port, self.container_port, ip)
+
+
+def attachments_of(steps: Iterable[EngineStep]) -> dict[str, Attachment]:
+    """Where a container is, by the network's name; its ports belong to the address that they lead to."""
+    ports: dict[str, list[PublishedPort]] = {}
+    endpoints = []
+    for step in steps:
+        if isinstance(step, PublishPort):
+            ports.setdefault(step.address, []).append(step.published())
+        elif isinstance(step, NetworkEndpoint):
+            endpoints.append(step)
+    return {e.network: e.attachment().publishing(ports.get(e.address, ())) for e in endpoints}

@@ -1,0 +1,140 @@
+"""What the engine itself will do for a task before the launcher begins. Pure: a task to steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from wherry.engine.config import EngineConfig
+from wherry.engine.paths import ContainerPaths
+from wherry.engine.preparation.cgroups import ParentCgroup
+from wherry.engine.preparation.namespaces import JoinContainer, ShareWithHost
+from wherry.engine.preparation.networks import NetworkEndpoint, PublishPort
+from wherry.engine.preparation.rights import LeftOut
+from wherry.engine.preparation.step import EngineStep
+from wherry.engine.preparation.storage import RuntimeDirectory, WritableLayer, WriteRecord
+from wherry.engine.task import Task
+from wherry.messages.container import HostConfig, PortBinding
+from wherry.network.driver import FIRST_INSIDE
+from wherry.network.drivers.catalogue import DRIVERS, PREDEFINED
+from wherry.network.ports import ANY
+from wherry.runtime.steps import Cause, Origin
+from wherry.values.ports import parse_host_port, split_port
+
+CONTAINER = "container:"
+SECCOMP_OFF = ("seccomp=unconfined", "seccomp:unconfined")
+IdOf = Callable[[str], str]  # of another container, by name or id; "" where there is none
+
+
+def preparation(task: Task, config: EngineConfig, id_of: IdOf) -> tuple[EngineStep, ...]:
+    """The engine's steps of a plan, in the order of execution.
+
+    The record comes behind the directories: undone in reverse, it goes first, and directories without one are swept.
+    """
+    paths = ContainerPaths.of(config, task.id)
+    kept = [WriteRecord(str(config.database), task.id, task.record)] if task.record is not None else []
+    return (
+        WritableLayer(str(paths.home / "upper"), str(paths.home / "work"), task.id, task.layers),
+        *kept,
+        RuntimeDirectory(str(paths.runtime), str(paths.socket)),
+        *joins(task.host, id_of),
+        *network(task, config),
+        parent_cgroup(task.host, config),
+        *shared_with_host(task.host),
+        *left_out(task.host),
+    )
+
+
+def parent_cgroup(host: HostConfig, config: EngineConfig) -> ParentCgroup:
+    own = host.cgroup_parent.strip("/")
+    return (
+        ParentCgroup(own, cause=asked(f"--cgroup-parent {own}"))
+        if own
+        else ParentCgroup(config.cgroup_parent)
+    )
+
+
+def namespace_modes(host: HostConfig) -> tuple[tuple[str, str, str], ...]:
+    """Kind, mode and flag of each namespace that can be shared."""
+    return (
+        ("network", host.network_mode, "--network"),
+        ("pid", host.pid_mode, "--pid"),
+        ("ipc", host.ipc_mode, "--ipc"),
+        ("uts", host.uts_mode, "--uts"),
+        ("cgroup", host.cgroupns_mode, "--cgroupns"),
+    )
+
+
+def shared_with_host(host: HostConfig) -> Iterator[EngineStep]:
+    for kind, mode, flag in namespace_modes(host):
+        if mode == "host":
+            yield ShareWithHost(kind, cause=asked(f"{flag} host"))
+
+
+def left_out(host: HostConfig) -> Iterator[EngineStep]:
+    """Docker's protections that this container does without."""
+    unconfined = next((o for o in host.security_opt or () if o in SECCOMP_OFF), "")
+    if unconfined or (host.privileged and not any("seccomp" in o for o in host.security_opt or ())):
+        yield LeftOut("the system call filter", cause=because(host, f"--security-opt {unconfined}"))
+    if host.privileged or host.masked_paths == []:
+        yield LeftOut(
+            "the masks over /proc and /sys", cause=because(host, "--security-opt systempaths=unconfined")
+        )
+    if host.privileged or host.readonly_paths == []:
+        yield LeftOut(
+            "read-only paths in /proc", cause=because(host, "--security-opt systempaths=unconfined")
+        )
+    if host.privileged:
+        yield LeftOut(
+            "the device filter, and the read-only mounts of /sys and cgroups", cause=because(host, "")
+        )
+    if host.log_config.type == "none":
+        yield LeftOut("the log", cause=asked("--log-driver none"))
+
+
+def because(host: HostConfig, otherwise: str) -> Cause:
+    return asked("--privileged" if host.privileged else otherwise)
+
+
+def joins(host: HostConfig, id_of: IdOf) -> Iterator[JoinContainer]:
+    for kind, mode, flag in namespace_modes(host):
+        if mode.startswith(CONTAINER):
+            other = mode.removeprefix(CONTAINER)
+            yield JoinContainer(kind, other, id_of(other), cause=asked(f"{flag} {mode}"))
+
+
+def network(task: Task, config: EngineConfig) -> Iterator[EngineStep]:
+    """Endpoints, then ports: those that name a port first, so that none of the others takes it."""
+    mode = task.host.network_mode
+    if mode.startswith(CONTAINER) or not DRIVERS[PREDEFINED[mode]].gives_endpoints:
+        return
+    yield NetworkEndpoint(mode, config.bridge, FIRST_INSIDE, mac=task.config.mac_address, container=task.id)
+    yield from sorted(wanted_ports(task), key=lambda port: not port.host_port)
+
+
+def wanted_ports(task: Task) -> Iterator[PublishPort]:
+    """What ``-p`` and ``-P`` ask for."""
+    for port, hosts in asked_bindings(task).items():
+        number, proto = split_port(port)
+        for binding in hosts or [PortBinding()]:
+            first, last = parse_host_port(binding.host_port)
+            cause = port_cause(port, binding, task.host)
+            yield PublishPort(proto, binding.host_ip or ANY, first, last, number, cause=cause)
+
+
+def asked_bindings(task: Task) -> Mapping[str, list[PortBinding] | None]:
+    exposed = task.config.exposed_ports or {} if task.host.publish_all_ports else {}
+    return {**dict.fromkeys(exposed), **(task.host.port_bindings or {})}
+
+
+def port_cause(port: str, binding: PortBinding, host: HostConfig) -> Cause:
+    if port not in (host.port_bindings or {}):
+        return asked("--publish-all")
+    container = port.removesuffix("/tcp")
+    parts = (
+        [binding.host_ip, binding.host_port, container] if binding.host_ip else [binding.host_port, container]
+    )
+    return asked("-p " + ":".join(parts).removeprefix(":"))
+
+
+def asked(text: str) -> Cause:
+    return Cause(Origin.REQUEST, text)

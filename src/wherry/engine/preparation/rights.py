@@ -1,0 +1,21 @@
+"""Protections that a container does without."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wherry.engine.preparation.step import EngineStep
+from wherry.runtime.steps import Heading
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut(EngineStep):
+    """A protection that a container usually has and this one does not: nothing is done, which is worth saying."""
+
+    name, heading = "left-out", Heading.RIGHTS
+    identity = "what"
+    compared = True
+    what: str
+
+    def describe(self) -> str:
+        return f"leave out {self.what}"

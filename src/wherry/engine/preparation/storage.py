@@ -1,0 +1,91 @@
+"""What a container has on disk: its writable layer, its record, its runtime directory."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from wherry.engine.preparation.step import EngineStep, Host, Launch, Moment
+from wherry.engine.record import ContainerRecord, ContainerState
+from wherry.runtime.steps import Heading
+
+HIDDEN = {"hidden": True}  # of a field: what no reader of a plan needs
+
+
+@dataclass(frozen=True, slots=True)
+class WritableLayer(EngineStep):
+    """Make the directories that take what the container writes. Undone, they go by one rename; a sweep deletes them."""
+
+    name, heading = "writable-layer", Heading.LAYERS
+    done_at, undone_at = Moment.CREATE, Moment.REMOVAL
+    upper: str
+    work: str
+    id: str = field(default="", metadata=HIDDEN)
+    layers: tuple[str, ...] = field(default=(), metadata=HIDDEN)  # lowest first
+
+    def describe(self) -> str:
+        return f"writable layer {self.upper}"
+
+    async def do(self, host: Host, launch: Launch) -> Self:
+        host.snapshots.prepare(self.id, self.layers)
+        return self
+
+    def undo(self, host: Host) -> None:
+        host.snapshots.remove(self.id)
+
+    def look(self, host: Host) -> bool:
+        return os.path.isdir(self.upper) and os.path.isdir(self.work)
+
+
+@dataclass(frozen=True, slots=True)
+class WriteRecord(EngineStep):
+    """Keep the container's record in the store. It is what makes a container: directories without one are swept."""
+
+    name, heading = "record", Heading.PROCESS
+    done_at, undone_at = Moment.CREATE, Moment.REMOVAL
+    database: str
+    id: str = field(default="", metadata=HIDDEN)
+    record: ContainerRecord | None = field(default=None, metadata=HIDDEN, compare=False, repr=False)
+
+    def describe(self) -> str:
+        return f"record the container in {self.database}"
+
+    async def do(self, host: Host, launch: Launch) -> Self:
+        if self.record is not None:
+            host.store.containers.add(self.record, ContainerState())
+        return self
+
+    def undo(self, host: Host) -> None:
+        host.store.containers.delete(self.id)
+
+    def look(self, host: Host) -> bool:
+        return host.store.containers.has(self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeDirectory(EngineStep):
+    """Make the directory for the monitor's socket, the exit file and what was started; without an earlier start's."""
+
+    name, heading = "runtime-directory", Heading.FILESYSTEMS
+    undone_at = Moment.REMOVAL
+    path: str
+    socket: str
+
+    def describe(self) -> str:
+        return f"make directory {self.path}, with the monitor's socket"
+
+    async def do(self, host: Host, launch: Launch) -> Self:
+        folder = Path(self.path)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        for stale in (folder / "exit", Path(self.socket)):
+            stale.unlink(missing_ok=True)
+        return self
+
+    def undo(self, host: Host) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def look(self, host: Host) -> bool:
+        return os.path.isdir(self.path)

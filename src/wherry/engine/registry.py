@@ -1,0 +1,94 @@
+"""Which containers there are: by id, by name, by the beginning of an id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from wherry.engine.container import Container
+from wherry.engine.names import check_name, new_id, random_name
+from wherry.engine.record import ContainerRecord
+from wherry.errors import Conflict, InvalidArgument, NotFound
+
+PATIENCE = 1000  # with that many containers, random names alone are likely taken
+
+
+class Registry:
+    """Every container of the engine."""
+
+    def __init__(self) -> None:
+        self._by_id: dict[str, Container] = {}
+        self._by_name: dict[str, str] = {}
+
+    def get(self, ref: str) -> Container:
+        """By full id, exact name (with or without slash), or unambiguous id prefix, in this order.
+
+        NotFound; InvalidArgument where several ids begin so.
+        """
+        id = ref if ref in self._by_id else self._by_name.get(ref.removeprefix("/"))
+        if id is not None:
+            return self._by_id[id]
+        matches = [key for key in self._by_id if key.startswith(ref)] if ref else []
+        if len(matches) > 1:
+            raise InvalidArgument(f"multiple IDs found with provided prefix: {ref}")
+        if not matches:
+            raise no_such(ref)
+        return self._by_id[matches[0]]
+
+    def everyone(self) -> Iterable[Container]:
+        return self._by_id.values()
+
+    def id_of(self, ref: str) -> str:
+        """The id that a name or the like means; "" where it means none."""
+        try:
+            return self.get(ref).id
+        except (NotFound, InvalidArgument):
+            return ""
+
+    def process(self, ref: str) -> tuple[str, int]:
+        """Id and first process of a container; 0 where it does not run."""
+        container = self.get(ref)
+        return container.id, container.run.pid if container.run is not None else 0
+
+    # ------------------------------------------------------------ names
+
+    def claim(self, name: str | None) -> str:
+        """A name that is free: this one, or any. InvalidArgument for what is no name, Conflict where it is taken."""
+        if not name:
+            return self._free_name()
+        plain = check_name(name)
+        holder = self._by_name.get(plain)
+        if holder is not None:
+            raise Conflict(
+                f'Conflict. The container name "/{plain}" is already in use by container "{holder}". '
+                "You have to remove (or rename) that container to be able to reuse that name."
+            )
+        return plain
+
+    def _free_name(self) -> str:
+        while (name := random_name()) in self._by_name:
+            if len(self._by_name) > PATIENCE:
+                return f"{name}_{new_id()[:8]}"
+        return name
+
+    # ------------------------------------------------------------ coming and going
+
+    def add(self, container: Container) -> Container:
+        self._by_id[container.id] = container
+        self._by_name[container.record.name] = container.id
+        return container
+
+    def rename(self, container: Container, record: ContainerRecord) -> None:
+        """Give a container the record with its new name."""
+        self._by_name.pop(container.record.name, None)
+        container.record = record
+        self._by_name[record.name] = container.id
+
+    def forget(self, container: Container) -> None:
+        """Absent is fine."""
+        self._by_id.pop(container.id, None)
+        if self._by_name.get(container.record.name) == container.id:
+            del self._by_name[container.record.name]
+
+
+def no_such(ref: str) -> NotFound:
+    return NotFound(f"No such container: {ref}")
