@@ -82,8 +82,9 @@ def measure(engines: list[Measured], cases: list[str], factor: float) -> report.
                     del running[engine]
                     continue
                 if number >= CASES[name].warm:
-                    for row, value in (item for values in taken for item in values.items()):
-                        results[row][engine.name].append(value)
+                    for key, value in (item for values in taken for item in values.items()):
+                        row, _, column = key.partition("@")
+                        results[row][column or engine.name].append(value)
             print(".", end="", file=sys.stderr, flush=True)
         for steps in running.values():
             if hasattr(steps, "close"):

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from isal import igzip
 
 from benchmarks.client import ApiError, Connection, drain
+from benchmarks.clients import client
 from benchmarks.engines import Engine
 from tests.harness import images
 from tests.harness.daemon import docker_command
@@ -51,6 +52,10 @@ ROWS = {
     "port": Row("the same with a published port"),
     "wired": Row("the same on the bridge, namespace and veth pair made on the way"),
     "cli": Row("`docker run --rm busybox true` (docker's own command line)"),
+    "client-help": Row("`wherry --help` beside `docker --help`", "ms CPU"),
+    "client-ps": Row("`wherry ps` beside `docker ps`", "ms CPU"),
+    "client-run": Row("`wherry run --rm busybox true` beside docker's", "ms CPU"),
+    "client-exec": Row("`wherry exec C true` beside docker's", "ms CPU"),
     "exec": Row("exec of `true`: create + start to end of output"),
     "fleet": Row("create and start 50 containers, 8 clients"),
     "rate": Row("the same as a rate", "1/s", True),
@@ -337,6 +342,7 @@ CASES = {
     "ping": Plan(ping, 15, turns=7),
     "lives": Plan(lives, 15, turns=8),
     "cli": Plan(command_line, 10),
+    "client": Plan(client, 30),
     "exec": Plan(execs, 20, turns=6),
     "many": Plan(many, 3, warm=0),
     "logs": Plan(logs, 5),
