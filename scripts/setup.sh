@@ -95,7 +95,7 @@ python_command() {
 }
 
 stamp_of() {
-    cat requirements.lock pyproject.toml setup.py buildsystem/*.py scripts/setup.sh | sha256sum
+    cat requirements.lock pyproject.toml setup.py buildsystem/*.py buildsystem/bin/* scripts/setup.sh | sha256sum
 }
 
 install_python() {
@@ -115,5 +115,5 @@ PYTHON=$(python_command)
 [ -n "$PYTHON" ] || { echo "setup: Python 3.11 or newer is needed" >&2; exit 1; }
 install_python
 .venv/bin/python buildsystem/launcher.py
-.venv/bin/python -m compileall -q src/wherry # as pip does for a wheel: a command takes 30 ms and not 45
+.venv/bin/python -m compileall -q src/wherry # as pip does for a wheel: a command takes 12 ms and not 35
 fetch_docker
