@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from wherry.cli import streams
 from wherry.cli.errors import CliError
 from wherry.cli.streams import Demultiplexer
-from wherry.cli.terminal import DetachFilter, parse_detach_keys, raw_mode
+from wherry.cli.terminal import DetachFilter, RawMode, parse_detach_keys
 
 FRAMES = st.lists(st.tuples(st.sampled_from([1, 2]), st.binary(max_size=300)), max_size=700)
 
@@ -99,11 +99,11 @@ def test_all_but_the_detach_keys_goes_through(typed: str, keys: str, cuts: list[
         assert raw.startswith(sent) and wanted.startswith(raw[len(sent) :])
 
 
-def test_raw_mode_is_undone_also_after_an_error() -> None:
+def test_RawMode_is_undone_also_after_an_error() -> None:
     controller, terminal = pty.openpty()
     try:
         before = termios.tcgetattr(terminal)
-        with pytest.raises(ZeroDivisionError), raw_mode(terminal):
+        with pytest.raises(ZeroDivisionError), RawMode(terminal):
             assert not termios.tcgetattr(terminal)[3] & (termios.ECHO | termios.ICANON | termios.ISIG)
             raise ZeroDivisionError
         assert termios.tcgetattr(terminal) == before

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from wherry.cli.command import Context, Options, command, switch, text
 from wherry.cli.conversation import Attached, begin_wait, converse, exit_code, signals_for
 from wherry.cli.conversation import attach as open_stream
 from wherry.cli.errors import CliError
 from wherry.cli.terminal import NO_SIZE, check_tty, size
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     Json = dict[str, Any]
 
 

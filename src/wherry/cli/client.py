@@ -5,22 +5,23 @@
 
 from __future__ import annotations
 
-import json
 import os
-import socket
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
 
+from wherry.cli.bare import MSG_DONTWAIT, MSG_NOSIGNAL, MSG_PEEK
 from wherry.cli.errors import ApiError, CliError
 from wherry.cli.host import connection_error
+from wherry.cli.jsons import dumps, loads
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from typing import Any
 
+    from wherry.cli.bare import Socket
     from wherry.cli.host import Host
 
     Value = str | int | bool | None
-    Query = Mapping[str, Value] | Sequence[tuple[str, Value]]  # pairs where a name comes more than once
+    Query = Mapping[str, Value] | list[tuple[str, Value]]  # pairs where a name comes more than once
 
 NEWEST_API = "1.51"
 OLDEST_API = "1.24"
@@ -32,12 +33,12 @@ UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123
 class Connection:
     """One connection, with what was read from it and not yet used."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: Socket) -> None:
         self.sock = sock
         self.pending = b""
 
     def send(self, *parts: bytes) -> None:
-        self.sock.sendall(b"".join(parts), socket.MSG_NOSIGNAL)
+        self.sock.sendall(b"".join(parts), MSG_NOSIGNAL)
 
     def fill(self) -> None:
         got = self.sock.recv(CHUNK)
@@ -62,7 +63,7 @@ class Connection:
     def is_open(self) -> bool:
         """Whether the engine has not hung up on this idle connection meanwhile."""
         try:
-            self.sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            self.sock.recv(1, MSG_PEEK | MSG_DONTWAIT)
         except BlockingIOError:
             return True
         except OSError:
@@ -121,7 +122,7 @@ class Response:
     def json(self) -> Any:
         body = self.read()
         try:
-            return json.loads(body) if body else None
+            return loads(body) if body else None
         except ValueError:
             raise CliError(f"the engine's answer is not JSON: {body[:80]!r}") from None
 
@@ -130,9 +131,9 @@ class Response:
         rest = b""
         for piece in self.pieces():
             *lines, rest = (rest + piece).split(b"\n")
-            yield from (json.loads(line) for line in lines if line.strip())
+            yield from (loads(line) for line in lines if line.strip())
         if rest.strip():
-            yield json.loads(rest)
+            yield loads(rest)
 
     def raise_for_status(self) -> Response:
         if self.status >= 400:
@@ -142,7 +143,7 @@ class Response:
 
 def _message(status: int, body: bytes) -> str:
     try:
-        return str(json.loads(body)["message"])
+        return str(loads(body)["message"])
     except (ValueError, KeyError, TypeError):
         return body.decode(errors="replace").strip() or f"the engine answered {status} without a word"
 
@@ -156,7 +157,7 @@ def quote(text: str) -> str:
 
 def query_string(query: Query | None) -> str:
     """``?a=1&b=x``, sorted as Go does; None and False are left out, True is 1."""
-    pairs = query.items() if isinstance(query, Mapping) else query or ()
+    pairs = query if isinstance(query, list) else query.items() if query else ()
     given = sorted((pair for pair in pairs if pair[1] is not None and pair[1] is not False), key=_name)
     return "?" + "&".join(f"{name}={_query_value(value)}" for name, value in given) if given else ""
 
@@ -214,7 +215,7 @@ class Client:
         sent = dict(headers or {})
         payload = b""
         if body is not None:
-            payload = json.dumps(body, separators=(",", ":")).encode()
+            payload = dumps(body).encode()
             sent["Content-Type"] = "application/json"
         if data is not None:
             sent["Transfer-Encoding"] = "chunked"
@@ -277,7 +278,7 @@ class Client:
             _send_chunks(connection, data)
         return connection
 
-    def _connect(self) -> socket.socket:
+    def _connect(self) -> Socket:
         try:
             return self.host.connect()
         except OSError as error:

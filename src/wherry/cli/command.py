@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
-
 from wherry.cli.errors import ENGINE_FAILED, UsageError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import Any
 
     from wherry.cli.client import Client
 
@@ -30,23 +30,26 @@ def integer(text: str) -> int:
         raise ValueError(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
 
 
-class Flag(NamedTuple):
+class Flag:
     """One option. ``word`` is its type in ``--help``; ``parse`` raises ValueError with a sentence."""
 
-    name: str
-    short: str
-    word: str
-    help: str
-    parse: Parse
-    default: Any
-    many: bool = False
-    hidden: bool = False
-    shown_default: str = ""
-    alias_of: str = ""
-
-    @property
-    def key(self) -> str:
-        return (self.alias_of or self.name).replace("-", "_")
+    def __init__(
+        self,
+        name: str,
+        short: str,
+        word: str,
+        help: str,
+        parse: Parse,
+        default: Any,
+        many: bool = False,
+        hidden: bool = False,
+        shown_default: str = "",
+        alias_of: str = "",
+    ) -> None:
+        self.name, self.short, self.word, self.help = name, short, word, help
+        self.parse, self.default, self.many = parse, default, many
+        self.hidden, self.shown_default = hidden, shown_default
+        self.key = (alias_of or name).replace("-", "_")
 
     @property
     def label(self) -> str:
@@ -71,8 +74,22 @@ def text(
     return Flag(name, short, word, help, str, default, hidden=hidden, shown_default=shown)
 
 
-def number(name: str, short: str, help: str, default: int | None = 0, word: str = "int") -> Flag:
-    return Flag(name, short, word, help, integer, default, shown_default=str(default) if default else "")
+def number(
+    name: str, short: str, help: str, default: int | None = 0, word: str = "int", alias_of: str = ""
+) -> Flag:
+    """``alias_of``: only another name for a flag, and not shown in ``--help``."""
+    shown = str(default) if default else ""
+    return Flag(
+        name,
+        short,
+        word,
+        help,
+        integer,
+        default,
+        hidden=bool(alias_of),
+        shown_default=shown,
+        alias_of=alias_of,
+    )
 
 
 def value(
@@ -118,24 +135,29 @@ class Options:
             self._values[flag.key] = parsed
 
 
-class Context(NamedTuple):
+class Context:
     """What a command works with: the engine, and how the user called it (such as ``container ls``)."""
 
-    client: Client
-    environment: Mapping[str, str]
-    called: str
+    def __init__(self, client: Client, environment: Mapping[str, str], called: str) -> None:
+        self.client, self.environment, self.called = client, environment, called
 
 
-class Command(NamedTuple):
+class Command:
     """A declared command: what runs, how it is called, what it takes."""
 
-    run: Callable[[Context, Options], int | None]
-    usage: str
-    flags: Sequence[Flag]
-    least: int
-    most: int | None
-    interspersed: bool
-    quoted: bool
+    def __init__(
+        self,
+        run: Callable[[Context, Options], int | None],
+        usage: str,
+        flags: Sequence[Flag],
+        least: int,
+        most: int | None,
+        interspersed: bool,
+        quoted: bool,
+    ) -> None:
+        self.run, self.usage, self.flags = run, usage, flags
+        self.least, self.most = least, most
+        self.interspersed, self.quoted = interspersed, quoted
 
 
 def command(

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from wherry.cli.command import Context, Options, command, number, switch, text
 from wherry.cli.conversation import begin_wait, exit_code
 from wherry.cli.errors import CliError
 from wherry.cli.output import report_each
 from wherry.values.ports import split_port, with_protocol
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
     from wherry.cli.client import Query
 
@@ -23,9 +23,7 @@ MANY = "[OPTIONS] CONTAINER [CONTAINER...]"
 ENDING_FLAGS = (
     text("signal", "s", "Signal to send to the container"),
     number("timeout", "t", "Seconds to wait before killing the container", default=None),
-    number("time", "", "Seconds to wait before killing the container", default=None)._replace(
-        hidden=True, alias_of="timeout"
-    ),
+    number("time", "", "Seconds to wait before killing the container", default=None, alias_of="timeout"),
 )
 KILL_FLAGS = (text("signal", "s", "Signal to send to the container"),)
 RM_FLAGS = (

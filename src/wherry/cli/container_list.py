@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Any
 
 from wherry.cli.command import Context, Options, command, number, switch
 from wherry.cli.output import (
@@ -21,8 +20,10 @@ from wherry.cli.row import Row
 from wherry.values.durations import human_duration
 from wherry.values.sizes import human_size
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from typing import Any
 
     Json = dict[str, Any]
 

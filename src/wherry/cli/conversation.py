@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import time
-from contextlib import nullcontext, suppress
-from typing import TYPE_CHECKING, NamedTuple
 
 from wherry.cli.client import version_tuple
 from wherry.cli.errors import ENGINE_FAILED, ApiError, CliError
 from wherry.cli.signals import Signals
 from wherry.cli.streams import Session
-from wherry.cli.terminal import NO_SIZE, DetachFilter, parse_detach_keys, raw_mode, size
+from wherry.cli.terminal import NO_SIZE, DetachFilter, RawMode, parse_detach_keys, size
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -24,14 +23,12 @@ CONSOLE_SIZE_API = (1, 42)
 RESIZE_PAUSE = 0.01  # seconds; the process may not exist yet
 
 
-class Attached(NamedTuple):
+class Attached:
     """A stream to join: ``path`` is the container's or exec's in the API."""
 
-    path: str
-    connection: Connection
-    tty: bool
-    stdin: bool
-    detach_keys: str
+    def __init__(self, path: str, connection: Connection, tty: bool, stdin: bool, detach_keys: str) -> None:
+        self.path, self.connection = path, connection
+        self.tty, self.stdin, self.detach_keys = tty, stdin, detach_keys
 
 
 def attach(
@@ -67,8 +64,10 @@ def forwarder(client: Client, container: str) -> Callable[[str], None]:
     """Sends a signal on to the container; one that cannot be delivered is the container's end and no error."""
 
     def forward(name: str) -> None:
-        with suppress(ApiError):
+        try:
             client.call("POST", f"/containers/{container}/kill", {"signal": name})
+        except ApiError:
+            pass
 
     return forward
 
@@ -109,7 +108,7 @@ def converse(
     keyboard = attached.tty and attached.stdin and os.isatty(0)
     detach = DetachFilter(parse_detach_keys(attached.detach_keys)) if keyboard else None
     sys.stdout.flush()
-    with raw_mode(0) if keyboard else nullcontext():
+    with RawMode(0 if keyboard else None):
         begin()
         if resizer:
             resizer.first()

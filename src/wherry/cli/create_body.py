@@ -3,22 +3,21 @@ options name; every problem is a ValueError in Docker's words."""
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Any
-
 from wherry.cli import ports
 from wherry.cli.endpoints import Attachment, endpoints, hardware_address
 from wherry.cli.key_files import read_key_file, to_map, with_environment
 from wherry.cli.mounts import is_cdi, parse_device, split_volumes
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Any
 
     from wherry.cli.command import Options
 
     Json = dict[str, Any]
 
-JSON_TOKEN = re.compile(r'("(?:[^"\\]|\\.)*")|\s+')
+JSON_TOKEN = r'("(?:[^"\\]|\\.)*")|\s+'
 
 
 def create_body(options: Options, environment: Mapping[str, str], console: tuple[int, int]) -> Json:
@@ -247,12 +246,13 @@ def _profile(path: str) -> str:
         reason = (error.strerror or str(error)).lower()
         raise ValueError(f"opening seccomp profile ({path}) failed: open {path}: {reason}") from None
     import json
+    import re
 
     try:
         json.loads(text)
     except ValueError as error:
         raise ValueError(f"compacting json for seccomp profile ({path}) failed: {error}") from None
-    return JSON_TOKEN.sub(lambda match: match[1] or "", text)
+    return re.sub(JSON_TOKEN, lambda match: match[1] or "", text)
 
 
 def _own_attachment(options: Options) -> Attachment:

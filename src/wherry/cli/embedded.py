@@ -6,15 +6,15 @@ import fcntl
 import os
 import sys
 import time
-from typing import TYPE_CHECKING
 
 from wherry.cli.errors import CannotConnect
 from wherry.cli.host import DEFAULT_SOCKET
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Mapping
 
+    from wherry.cli.bare import Socket
     from wherry.cli.host import Host
 
 IDLE_EXIT = "60s"
@@ -30,7 +30,7 @@ def may_start(host: Host, environment: Mapping[str, str]) -> bool:
     return host.path == DEFAULT_SOCKET or bool(wanted)
 
 
-def start_engine(host: Host, environment: Mapping[str, str]) -> socket.socket:
+def start_engine(host: Host, environment: Mapping[str, str]) -> Socket:
     """Start ``wherryd`` on the host's socket and connect to it; of several callers at once only one starts it.
 
     Raises CannotConnect with the last line of the engine's log where it does not come up.
@@ -89,7 +89,7 @@ def _spawn(command: list[str], log: str) -> int:
         os._exit(127)
 
 
-def _wait_ready(host: Host, pid: int, log: str) -> socket.socket:
+def _wait_ready(host: Host, pid: int, log: str) -> Socket:
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         try:

@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Any, NamedTuple
-
 from wherry.cli.csv_fields import key_values
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
-Json = dict[str, Any]
+    Json = dict[str, Any]
+
 BUILT_IN = ("default", "bridge", "host", "none")
 NETWORK_TEXTS = {"name": "target", "ip": "ipv4", "ip6": "ipv6"}
 NETWORK_LISTS = {"alias": "aliases", "link-local-ip": "link_local"}
-HARDWARE_ADDRESS = re.compile(r"[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}")
+HARDWARE_ADDRESS = r"[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}"
 
 
-class Attachment(NamedTuple):
+class Attachment:
     """One ``--network``: its target, and what the container is to be in that network."""
 
-    target: str
-    aliases: tuple[str, ...] = ()
-    links: tuple[str, ...] = ()
-    ipv4: str = ""
-    ipv6: str = ""
-    link_local: tuple[str, ...] = ()
-    mac: str = ""
-    driver_options: tuple[tuple[str, str], ...] = ()
-    priority: int = 0
+    def __init__(
+        self,
+        target: str,
+        aliases: tuple[str, ...] = (),
+        links: tuple[str, ...] = (),
+        ipv4: str = "",
+        ipv6: str = "",
+        link_local: tuple[str, ...] = (),
+        mac: str = "",
+        driver_options: tuple[tuple[str, str], ...] = (),
+        priority: int = 0,
+    ) -> None:
+        self.target, self.aliases, self.links = target, aliases, links
+        self.ipv4, self.ipv6, self.link_local, self.mac = ipv4, ipv6, link_local, mac
+        self.driver_options, self.priority = driver_options, priority
+
+    def changed(self, **fields: Any) -> Attachment:
+        """The same with other values for some fields."""
+        return Attachment(**{**vars(self), **fields})
 
     @property
     def user_defined(self) -> bool:
@@ -36,7 +46,7 @@ class Attachment(NamedTuple):
 
     @property
     def plain(self) -> bool:
-        return self == Attachment(self.target)
+        return vars(self) == vars(Attachment(self.target))
 
     def settings(self) -> Json:
         """The API's ``EndpointSettings``."""
@@ -76,25 +86,26 @@ def parse_network(text: str) -> Attachment:
 
 def _with_field(made: Attachment, key: str, given: str) -> Attachment:
     if key in NETWORK_TEXTS:
-        changed: dict[str, Any] = {NETWORK_TEXTS[key]: given}
-        return made._replace(**changed)
+        return made.changed(**{NETWORK_TEXTS[key]: given})
     if key in NETWORK_LISTS:
         name = NETWORK_LISTS[key]
-        extended: dict[str, Any] = {name: (*getattr(made, name), given)}
-        return made._replace(**extended)
+        return made.changed(**{name: (*getattr(made, name), given)})
     if key == "mac-address":
-        return made._replace(mac=hardware_address(given))
+        return made.changed(mac=hardware_address(given))
     if key == "driver-opt":
         option, _, chosen = given.partition("=")
-        return made._replace(driver_options=(*made.driver_options, (option, chosen)))
+        return made.changed(driver_options=(*made.driver_options, (option, chosen)))
     if key == "gw-priority":
-        return made._replace(priority=int(given))
+        return made.changed(priority=int(given))
     raise ValueError(f"invalid field key {key}")
 
 
 def hardware_address(text: str) -> str:
-    if text and not HARDWARE_ADDRESS.fullmatch(text):
-        raise ValueError(f"{text} is not a valid mac address")
+    if text:
+        import re
+
+        if not re.fullmatch(HARDWARE_ADDRESS, text):
+            raise ValueError(f"{text} is not a valid mac address")
     return text
 
 
@@ -104,7 +115,7 @@ def endpoints(networks: Sequence[Attachment], own: Attachment) -> tuple[str, dic
     if not networks:
         _check_scope(own)
         return "default", {"default": own.settings()}
-    first = own._replace(target=networks[0].target) if networks[0].plain else _merged(networks[0], own)
+    first = own.changed(target=networks[0].target) if networks[0].plain else _merged(networks[0], own)
     chosen = [first, *networks[1:]]
     found: dict[str, Json] = {}
     if len({attachment.user_defined for attachment in chosen}) > 1:
@@ -129,7 +140,7 @@ def _merged(network: Attachment, own: Attachment) -> Attachment:
     ):
         if long and short:
             raise ValueError(f"conflicting options: cannot specify both {name} and per-network options")
-    return network._replace(
+    return network.changed(
         aliases=network.aliases or own.aliases,
         links=network.links or own.links,
         ipv4=network.ipv4 or own.ipv4,

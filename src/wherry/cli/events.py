@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from wherry.cli.command import Context, Options, command, text
 from wherry.cli.logs import moment
 from wherry.cli.output import filter_query, filters, object_format, print_object
 from wherry.values.times import local_nanoseconds
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     Json = dict[str, Any]
 
 EVENTS_FLAGS = (

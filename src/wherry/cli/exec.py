@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from wherry.cli.command import Context, Options, command, repeated, switch, text
 from wherry.cli.conversation import Attached, converse, signals_for
 from wherry.cli.errors import CliError
 from wherry.cli.key_files import parse_env, read_key_file, with_environment
 from wherry.cli.terminal import NO_SIZE, check_tty, size
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
     Json = dict[str, Any]
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
 
 from wherry.cli.command import Context, Options, command, switch, text
 from wherry.cli.errors import ApiError, CliError, UsageError
 from wherry.cli.json_output import check_format, print_json
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     Json = dict[str, Any]
 
 EXPLAIN_FLAGS = (

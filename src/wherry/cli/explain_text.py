@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
 
 from wherry.cli import explain_words as words
 from wherry.cli.paper import Column, Paper, visible
 from wherry.cli.plan_text import folded
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Any
 
     Json = dict[str, Any]
     Rows = list[tuple[str, ...]]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
 
 from wherry.values.sizes import human_memory
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     Json = dict[str, Any]
 
 UNIT = re.compile(r"([\d.]+)(\D+)")

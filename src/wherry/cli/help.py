@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from textwrap import wrap
-from typing import TYPE_CHECKING
 
 from wherry.cli import tree
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -33,9 +32,20 @@ def flag_lines(flags: Sequence[Flag]) -> list[str]:
     for head, flag in zip(heads, shown, strict=True):
         said = f"{flag.help} (default {flag.shown_default})" if flag.shown_default else flag.help
         room = max(_width() - column, NARROW)
-        texts = [part for line in said.split("\n") for part in wrap(line, room) or [""]]
+        texts = [part for line in said.split("\n") for part in _wrapped(line, room)]
         lines.append(f"{head:<{column}}{texts[0]}")
         lines.extend(" " * column + text for text in texts[1:])
+    return lines
+
+
+def _wrapped(line: str, width: int) -> list[str]:
+    """The words of the line in lines of at most so many characters, where a word is no longer than that."""
+    lines = [""]
+    for word in line.split():
+        if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
+            lines.append(word)
+        else:
+            lines[-1] = f"{lines[-1]} {word}".lstrip()
     return lines
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import socket
-from typing import TYPE_CHECKING, NamedTuple
-
+from wherry.cli.bare import AF_UNIX, SOCK_STREAM, Socket
 from wherry.cli.errors import CannotConnect, CliError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -14,24 +13,27 @@ DEFAULT_SOCKET = "/run/wherry/wherry.sock"
 DOCKER_PORT = 2375
 
 
-class Host(NamedTuple):
+class Host:
     """A unix socket's path, or a TCP name and port. ``url`` is how the user wrote it."""
 
-    url: str
-    path: str = ""
-    name: str = ""
-    port: int = 0
+    def __init__(self, url: str, path: str = "", name: str = "", port: int = 0) -> None:
+        self.url, self.path, self.name, self.port = url, path, name, port
 
-    def connect(self) -> socket.socket:
+    def connect(self) -> Socket:
         """A connected stream socket; raises OSError."""
-        if self.path:
-            unix = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            try:
-                unix.connect(self.path)
-            except OSError:
-                unix.close()
-                raise
-            return unix
+        if not self.path:
+            return self._connect_tcp()
+        unix = Socket(AF_UNIX, SOCK_STREAM)
+        try:
+            unix.connect(self.path)
+        except OSError:
+            unix.close()
+            raise
+        return unix
+
+    def _connect_tcp(self) -> Socket:
+        import socket
+
         tcp = socket.create_connection((self.name, self.port))
         tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return tcp

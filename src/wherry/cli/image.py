@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
 
 from wherry.cli.command import Context, Options, command, repeated, switch, text
 from wherry.cli.errors import ApiError, CliError
+from wherry.cli.jsons import dumps
 from wherry.cli.progress import Progress
 from wherry.errors import InvalidArgument
 from wherry.values.platforms import parse_platform
 from wherry.values.references import Reference
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -66,13 +67,11 @@ def _platform(text: str) -> str | None:
     """``linux/arm64/v8`` as the API's JSON."""
     if not text:
         return None
-    import json
-
     try:
         parts = zip(("os", "architecture", "variant"), parse_platform(text), strict=True)
     except InvalidArgument as error:
         raise CliError(str(error)) from None
-    return json.dumps({name: part for name, part in parts if part}, separators=(",", ":"))
+    return dumps({name: part for name, part in parts if part})
 
 
 @command("[OPTIONS] file|URL|- [REPOSITORY[:TAG]]", IMPORT_FLAGS, least=1, most=2)

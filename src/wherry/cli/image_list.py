@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
 
 from wherry.cli.command import Context, Options, command, switch, text
 from wherry.cli.output import (
@@ -20,8 +19,10 @@ from wherry.values.durations import human_duration
 from wherry.values.sizes import human_size
 from wherry.values.times import local_rfc3339
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
     Json = dict[str, Any]
 

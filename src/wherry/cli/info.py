@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
 
 from wherry import __version__
 from wherry.cli.command import Context, Options, command
@@ -11,8 +10,10 @@ from wherry.cli.errors import CliError
 from wherry.cli.output import object_format, print_object
 from wherry.values.sizes import human_memory
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
     Json = dict[str, Any]
 

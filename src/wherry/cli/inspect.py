@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Any
 
 from wherry.cli.command import Context, Options, command, switch, text
 from wherry.cli.errors import ApiError, CliError
 from wherry.cli.output import object_format
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Any
 
     from wherry.cli.client import Client
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from wherry.cli import tree
 from wherry.cli.client import Client
@@ -13,6 +11,7 @@ from wherry.cli.command import Context, check_arguments, parse, repeated, switch
 from wherry.cli.errors import INTERRUPTED, PIPE_CLOSED, CliError, UsageError
 from wherry.cli.host import choose_host
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -149,8 +148,10 @@ def _fail(error: CliError) -> int:
     except OSError:
         _forget_output()
     hint = f"\n{error.hint}\n" if error.hint else ""
-    with suppress(OSError):
+    try:
         sys.stderr.write((f"{PROGRAM}: {error}\n" if str(error) else "") + hint)
+    except OSError:
+        pass
     return error.code
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
-from typing import TYPE_CHECKING, Any
 
 from wherry.cli.command import boolean
 from wherry.cli.csv_fields import key_values
 from wherry.values.sizes import parse_size
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     Json = dict[str, Any]
 
@@ -23,7 +23,7 @@ OPTION_GROUPS = {
 }
 WITHOUT_VALUE = {"readonly", "ro", "volume-nocopy", "bind-nonrecursive"}
 RECURSION = {"enabled", "disabled", "writable", "readonly"}
-CDI_NAME = re.compile(r"[A-Za-z][\w.-]*/[A-Za-z][\w.-]*=[A-Za-z0-9][\w.:-]*")
+CDI_NAME = r"[A-Za-z][\w.-]*/[A-Za-z][\w.-]*=[A-Za-z0-9][\w.:-]*"
 
 
 def absolute(source: str) -> str:
@@ -192,7 +192,9 @@ def split_volumes(specs: list[str]) -> tuple[list[str], dict[str, Json]]:
 
 def is_cdi(device: str) -> bool:
     """Whether ``--device`` names a CDI device (``vendor/class=name``) and not a path."""
-    return CDI_NAME.fullmatch(device) is not None
+    import re
+
+    return re.fullmatch(CDI_NAME, device) is not None
 
 
 def parse_device(text: str) -> Json:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Any
 
 from wherry.cli.command import Flag, repeated, text
 from wherry.cli.errors import CliError
 from wherry.cli.row import Row
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from typing import Any
 
 MINIMUM = 10  # a column's least width, gap included
 GAP = 3
@@ -49,12 +50,13 @@ def filters() -> Flag:
 
 def filter_query(pairs: Iterable[tuple[str, str]]) -> str | None:
     """The API's ``filters``: each key with the set of its values, as JSON."""
-    import json
+    from wherry.cli.jsons import dumps
 
     found: dict[str, dict[str, bool]] = {}
     for key, value in pairs:
         found.setdefault(key, {})[value] = True
-    return json.dumps(found, separators=(",", ":"), sort_keys=True) if found else None
+    ordered = {key: dict(sorted(found[key].items())) for key in sorted(found)}
+    return dumps(ordered) if found else None
 
 
 def table(lines: Sequence[Sequence[str]]) -> str:

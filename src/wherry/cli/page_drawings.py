@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from html import escape
 from math import sqrt
-from typing import TYPE_CHECKING, Any
 
 from wherry.cli import explain_words as words
 from wherry.cli.paper import visible
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from typing import Any
 
     Json = dict[str, Any]
 

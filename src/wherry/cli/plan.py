@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING, Any
 
 from wherry.cli.command import Context, Options, command, parse, text
 from wherry.cli.create_body import create_body
@@ -12,7 +11,10 @@ from wherry.cli.json_output import check_format, print_json
 from wherry.cli.run_flags import RUN_FLAGS
 from wherry.cli.terminal import NO_SIZE
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     Json = dict[str, Any]
 
 FORMAT = text("format", "", "Format of the output: 'json', or text without it")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from wherry.cli.csv_fields import key_values
 from wherry.values.ports import parse_expose, parse_publish
 
-Json = dict[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    Json = dict[str, Any]
 
 
 def published(specs: list[str]) -> tuple[dict[str, Json], dict[str, list[Json]]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
 
-
-class Row(dict[str, Any]):
+class Row(dict[str, object]):
     """A line of a list: its columns by name, and methods (such as ``Label``) as callables. Other names are errors."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wherry.cli.command import Context, Options, command
 from wherry.cli.conversation import Attached, attach, begin_wait, converse, exit_code, signals_for
@@ -15,7 +14,10 @@ from wherry.cli.terminal import NO_SIZE, check_tty, parse_detach_keys, size
 from wherry.errors import InvalidArgument
 from wherry.values.references import Reference, is_full_id
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from wherry.cli.client import Client
 
     Json = dict[str, Any]
@@ -24,9 +26,9 @@ PULL_CHOICES = ("always", "missing", "never")
 REMOVAL_PATIENCE = 3.0  # seconds for a container that did not start to be removed
 
 
-class Created(NamedTuple):
-    id: str
-    body: Json
+class Created:
+    def __init__(self, id: str, body: Json) -> None:
+        self.id, self.body = id, body
 
 
 @command("[OPTIONS] IMAGE [COMMAND] [ARG...]", CREATE_FLAGS, least=1, interspersed=False)

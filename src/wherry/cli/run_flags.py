@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any
-
 from wherry.cli.command import Flag, number, repeated, switch, text, value
 from wherry.cli.cpus import parse_cpus
 from wherry.cli.endpoints import parse_network
@@ -14,6 +11,10 @@ from wherry.values.durations import parse_duration
 from wherry.values.hosts import canonical_address, parse_extra_host
 from wherry.values.sizes import parse_memory_swap, parse_size
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 ULIMITS = frozenset(
     ("core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio",
      "rttime", "sigpending", "stack")
@@ -22,8 +23,8 @@ IPC_SYSCTLS = frozenset(
     f"kernel.{name}"
     for name in ("msgmax", "msgmnb", "msgmni", "sem", "shmall", "shmmax", "shmmni", "shm_rmid_forced")
 )
-DEVICE_RULE = re.compile(r"[acb] ([0-9]+|\*):([0-9]+|\*) [rwm]{1,3}")
-DOMAIN = re.compile(r"(?:\.|[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?)")
+DEVICE_RULE = r"[acb] ([0-9]+|\*):([0-9]+|\*) [rwm]{1,3}"
+DOMAIN = r"(?:\.|[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?)"
 
 
 def parse_ulimit(given: str) -> dict[str, Any]:
@@ -67,7 +68,9 @@ def parse_stream(given: str) -> str:
 
 
 def parse_search_domain(given: str) -> str:
-    if not DOMAIN.fullmatch(given.strip()):
+    import re
+
+    if not re.fullmatch(DOMAIN, given.strip()):
         raise ValueError(f"{given} is not a valid domain")
     return given.strip()
 
@@ -78,7 +81,9 @@ def extra_host(given: str) -> str:
 
 
 def parse_device_rule(given: str) -> str:
-    if not DEVICE_RULE.fullmatch(given):
+    import re
+
+    if not re.fullmatch(DEVICE_RULE, given):
         raise ValueError(f"invalid device cgroup format '{given}'")
     return given
 

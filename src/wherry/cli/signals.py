@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 import time
-from typing import TYPE_CHECKING
 
+from wherry.cli.bare import set_signal, set_wakeup_fd
 from wherry.cli.errors import CliError, Exit
+from wherry.values.signals import NUMBERS, signal_name
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType, TracebackType
@@ -37,18 +38,18 @@ class Signals:
 
     def __enter__(self) -> Signals:
         names = [*(FORWARDED if self._forward else ENDING), *(["WINCH"] if self._resized else [])]
-        self._wakeup = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
+        self._wakeup = set_wakeup_fd(self._write, warn_on_full_buffer=False)
         for name in names:
-            number = getattr(signal, f"SIG{name}")
-            self._handlers[number] = signal.signal(number, _nothing)
+            number = NUMBERS[name]
+            self._handlers[number] = set_signal(number, _nothing)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
         for number, handler in self._handlers.items():
-            signal.signal(number, handler)
-        signal.set_wakeup_fd(self._wakeup)
+            set_signal(number, handler)
+        set_wakeup_fd(self._wakeup)
         os.close(self._read)
         os.close(self._write)
 
@@ -62,17 +63,17 @@ class Signals:
         except BlockingIOError:
             return
         for number in dict.fromkeys(numbers):
-            if number == signal.SIGWINCH:
+            if number == NUMBERS["WINCH"]:
                 if self._resized:
                     self._resized()
             elif self._forward is None:
                 raise Exit(128 + number)
             else:
                 self._count(number)
-                self._forward(signal.Signals(number).name.removeprefix("SIG"))
+                self._forward(signal_name(number))
 
     def _count(self, number: int) -> None:
-        self._interrupts += number in (signal.SIGINT, signal.SIGTERM)
+        self._interrupts += number in (NUMBERS["INT"], NUMBERS["TERM"])
         if self._interrupts >= IMPATIENT:
             raise CliError(f"got {IMPATIENT} SIGTERM/SIGINTs, forcefully exiting")
 

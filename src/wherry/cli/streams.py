@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import os
 import select
-import socket
-import struct
-from contextlib import suppress
-from typing import TYPE_CHECKING
 
+from wherry.cli.bare import MSG_NOSIGNAL, SHUT_WR
 from wherry.cli.errors import CliError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -68,7 +66,7 @@ class Demultiplexer:
         wanted = HEADER - len(self._header)
         self._header += data[position : position + wanted]
         if len(self._header) == HEADER:
-            kind, self._left = struct.unpack(">BxxxI", self._header)
+            kind, self._left = self._header[0], int.from_bytes(self._header[4:], "big")
             if kind > SYSTEM_ERROR:
                 raise CliError(f"Unrecognized input header: {kind}")
             self._header = b""
@@ -173,7 +171,7 @@ class Session:
 
     def _send(self) -> None:
         try:
-            sent = self._sock.send(self._outgoing, socket.MSG_NOSIGNAL) if self._outgoing else 0
+            sent = self._sock.send(self._outgoing, MSG_NOSIGNAL) if self._outgoing else 0
         except BlockingIOError:
             return
         except OSError:  # nobody reads input any more; output may still come
@@ -182,5 +180,7 @@ class Session:
         self._outgoing = self._outgoing[sent:]
 
     def _half_close(self) -> None:
-        with suppress(OSError):
-            self._sock.shutdown(socket.SHUT_WR)
+        try:
+            self._sock.shutdown(SHUT_WR)
+        except OSError:
+            pass

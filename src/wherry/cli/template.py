@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
 
 from wherry.cli.row import Row
 from wherry.cli.template_parse import (
@@ -21,8 +20,10 @@ from wherry.cli.template_parse import (
     Variable,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from typing import Any
 
     from wherry.cli.template_parse import Node, Operand, Pipeline
 

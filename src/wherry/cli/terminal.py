@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-import termios
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from wherry.cli.errors import CliError
 from wherry.errors import InvalidArgument
 from wherry.values.keys import DEFAULT_DETACH_KEYS, parse_keys
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from types import TracebackType
+    from typing import Any
 
 NO_SIZE = (0, 0)
 
@@ -36,29 +35,49 @@ def check_tty(tty: bool, attach_stdin: bool) -> None:
         raise CliError("the input device is not a TTY")
 
 
-@contextmanager
-def raw_mode(fd: int) -> Iterator[None]:
-    """Pass every key through unchanged; the terminal is as before afterwards, however this ends."""
-    try:
-        before = termios.tcgetattr(fd)
-    except termios.error:
-        yield
-        return
-    raw = termios.tcgetattr(fd)
-    raw[IFLAG] &= ~(
+class RawMode:
+    """While entered, every key of a terminal is passed through unchanged; it is as before afterwards, however this
+    ends. Without a descriptor, or where that is no terminal, nothing is done."""
+
+    def __init__(self, fd: int | None) -> None:
+        self._fd = fd
+        self._before: list[Any] | None = None
+
+    def __enter__(self) -> None:
+        if self._fd is None:
+            return
+        import termios
+
+        try:
+            self._before = termios.tcgetattr(self._fd)
+        except termios.error:
+            return
+        sys.stdout.flush()
+        termios.tcsetattr(self._fd, termios.TCSANOW, _raw(termios.tcgetattr(self._fd)))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        if self._fd is None or self._before is None:
+            return
+        import termios
+
+        termios.tcsetattr(self._fd, termios.TCSADRAIN, self._before)
+
+
+def _raw(mode: list[Any]) -> list[Any]:
+    """The mode without echo, line editing, signals and translations. termios(3), cfmakeraw."""
+    import termios
+
+    mode[IFLAG] &= ~(
         termios.IGNBRK | termios.BRKINT | termios.PARMRK | termios.ISTRIP
         | termios.INLCR | termios.IGNCR | termios.ICRNL | termios.IXON
     )  # fmt: skip
-    raw[OFLAG] &= ~termios.OPOST
-    raw[LFLAG] &= ~(termios.ECHO | termios.ECHONL | termios.ICANON | termios.ISIG | termios.IEXTEN)
-    raw[CFLAG] = (raw[CFLAG] & ~(termios.CSIZE | termios.PARENB)) | termios.CS8
-    raw[CC][termios.VMIN], raw[CC][termios.VTIME] = 1, 0
-    sys.stdout.flush()
-    termios.tcsetattr(fd, termios.TCSANOW, raw)
-    try:
-        yield
-    finally:
-        termios.tcsetattr(fd, termios.TCSADRAIN, before)
+    mode[OFLAG] &= ~termios.OPOST
+    mode[LFLAG] &= ~(termios.ECHO | termios.ECHONL | termios.ICANON | termios.ISIG | termios.IEXTEN)
+    mode[CFLAG] = (mode[CFLAG] & ~(termios.CSIZE | termios.PARENB)) | termios.CS8
+    mode[CC][termios.VMIN], mode[CC][termios.VTIME] = 1, 0
+    return mode
 
 
 def parse_detach_keys(text: str) -> bytes:

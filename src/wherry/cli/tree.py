@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, NamedTuple
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wherry.cli.command import Command
 
 
-class Entry(NamedTuple):
+class Entry:
     """One command: ``names`` are all the ways to call it, the group's first; ``place`` is ``module:declaration``."""
 
-    names: tuple[str, ...]
-    place: str
-    summary: str
+    def __init__(self, names: tuple[str, ...], place: str, summary: str) -> None:
+        self.names, self.place, self.summary = names, place, summary
 
     def load(self) -> Command:
         module, _, name = self.place.partition(":")
-        declared: Command = getattr(import_module(f"wherry.cli.{module}"), name)
+        declared: Command = getattr(__import__(f"wherry.cli.{module}", fromlist=[name]), name)
         return declared
 
 
