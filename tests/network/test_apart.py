@@ -11,7 +11,11 @@ from tests.network.lab import repository
 WORDS = {"bridge", "eth0"}
 SOURCE = repository() / "src" / "wherry"
 ROWS = ("api", "engine", "messages", "network", "runtime")
-AT_HOME = {Path("network/driver.py"), Path("network/drivers/bridge")}  # the first interface's name; all of it
+AT_HOME = {
+    Path("network/driver.py"),  # what a first interface is called
+    Path("network/drivers/bridge"),
+    Path("engine/store/migrations.py"),  # what former versions wrote does not follow what is so today
+}
 
 
 def words_in(file: Path) -> Iterator[str]:
