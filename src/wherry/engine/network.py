@@ -12,9 +12,6 @@ import os
 from collections.abc import Mapping
 from concurrent.futures import Future
 from functools import partial
-from ipaddress import IPv4Address
-
-from msgspec import field
 
 from wherry.engine.config import EngineConfig
 from wherry.engine.filters import Filters
@@ -22,7 +19,7 @@ from wherry.engine.firewall_watch import FirewallWatch
 from wherry.engine.store import Store
 from wherry.engine.store.networks import NetworkRecord
 from wherry.errors import InvalidArgument, NotFound, Unavailable
-from wherry.messages.base import Model
+from wherry.messages.network import EndpointResource, Ipam, NetworkResource, SubnetConfig
 from wherry.network.driver import PLAIN, EndpointWish, Network, NetworkDriver, NetworkOptions
 from wherry.network.drivers.catalogue import DEFAULT_NETWORK, DRIVERS, PREDEFINED
 from wherry.network.endpoint import Attachment, Endpoint
@@ -33,52 +30,6 @@ from wherry.values.times import now
 
 NETWORK_FILTERS = frozenset(["dangling", "driver", "id", "label", "name", "scope", "type"])
 NOT_RUNNING = "the network is not running: the engine starts or stops"
-
-
-class SubnetConfig(Model):
-    subnet: str = ""
-    gateway: str = ""
-
-
-class Ipam(Model):
-    driver: str = "default"
-    options: dict[str, str] | None = None
-    config: list[SubnetConfig] | None = None
-
-
-class ConfigReference(Model):
-    network: str = ""
-
-
-class EndpointResource(Model):
-    """A container on a network, in ``GET /networks/{id}``."""
-
-    name: str
-    endpoint_id: str = field(name="EndpointID")
-    mac_address: str
-    ipv4_address: str = field(name="IPv4Address")
-    ipv6_address: str = field(default="", name="IPv6Address")
-
-
-class NetworkResource(Model):
-    """``GET /networks/{id}``. Engine API, Network."""
-
-    name: str
-    id: str
-    created: str
-    scope: str = "local"
-    driver: str = ""
-    enable_ipv4: bool = field(default=True, name="EnableIPv4")
-    enable_ipv6: bool = field(default=False, name="EnableIPv6")
-    ipam: Ipam = field(default_factory=Ipam, name="IPAM")
-    internal: bool = False
-    attachable: bool = False
-    ingress: bool = False
-    config_from: ConfigReference = field(default_factory=ConfigReference)
-    config_only: bool = False
-    containers: dict[str, EndpointResource] = field(default_factory=dict)
-    options: dict[str, str] = field(default_factory=dict)
-    labels: dict[str, str] = field(default_factory=dict)
 
 
 class Networks:
@@ -168,16 +119,6 @@ class Networks:
         if self._host is None:
             raise Unavailable(NOT_RUNNING)
         return self._host
-
-    @property
-    def gateway(self) -> IPv4Address | None:
-        """The host's address on the default network: what ``host-gateway`` means."""
-        subnets = self._driver(DEFAULT_NETWORK).describe().subnets
-        return subnets[0].gateway if subnets else None
-
-    def gives_endpoint(self, ref: str) -> bool:
-        """Whether a container on this network is given an endpoint: not on the host's, nor on none. NotFound."""
-        return DRIVERS[self.find(ref).driver].gives_endpoints
 
     async def attach(self, network: str = DEFAULT_NETWORK, mac: str = "") -> Endpoint:
         """An endpoint on a network, by its name: a ready one, or one that is made now. It is the caller's to release.

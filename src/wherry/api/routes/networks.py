@@ -8,8 +8,8 @@ from wherry.api.routing import Routes
 from wherry.engine.containers import ListQuery
 from wherry.engine.engine import Engine
 from wherry.engine.filters import Filters
-from wherry.engine.network import EndpointResource, NetworkResource
 from wherry.errors import Denied
+from wherry.messages.network import EndpointResource, NetworkResource
 
 routes = Routes()
 
