@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -33,6 +34,7 @@ def client(engine: Engine) -> Iterator[dict[str, float]]:
     docker = docker_command()
     if engine.name != "wherry" or docker is None:
         return
+    compileall.compile_dir(ROOT / "src" / "wherry", quiet=1)  # as an installed package is
     host = f"unix://{engine.socket}"
     environment = {
         **os.environ, "DOCKER_HOST": host, "WHERRY_HOST": host, "DOCKER_CONFIG": str(engine.folder),

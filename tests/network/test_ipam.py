@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wherry.errors import InvalidArgument, Unavailable
-from wherry.network.ipam import Leases, choose_subnet, default_pools, format_mac, mac_of, parse_bip, parse_mac
+from wherry.network.ipam import Leases, choose_subnet, default_pools, mac_of, parse_bip, station
+from wherry.values.macs import format_mac
 
 GATEWAY = IPv4Interface("10.0.0.1/28")
 
@@ -78,9 +79,7 @@ def test_a_bad_bip_is_refused(text: str) -> None:
 
 def test_macs() -> None:
     assert format_mac(mac_of(IPv4Address("172.17.0.2"))) == "02:42:ac:11:00:02"
-    assert (
-        parse_mac("02:42:AC:11:00:02") == parse_mac("02-42-ac-11-00-02") == mac_of(IPv4Address("172.17.0.2"))
-    )
+    assert station("02:42:AC:11:00:02") == station("02-42-ac-11-00-02") == mac_of(IPv4Address("172.17.0.2"))
     for bad in ("", "02:42", "zz:42:ac:11:00:02", "01:00:5e:00:00:01", "00:00:00:00:00:00"):
         with pytest.raises(InvalidArgument, match="MAC"):
-            parse_mac(bad)
+            station(bad)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from wherry.cli.csv_fields import key_values
+from wherry.errors import InvalidArgument
+from wherry.values.macs import parse_mac
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,7 +16,6 @@ if TYPE_CHECKING:
 BUILT_IN = ("default", "bridge", "host", "none")
 NETWORK_TEXTS = {"name": "target", "ip": "ipv4", "ip6": "ipv6"}
 NETWORK_LISTS = {"alias": "aliases", "link-local-ip": "link_local"}
-HARDWARE_ADDRESS = r"[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}"
 
 
 class Attachment:
@@ -101,11 +102,11 @@ def _with_field(made: Attachment, key: str, given: str) -> Attachment:
 
 
 def hardware_address(text: str) -> str:
-    if text:
-        import re
-
-        if not re.fullmatch(HARDWARE_ADDRESS, text):
-            raise ValueError(f"{text} is not a valid mac address")
+    try:
+        if text:
+            parse_mac(text)
+    except InvalidArgument:
+        raise ValueError(f"{text} is not a valid mac address") from None
     return text
 
 

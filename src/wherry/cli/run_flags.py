@@ -7,9 +7,12 @@ from wherry.cli.cpus import parse_cpus
 from wherry.cli.endpoints import parse_network
 from wherry.cli.key_files import parse_env, parse_label
 from wherry.cli.mounts import parse_mount
+from wherry.errors import InvalidArgument
+from wherry.values.devices import parse_device_rule
 from wherry.values.durations import parse_duration
 from wherry.values.hosts import canonical_address, parse_extra_host
 from wherry.values.sizes import parse_memory_swap, parse_size
+from wherry.values.sysctls import is_of_ipc, is_of_network
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,11 +22,6 @@ ULIMITS = frozenset(
     ("core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio",
      "rttime", "sigpending", "stack")
 )  # fmt: skip
-IPC_SYSCTLS = frozenset(
-    f"kernel.{name}"
-    for name in ("msgmax", "msgmnb", "msgmni", "sem", "shmall", "shmmax", "shmmni", "shm_rmid_forced")
-)
-DEVICE_RULE = r"[acb] ([0-9]+|\*):([0-9]+|\*) [rwm]{1,3}"
 DOMAIN = r"(?:\.|[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?)"
 
 
@@ -56,7 +54,7 @@ def _limit(given: str) -> int:
 
 def parse_sysctl(given: str) -> str:
     name, equals, _ = given.partition("=")
-    if equals and (name in IPC_SYSCTLS or name.startswith(("net.", "fs.mqueue."))):
+    if equals and (is_of_ipc(name) or is_of_network(name)):
         return given
     raise ValueError(f"sysctl '{given}' is not allowed")
 
@@ -80,11 +78,11 @@ def extra_host(given: str) -> str:
     return ":".join(parse_extra_host(given))
 
 
-def parse_device_rule(given: str) -> str:
-    import re
-
-    if not re.fullmatch(DEVICE_RULE, given):
-        raise ValueError(f"invalid device cgroup format '{given}'")
+def device_rule(given: str) -> str:
+    try:
+        parse_device_rule(given)
+    except InvalidArgument:
+        raise ValueError(f"invalid device cgroup format '{given}'") from None
     return given
 
 
@@ -153,7 +151,7 @@ CREATE_FLAGS: tuple[Flag, ...] = (
     text("cpuset-cpus", "", "CPUs in which to allow execution (0-3, 0,1)"),
     text("cpuset-mems", "", "MEMs in which to allow execution (0-3, 0,1)"),
     repeated("device", "", "Add a host device to the container"),
-    repeated("device-cgroup-rule", "", "Add a rule to the cgroup allowed devices list", parse=parse_device_rule),
+    repeated("device-cgroup-rule", "", "Add a rule to the cgroup allowed devices list", parse=device_rule),
     repeated("device-read-bps", "", "Limit read rate (bytes per second) from a device", parse=parse_rate),
     repeated("device-read-iops", "", "Limit read rate (IO per second) from a device", parse=parse_operations),
     repeated("device-write-bps", "", "Limit write rate (bytes per second) to a device", parse=parse_rate),

@@ -25,7 +25,7 @@ from wherry.network.drivers.catalogue import DEFAULT_NETWORK, DRIVERS, PREDEFINE
 from wherry.network.endpoint import Attachment, Endpoint
 from wherry.network.firewall import table_name
 from wherry.network.host import HostNetwork
-from wherry.network.ipam import parse_bip, parse_mac
+from wherry.network.ipam import parse_bip, station
 from wherry.values.times import now
 
 NETWORK_FILTERS = frozenset(["dangling", "driver", "id", "label", "name", "scope", "type"])
@@ -127,7 +127,7 @@ class Networks:
         refuses.
         """
         driver = self._driver(network)
-        wish = EndpointWish(mac=parse_mac(mac)) if mac else PLAIN
+        wish = EndpointWish(mac=station(mac)) if mac else PLAIN
         return driver.take(wish) or await self._ordered(driver, wish)
 
     async def _ordered(self, driver: NetworkDriver, wish: EndpointWish) -> Endpoint:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from wherry.errors import InvalidArgument, Unavailable
+from wherry.values.macs import parse_mac
 
 
 class Leases:
@@ -110,16 +111,9 @@ def mac_of(address: IPv4Address) -> bytes:
     return b"\x02\x42" + address.packed
 
 
-def format_mac(mac: bytes) -> str:
-    return mac.hex(":")
-
-
-def parse_mac(text: str) -> bytes:
-    """InvalidArgument unless it is six octets of a single station."""
-    try:
-        mac = bytes.fromhex(text.replace("-", ":").replace(":", ""))
-    except ValueError:
-        mac = b""
-    if len(mac) != 6 or mac[0] & 1 or not any(mac):
+def station(text: str) -> bytes:
+    """A MAC address that one interface can have. InvalidArgument for others, such as one of a group."""
+    mac = parse_mac(text)
+    if mac[0] & 1 or not any(mac):
         raise InvalidArgument(f"invalid MAC address: {text!r}")
     return mac

@@ -12,13 +12,10 @@ from wherry.runtime.mounts import requested
 from wherry.runtime.resources import HostFacts
 from wherry.runtime.security import parse_security
 from wherry.values.signals import parse_signal
+from wherry.values.sysctls import is_of_ipc, is_of_network
 
 CONTAINER = "container:"
 HIGHEST_ID = (1 << 31) - 1
-IPC_SYSCTLS = frozenset(
-    f"kernel.{name}"
-    for name in ["msgmax", "msgmnb", "msgmni", "sem", "shmall", "shmmax", "shmmni", "shm_rmid_forced"]
-)
 
 
 def check(config: Config, host: HostConfig, facts: HostFacts, available: Sequence[str]) -> list[str]:
@@ -173,10 +170,10 @@ def check_sysctls(keys: Sequence[str], namespaces: frozenset[str]) -> None:
     """Only parameters that belong to one of the container's own namespaces may be set. (At start, as Docker.)"""
     for key in keys:
         name = sysctl_path(key).replace("/", ".")
-        if name in IPC_SYSCTLS or name.startswith("fs.mqueue."):
+        if is_of_ipc(name):
             if "ipc" not in namespaces:
                 raise InvalidArgument(f'sysctl "{key}" is not allowed in the hosts ipc namespace')
-        elif name.startswith("net."):
+        elif is_of_network(name):
             if "network" not in namespaces:
                 raise InvalidArgument(f'sysctl "{key}" not allowed in host network namespace')
         elif name != "kernel.domainname" or "uts" not in namespaces:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,10 +12,9 @@ from wherry.errors import InvalidArgument
 from wherry.messages.container import DeviceMapping
 from wherry.runtime import oci_spec as oci
 from wherry.runtime.steps import DEFAULT, Cause, MakeNode, Origin, Step, Symlink
+from wherry.values.devices import ANY, parse_device_rule
 
-RULE = re.compile(r"([acb]) ([0-9]+|\*):([0-9]+|\*) ([rwm]{1,3})")
 NOT_FROM_HOST = frozenset({"pts", "shm", "fd", "mqueue", ".lxc", ".lxd-mounts", ".udev"})
-ANY = -1
 
 # config-linux.md "Default Devices", with their numbers
 DEFAULT_NODES = (
@@ -131,17 +129,8 @@ def every_device(root: str = "/dev") -> tuple[HostDevice, ...]:
 
 def parse_rule(text: str) -> oci.DeviceRule:
     """``--device-cgroup-rule 'c 13:* rwm'``."""
-    match = RULE.fullmatch(text)
-    if match is None:
-        raise InvalidArgument(f"invalid device cgroup rule format: '{text}'")
-    kind, major, minor, access = match.groups()
-    return oci.DeviceRule(
-        allow=True,
-        type=kind,
-        major=ANY if major == "*" else int(major),
-        minor=ANY if minor == "*" else int(minor),
-        access=access,
-    )
+    kind, major, minor, access = parse_device_rule(text)
+    return oci.DeviceRule(allow=True, type=kind, major=major, minor=minor, access=access)
 
 
 @cache

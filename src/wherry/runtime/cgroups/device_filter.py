@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 
 from wherry.runtime.cgroups.device_rules import EVERYTHING, DeviceAccess, Key
-from wherry.runtime.devices import ANY
+from wherry.values.devices import ANY
 
 # opcodes: class | size or operation | source
 LOAD_WORD = 0x61  # LDX MEM W

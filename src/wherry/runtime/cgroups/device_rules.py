@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from wherry.runtime import oci_spec as oci
-from wherry.runtime.devices import ANY, runtime_rules
+from wherry.runtime.devices import runtime_rules
+from wherry.values.devices import ANY
 
 EVERYTHING = "rwm"
 ALL = "a"  # of devices and kinds of access, as a v1 control file has it

@@ -10,8 +10,9 @@ from wherry.linux.netlink import Netlink
 from wherry.network.driver import PLAIN, EndpointWish, Network
 from wherry.network.drivers.bridge.messages import set_port_up
 from wherry.network.endpoint import Attachment, Endpoint
-from wherry.network.ipam import Leases, format_mac, mac_of, parse_mac
+from wherry.network.ipam import Leases, mac_of
 from wherry.network.link import FIRST_INDEX, Links, Veth, create_veth, inside, settle
+from wherry.values.macs import format_mac, parse_mac
 
 PREFIX = "wh"  # of the host's end of every veth pair
 

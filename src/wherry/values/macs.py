@@ -1,0 +1,25 @@
+"""Hardware addresses: ``02:42:ac:11:00:02``."""
+
+from __future__ import annotations
+
+from wherry.errors import InvalidArgument
+
+HEX = frozenset("0123456789abcdefABCDEF")
+FORMS = ((":", 6), ("-", 6), (".", 3))  # the separator, and how many parts it makes of twelve digits
+DIGITS = 12
+
+
+def parse_mac(text: str) -> bytes:
+    """Six octets, written ``02:42:ac:11:00:02``, ``02-42-…`` or ``0242.ac11.0002`` as Go's net.ParseMAC reads them.
+    InvalidArgument otherwise."""
+    for separator, count in FORMS:
+        parts = text.split(separator)
+        if len(parts) == count and all(
+            len(part) == DIGITS // count and HEX.issuperset(part) for part in parts
+        ):
+            return bytes.fromhex("".join(parts))
+    raise InvalidArgument(f"invalid MAC address: {text!r}")
+
+
+def format_mac(mac: bytes) -> str:
+    return mac.hex(":")

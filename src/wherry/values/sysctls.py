@@ -1,0 +1,16 @@
+"""Kernel parameters, by the namespace that they belong to: only those of its own may a container have."""
+
+from __future__ import annotations
+
+IPC = frozenset(
+    f"kernel.{name}"
+    for name in ("msgmax", "msgmnb", "msgmni", "sem", "shmall", "shmmax", "shmmni", "shm_rmid_forced")
+)
+
+
+def is_of_ipc(name: str) -> bool:
+    return name in IPC or name.startswith("fs.mqueue.")
+
+
+def is_of_network(name: str) -> bool:
+    return name.startswith("net.")
