@@ -169,7 +169,7 @@ def make_double(base: Path) -> Double:
     for folder in (config.data_root, config.exec_root):
         folder.mkdir()
     store, events = Store(config.database), EventBus()
-    snapshots = OverlayStore(config.layers_dir, config.containers_dir)
+    snapshots = OverlayStore(LayerStore(config.layers_dir), config.containers_dir)
     executor: Any = PretendExecutor(store)
     planner: Any = SimpleNamespace(check=lambda config, host: [])
     registry, networks = Registry(), Networks(config, store)

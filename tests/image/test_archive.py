@@ -93,6 +93,7 @@ class Stores:
         return not any(os.listdir(root) for root in roots) and sorted(os.listdir(self.layers.root)) == [
             ".trash",
             "empty",
+            "nothing",
             "tmp",
         ]
 

@@ -456,7 +456,7 @@ def test_what_is_not_committed_is_gone(store: LayerStore) -> None:
     with store.batch() as batch:
         layer = batch.unpack(in_chunks(tar(file("f"))), [])
     assert store.get(layer.chain_id) is None
-    assert sorted(os.listdir(store.root)) == [".trash", "empty", "tmp"]
+    assert sorted(os.listdir(store.root)) == [".trash", "empty", "nothing", "tmp"]
     assert not os.listdir(store.root / "tmp")
 
 
@@ -467,12 +467,12 @@ def test_recover_sweeps_halves(store: LayerStore) -> None:
     (store.root / "tmp/half/deep").mkdir(parents=True)
     store.recover()
     assert sorted(os.listdir(store.root)) == sorted(
-        [kept.name, f"{kept.name}.json", ".trash", "empty", "tmp"]
+        [kept.name, f"{kept.name}.json", ".trash", "empty", "nothing", "tmp"]
     )
     assert not os.listdir(store.root / "tmp")
 
 
-def test_delete_is_idempotent(store: LayerStore) -> None:
+def test_remove_is_idempotent(store: LayerStore) -> None:
     [layer] = unpack(store, tar(file("a/b/c")))
     store.remove(layer.chain_id)
     store.remove(layer.chain_id)

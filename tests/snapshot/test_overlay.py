@@ -22,7 +22,7 @@ def layers(tmp_path: Path) -> LayerStore:
 
 @pytest.fixture
 def store(tmp_path: Path, layers: LayerStore) -> OverlayStore:
-    return OverlayStore(layers.root, tmp_path / "containers")
+    return OverlayStore(layers, tmp_path / "containers")
 
 
 def mounted(snapshot: OverlaySnapshot, script: str) -> str:
@@ -87,8 +87,6 @@ def test_removed_directories_go_at_the_sweep(store: OverlayStore) -> None:
     assert os.listdir(store.containers_root / ".trash")
     store.sweep()
     assert not os.listdir(store.containers_root / ".trash")
-    store.sweep(keep={"c3"})
-    assert list(store.list()) == ["c3"]
 
 
 def test_a_name_can_be_used_again_at_once(store: OverlayStore) -> None:

@@ -12,7 +12,7 @@ from wherry.content.tar import Entry, Kind
 from wherry.errors import InvalidArgument
 
 _ID_LIMIT = 2**32 - 1
-_OVERLAY_XATTRS = (b"trusted.overlay.", b"user.overlay.")
+OVERLAY_XATTRS = (b"trusted.overlay.", b"user.overlay.")
 
 
 def set_attributes(fd: int, entry: Entry, mode: int) -> None:
@@ -67,7 +67,7 @@ def copy_content(source: int, target: int) -> None:
 def _set_xattrs(file: int | bytes, xattrs: dict[bytes, bytes], follow: bool) -> None:
     """All but overlayfs' own, which would let an image steer the mount. What a filesystem cannot hold is left out."""
     for name, value in xattrs.items():
-        if name.startswith(_OVERLAY_XATTRS):
+        if name.startswith(OVERLAY_XATTRS):
             continue
         if not name or b"\0" in name:
             raise InvalidArgument(
@@ -80,8 +80,20 @@ def _set_xattrs(file: int | bytes, xattrs: dict[bytes, bytes], follow: bool) -> 
                 raise
 
 
-def xattrs_of(fd: int) -> dict[bytes, bytes]:
-    return {os.fsencode(name): os.getxattr(fd, name) for name in os.listxattr(fd)}
+def xattrs_of(file: int | bytes) -> dict[bytes, bytes]:
+    """The extended attributes that are the file's own: not overlayfs', nor SELinux labels, which are the host's.
+
+    Of a path that is a symlink, the link's. None where the filesystem knows no such attributes.
+    """
+    follow = isinstance(file, int)
+    try:
+        names = sorted(map(os.fsencode, os.listxattr(file, follow_symlinks=follow)))
+    except OSError as error:
+        if error.errno != ENOTSUP:
+            raise
+        return {}
+    own = [name for name in names if not name.startswith((*OVERLAY_XATTRS, b"security.selinux"))]
+    return {name: os.getxattr(file, name, follow_symlinks=follow) for name in own}
 
 
 def umask() -> int:

@@ -20,19 +20,21 @@ from uuid import uuid4
 
 import msgspec
 
-from wherry.content.digest import Digest, Hold, digest_of, hex_of
+from wherry.content.digest import Digest, Hold, digest_of
 from wherry.content.tar import TarReader
 from wherry.errors import Internal, InvalidArgument
 from wherry.linux.sync import fsync_directory
 from wherry.linux.trees import Bin, remove_tree
+from wherry.snapshot.adopt import settle
 from wherry.snapshot.lower import Lower
 from wherry.snapshot.pipeline import Pipeline
 from wherry.snapshot.tree import LayerTree
+from wherry.snapshot.upper import upper_of
 
 _NAME_LENGTH = 24
 _BIN = ".trash"
-EMPTY = "empty"
-"""The name of a tree with nothing in it, for images without layers: overlayfs wants at least one."""
+EMPTY, NOTHING = "empty", "nothing"
+"""Names of trees with nothing in them: overlayfs wants at least one layer below a writable tree, else two."""
 
 
 class Layer(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +44,6 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True):
     diff_id: Digest
     parent: Digest | None = None  # chain ID of the layer below
     size: int = 0  # bytes in regular files
-    entries: int = 0  # in its archive
 
     @property
     def name(self) -> str:
@@ -52,7 +53,7 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True):
 
 def layer_name(chain_id: Digest) -> str:
     """Of the layer's directory in the store: the first digits of its chain ID."""
-    return hex_of(chain_id)[:_NAME_LENGTH]
+    return chain_id.rpartition(":")[2][:_NAME_LENGTH]
 
 
 class LayerStore:
@@ -64,14 +65,15 @@ class LayerStore:
         self._staging.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._bin = Bin(root / _BIN)
         root.chmod(0o700)
-        (root / EMPTY).mkdir(mode=0o755, exist_ok=True)
+        for name in (EMPTY, NOTHING):
+            (root / name).mkdir(mode=0o755, exist_ok=True)
         self._committing = Lock()
 
     def recover(self) -> None:
         """Remove what a crash left: half-made trees and halves of layers. Only while no batch is open."""
         for left in self._staging.iterdir():
             remove_tree(left)
-        found = {path.name for path in self.root.iterdir()} - {self._staging.name, _BIN, EMPTY}
+        found = {path.name for path in self.root.iterdir()} - {self._staging.name, _BIN, EMPTY, NOTHING}
         for name in found:
             if name.endswith(".json") and name.removesuffix(".json") not in found:
                 (self.root / name).unlink()
@@ -178,18 +180,26 @@ class LayerBatch:
         _cut_inheritance(tree)
         try:
             with Pipeline(source) as chunks:
-                size, entries = self._write(tree, chunks, parents, must_end)
+                size = self._write(tree, chunks, parents, must_end)
                 found = chunks.digest
             if diff_id is not None and found != diff_id:
                 raise InvalidArgument(f"wrong digest: the layer {diff_id} contains {found}")
         except BaseException:
             remove_tree(tree)
             raise
-        parent = parents[-1].chain_id if parents else None
-        chain_id = digest_of(f"{parent} {found}".encode()) if parent else found
-        layer = Layer(chain_id=chain_id, diff_id=found, parent=parent, size=size, entries=entries)
-        self._stage(tree, layer)
-        return layer
+        return self._stage(tree, parents, found, size)
+
+    def adopt(self, tree: Path, parents: Sequence[Layer], diff_id: Digest) -> Layer:
+        """Make a writable tree on top of ``parents`` a layer, whose archive has the digest ``diff_id``.
+
+        The tree is taken out of its place, which must be on the file system of the layers (OSError EXDEV), and
+        nobody may write in it any more: it is believed to be what was packed.
+        """
+        taken = self._staging / uuid4().hex
+        os.rename(tree, taken)
+        with upper_of(taken, [self.path(parent) for parent in reversed(parents)]) as upper:
+            size = settle(upper)
+        return self._stage(taken, parents, diff_id, size)
 
     def commit(self) -> None:
         """Move the batch's layers into the store, lowest first; the caller has made them durable."""
@@ -198,9 +208,7 @@ class LayerBatch:
         self._staged.clear()
         self._store.sync()
 
-    def _write(
-        self, tree: Path, chunks: Pipeline, parents: Sequence[Layer], must_end: bool
-    ) -> tuple[int, int]:
+    def _write(self, tree: Path, chunks: Pipeline, parents: Sequence[Layer], must_end: bool) -> int:
         lower = Lower([self.path(parent) for parent in reversed(parents)])
         writer = LayerTree(tree, lower)
         try:
@@ -211,7 +219,7 @@ class LayerBatch:
                 raise InvalidArgument("the archive is truncated: its end marker is missing")
             archive.drain()
             writer.finish()
-            return writer.size, writer.entries
+            return writer.size
         finally:
             writer.close()
             lower.close()
@@ -220,14 +228,18 @@ class LayerBatch:
         """Its tree, in this batch or in the store."""
         return (self._staging if layer.chain_id in self._staged else self._store.root) / layer.name
 
-    def _stage(self, tree: Path, layer: Layer) -> None:
-        self._hold(layer.chain_id)
-        if layer.chain_id in self._staged:
+    def _stage(self, tree: Path, parents: Sequence[Layer], diff_id: Digest, size: int) -> Layer:
+        parent = parents[-1].chain_id if parents else None
+        chain_id = digest_of(f"{parent} {diff_id}".encode()) if parent else diff_id
+        layer = Layer(chain_id=chain_id, diff_id=diff_id, parent=parent, size=size)
+        self._hold(chain_id)
+        if chain_id in self._staged:
             remove_tree(tree)
-            return
+            return layer
         os.rename(tree, self._staging / layer.name)
         (self._staging / f"{layer.name}.json").write_bytes(msgspec.json.encode(layer))
-        self._staged[layer.chain_id] = layer
+        self._staged[chain_id] = layer
+        return layer
 
 
 def _cut_inheritance(tree: Path) -> None:

@@ -50,10 +50,11 @@ class Lower:
                 return None if is_whiteout(status) else Found(fd, path, status)
         return None
 
-    def root_names(self) -> set[bytes]:
-        """What a reader sees at the top."""
-        names = {os.fsencode(name) for fd in self._fds for name in _names(fd)}
-        return {name for name in names if self.lookup(name)}
+    def names(self, path: bytes) -> set[bytes]:
+        """What a reader sees in a directory; nothing where there is none."""
+        names = {os.fsencode(name) for fd in self._stack(path) for name in _names(path or b".", fd)}
+        prefix = path + b"/" if path else b""
+        return {name for name in names if self.lookup(prefix + name)}
 
     def _stack(self, path: bytes) -> tuple[int, ...]:
         """The layers that contribute to the directory ``path``, topmost first; empty if it is none."""
@@ -83,6 +84,7 @@ class Lower:
 
 
 def is_whiteout(status: os.stat_result) -> bool:
+    """Whether overlayfs takes a file of this status for a mark that hides what lies below."""
     return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
 
 
@@ -103,8 +105,8 @@ def _is_opaque(path: bytes, fd: int) -> bool:
         os.close(directory)
 
 
-def _names(fd: int) -> list[str]:
-    directory = os.open(b".", _DIRECTORY, dir_fd=fd)
+def _names(path: bytes, fd: int) -> list[str]:
+    directory = os.open(path, _DIRECTORY, dir_fd=fd)
     try:
         return os.listdir(directory)
     finally:

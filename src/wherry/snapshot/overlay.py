@@ -1,25 +1,43 @@
-"""A container's root: image layers below, its own writable directory on top. Kernel, overlayfs.rst.
+"""Trees to mount: immutable layers below, where wanted one's own writable directory on top. Kernel, overlayfs.rst.
 
-Nothing is mounted here: the launcher mounts, in the container's own mount namespace.
+The interface is ``prepare`` (a writable tree on layers), ``view`` (the layers alone), ``changes``, ``pack`` and
+``commit`` (what was written: told, as an archive, as a layer), ``remove`` and ``sweep``, ``size_rw``. Nothing is
+mounted here: the launcher mounts, in the container's own mount namespace.
 """
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from errno import EXDEV
 from pathlib import Path
-from uuid import uuid4
 
+from wherry.content.digest import Digest
 from wherry.errors import InvalidArgument
-from wherry.linux.trees import remove_tree
+from wherry.linux.trees import Bin
+from wherry.linux.walk import DIRECTORY, walk
+from wherry.snapshot.changes import Change, changes
+from wherry.snapshot.layers import EMPTY, NOTHING, Layer, LayerBatch, LayerStore, layer_name
+from wherry.snapshot.pack import pack
+from wherry.snapshot.upper import upper_of
+
+OPTIONS = "index=off,redirect_dir=off,metacopy=off"
+"""Mount options with which a writable tree can be read without the kernel, and become a layer. Some hosts have
+other defaults."""
 
 _TRASH = ".trash"
-_EMPTY = "empty"  # the layer store's tree for images without layers
-_NAME_LENGTH = 24
 _LAYERS = 127  # such names fit in the 4096 bytes of mount options
+
+
+@dataclass(frozen=True, slots=True)
+class OverlayView:
+    """What the launcher needs to mount layers read-only: names in ``layers_root``, topmost first, two at least."""
+
+    layers_root: Path
+    lower: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,24 +51,28 @@ class OverlaySnapshot:
 
 
 class OverlayStore:
-    """The writable directories of containers, ``<containers_root>/<id>/{upper,work}``."""
+    """Writable trees by key, such as a container's id, in ``<root>/<key>/{upper,work}``.
 
-    def __init__(self, layers_root: Path, containers_root: Path) -> None:
-        self.layers_root = layers_root
-        self.containers_root = containers_root
-        self._trash = containers_root / _TRASH
-        self._trash.mkdir(mode=0o700, parents=True, exist_ok=True)
-        containers_root.chmod(0o700)
+    ``chain_ids`` are those of the layers that a tree stands on, lowest first. Methods block.
+    """
 
-    def prepare(self, container_id: str, chain_ids: Sequence[str]) -> OverlaySnapshot:
-        """Make the writable directories of a container on its image's layers, lowest first.
+    def __init__(self, layers: LayerStore, root: Path) -> None:
+        self.layers_root = layers.root
+        self.containers_root = root
+        self._layers = layers
+        self._bin = Bin(root / _TRASH)
+        root.chmod(0o700)
 
-        The top of the container's root has the owner and mode of the topmost layer's. If they exist, as
-        after a restart, they stay as they are.
+    # --- what to mount
+
+    def prepare(self, key: str, chain_ids: Sequence[str]) -> OverlaySnapshot:
+        """Make a writable tree on layers. If it exists, as after a restart, it stays as it is.
+
+        The top of the root has the owner and mode of the topmost layer's.
         """
         if len(chain_ids) > _LAYERS:
             raise InvalidArgument(f"the image has {len(chain_ids)} layers; overlayfs takes {_LAYERS}")
-        snapshot = self.snapshot(container_id, chain_ids)
+        snapshot = self.snapshot(key, chain_ids)
         if not snapshot.upper.exists():
             snapshot.work.mkdir(mode=0o700, parents=True, exist_ok=True)
             made = snapshot.upper.with_name("upper.new")
@@ -59,50 +81,84 @@ class OverlayStore:
             os.rename(made, snapshot.upper)
         return snapshot
 
-    def snapshot(self, container_id: str, chain_ids: Sequence[str]) -> OverlaySnapshot:
+    def snapshot(self, key: str, chain_ids: Sequence[str]) -> OverlaySnapshot:
         """The same without touching anything."""
-        home = self.containers_root / container_id
-        lower = tuple(_directory(chain_id) for chain_id in reversed(chain_ids)) or (_EMPTY,)
-        return OverlaySnapshot(self.layers_root, lower, home / "upper", home / "work")
+        home = self.containers_root / key
+        return OverlaySnapshot(self.layers_root, _names(chain_ids) or (EMPTY,), home / "upper", home / "work")
 
-    def remove(self, container_id: str) -> None:
-        """Put a container's directory aside; ``sweep`` deletes it. Absent is fine."""
-        with suppress(FileNotFoundError):
-            os.rename(self.containers_root / container_id, self._trash / f"{container_id}.{uuid4().hex}")
+    def view(self, chain_ids: Sequence[str]) -> OverlayView:
+        """The layers alone, to be mounted read-only by any number of mounts. They must be held while it is used."""
+        names = _names(chain_ids) or (NOTHING,)
+        return OverlayView(self.layers_root, (*names, EMPTY))
 
-    def sweep(self, keep: Collection[str] | None = None) -> None:
-        """Delete what was removed and, with ``keep``, every container's directory but these. May take long."""
-        for container_id in [name for name in self.list() if keep is not None and name not in keep]:
-            self.remove(container_id)
-        for name in os.listdir(self._trash):
-            remove_tree(self._trash / name)
+    # --- what was written
 
-    def list(self) -> Iterator[str]:
-        """Ids of the containers that have a directory."""
-        yield from (name for name in os.listdir(self.containers_root) if name != _TRASH)
+    def changes(self, key: str, chain_ids: Sequence[str]) -> Sequence[Change]:
+        """What the tree changes, as ``docker diff`` tells it; also while it is written in."""
+        with upper_of(self._upper(key), self._trees(chain_ids)) as upper:
+            return tuple(changes(upper))
 
-    def size_rw(self, container_id: str) -> int:
-        """Bytes in the regular files of the writable directory, hard links once; 0 if there is none.
+    def pack(self, key: str, chain_ids: Sequence[str]) -> Iterator[bytes]:
+        """What the tree changes, as the plain archive of a layer, in pieces. InvalidArgument if none can hold it."""
+        with upper_of(self._upper(key), self._trees(chain_ids)) as upper:
+            yield from pack(upper)
 
-        What the container removes meanwhile, or nests deeper than a path can name, does not count.
+    def commit(self, key: str, parents: Sequence[Layer], diff_id: Digest, batch: LayerBatch) -> Layer:
+        """Make what was written a layer of ``batch``, on ``parents``; the tree is no more.
+
+        ``diff_id`` is the digest of what ``pack`` gave. Nobody may have written since, and nobody may have it
+        mounted. It is moved, or copied where layers and trees are on different file systems. (A tree that is to
+        go on being written in can be packed and the archive unpacked, with ``LayerBatch.unpack``.)
+        """
+        try:
+            layer = batch.adopt(self._upper(key), parents, diff_id)
+        except OSError as error:
+            if error.errno != EXDEV:
+                raise
+            packed = self.pack(key, [parent.chain_id for parent in parents])
+            layer = batch.unpack(packed, parents, diff_id)
+        self.remove(key)
+        return layer
+
+    def size_rw(self, key: str) -> int:
+        """Bytes in the regular files of a writable tree, hard links once; 0 if there is none.
+
+        What is removed meanwhile does not count.
         """
         sizes: dict[tuple[int, int], int] = {}
-        pending = [self.containers_root / container_id / "upper"]
-        while pending:
-            with suppress(OSError), os.scandir(pending.pop()) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        pending.append(Path(entry.path))
-                    elif entry.is_file(follow_symlinks=False):
-                        with suppress(FileNotFoundError):
-                            status = entry.stat(follow_symlinks=False)
-                            sizes[status.st_dev, status.st_ino] = status.st_size
+        with suppress(FileNotFoundError):
+            top = os.open(self._upper(key), DIRECTORY)
+            try:
+                for visit in walk(top):
+                    if stat.S_ISREG(visit.status.st_mode):
+                        sizes[visit.status.st_dev, visit.status.st_ino] = visit.status.st_size
+            finally:
+                os.close(top)
         return sum(sizes.values())
 
+    # --- removing
 
-def _directory(chain_id: str) -> str:
-    """The layer store's name for a layer: the first digits of its chain ID."""
-    return chain_id.rpartition(":")[2][:_NAME_LENGTH]
+    def remove(self, key: str) -> None:
+        """Put all that is kept under a key aside; ``sweep`` deletes it. Absent is fine."""
+        self._bin.throw(self.containers_root / key)
+
+    def sweep(self) -> None:
+        """Delete what was removed. May take long."""
+        self._bin.empty()
+
+    def list(self) -> Iterator[str]:
+        """The keys that there are, such as ids of containers."""
+        yield from (name for name in os.listdir(self.containers_root) if name != _TRASH)
+
+    def _upper(self, key: str) -> Path:
+        return self.containers_root / key / "upper"
+
+    def _trees(self, chain_ids: Sequence[str]) -> Sequence[Path]:
+        return [self._layers.path(chain_id) for chain_id in reversed(chain_ids)]
+
+
+def _names(chain_ids: Sequence[str]) -> tuple[str, ...]:
+    return tuple(layer_name(chain_id) for chain_id in reversed(chain_ids))
 
 
 def _copy_owner(source: Path, target: Path) -> None:

@@ -46,7 +46,6 @@ class LayerTree:
 
     def __init__(self, root: Path, lower: Lower) -> None:
         self.size = 0
-        self.entries = 0
         self._root = os.open(root, _DIRECTORY)
         self._merged = Merged(self._root, lower)
         self._dirs: dict[bytes, int] = {b"": self._root}  # as spelled in the archive → descriptor
@@ -60,7 +59,6 @@ class LayerTree:
 
     def add(self, entry: Entry, content: Iterable[memoryview] = ()) -> None:
         path = clean(entry.name)
-        self.entries += 1
         try:
             if b".wh." in path and (whiteout := split_whiteout(path)):
                 self._note_whiteout(whiteout)
@@ -194,26 +192,7 @@ class LayerTree:
     # --- directories
 
     def _inherited(self, path: bytes) -> Entry:
-        """The attributes of a directory that the archive implies but does not carry: as the layers below have it."""
-        found = self._merged.below(path)
-        if found is None or not stat.S_ISDIR(found.status.st_mode):
-            return Entry(path, Kind.DIRECTORY, 0o755, 0, 0, 0, 0)
-        status = found.status
-        fd = found.open_directory()
-        try:
-            xattrs = xattrs_of(fd)
-        finally:
-            os.close(fd)
-        return Entry(
-            path,
-            Kind.DIRECTORY,
-            stat.S_IMODE(status.st_mode),
-            status.st_uid,
-            status.st_gid,
-            0,
-            status.st_mtime_ns,
-            xattrs=xattrs,
-        )
+        return inherited(self._merged.below(path), path)
 
     def _directory(self, path: bytes) -> int:
         """The descriptor of a directory of this tree, made where it is only implied. It stays ours."""
@@ -355,7 +334,7 @@ class LayerTree:
         """Overlayfs knows no opaque root: each name that the layers below show there is hidden by itself."""
         if b"" in self._merged.opaque:
             self._merged.opaque.discard(b"")
-            self._merged.whiteouts |= self._merged.lower.root_names()
+            self._merged.whiteouts |= self._merged.lower.names(b"")
 
     def _apply_whiteout(self, path: bytes) -> None:
         """Hide what lies below; this layer's own file of that name stays (layer.md "Whiteouts").
@@ -379,6 +358,22 @@ class LayerTree:
             return self._merged.below(path) is not None
         finally:
             self._merged.whiteouts.add(path)
+
+
+def inherited(found: Found | None, path: bytes) -> Entry:
+    """The attributes of a directory that an archive implies but does not carry: as the layers below have it."""
+    if found is None or not stat.S_ISDIR(found.status.st_mode):
+        return Entry(path, Kind.DIRECTORY, 0o755, 0, 0, 0, 0, xattrs={})
+    status = found.status
+    fd = found.open_directory()
+    try:
+        xattrs = xattrs_of(fd)
+    finally:
+        os.close(fd)
+    mode = stat.S_IMODE(status.st_mode)
+    return Entry(
+        path, Kind.DIRECTORY, mode, status.st_uid, status.st_gid, 0, status.st_mtime_ns, xattrs=xattrs
+    )
 
 
 def _failure(name: bytes, error: OSError | OverflowError) -> InvalidArgument | Internal:
