@@ -66,8 +66,17 @@ def test_pythons_reader_finds_it_too(items: list[tuple[Entry, bytes]]) -> None:
 def test_what_ustar_can_say_needs_no_more() -> None:
     plain = Entry(b"n" * 100, Kind.FILE, 0o4755, 2**21 - 1, 2**21 - 1, 2**33 - 1, (2**33 - 1) * 10**9)
     assert len(header(plain)) == 512
-    for change in ({"name": b"n" * 101}, {"name": "é".encode()}, {"uid": 2**21}, {"gid": 2**21}, {"size": 2**33},
-                   {"mtime": 1}, {"mtime": -(10**9)}, {"mtime": 2**33 * 10**9}, {"xattrs": {b"user.a": b""}}):  # fmt: skip
+    for change in (
+        {"name": b"n" * 101},
+        {"name": "é".encode()},
+        {"uid": 2**21},
+        {"gid": 2**21},
+        {"size": 2**33},
+        {"mtime": 1},
+        {"mtime": -(10**9)},
+        {"mtime": 2**33 * 10**9},
+        {"xattrs": {b"user.a": b""}},
+    ):
         fields = {
             name: getattr(plain, name) for name in ("name", "kind", "mode", "uid", "gid", "size", "mtime")
         }

@@ -140,6 +140,7 @@ class Planner:
             upper=str(snapshot.upper),
             work=str(snapshot.work),
             target=str(paths.merged),
+            options=snapshot.options,
             cause=Cause(Origin.REQUEST, f"image {task.config.image}"),
         )
 

@@ -48,6 +48,7 @@ class OverlaySnapshot:
     lower: tuple[str, ...]
     upper: Path
     work: Path
+    options: str = OPTIONS
 
 
 class OverlayStore:
