@@ -6,6 +6,7 @@ import asyncio
 import io
 import os
 import random
+import sqlite3
 import sys
 import threading
 import time
@@ -16,9 +17,10 @@ from pathlib import Path
 import pytest
 
 from tests.engine.test_image import BASE, OTHER, TOP, World
-from tests.image.making import config, docker_archive, file, sha256, tar
+from tests.image.making import Layout, config, docker_archive, file, sha256, tar
 from wherry.content.digest import Digest
 from wherry.engine.image import Images
+from wherry.engine.image_record import ImageRecord
 from wherry.engine.intake.collector import Collector
 from wherry.engine.intake.content import Content
 from wherry.engine.intake.lease import Lease, Leases
@@ -215,6 +217,50 @@ def test_an_image_that_comes_in_another_compression_leaves_no_second_blob(tmp_pa
         await world.lines(docker_archive([BASE], ["a"], compress=True))
         assert sorted(world.blobs.list()) == before
         await whole(world)
+
+    run(scenario)
+
+
+def test_the_images_of_an_archive_are_recorded_together_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        world = World(tmp_path)
+        await world.load(OTHER, tags=["kept"])
+        layout = Layout()
+        layout.manifests = [
+            layout.image([layer], annotations={"io.containerd.image.name": f"docker.io/library/{name}:1"})
+            for layer, name in ((BASE, "one"), (TOP, "two"), (OTHER, "three"))
+        ]
+        put, puts = world.store.images.put, iter(range(100))
+
+        def full(record: ImageRecord) -> None:
+            if next(puts) == 3:
+                raise sqlite3.OperationalError("database or disk is full")
+            put(record)
+
+        monkeypatch.setattr(world.store.images, "put", full)
+        with pytest.raises(sqlite3.OperationalError):
+            await world.lines(layout.tar())
+        assert [view.repo_tags for view in await world.images.list()] == [("kept:latest",)]
+        assert world.on_disk() == (1, 2)
+        await world.lines(layout.tar())
+        assert world.images.count() == 3
+        await whole(world)
+
+    run(scenario)
+
+
+def test_an_image_removed_by_force_stays_for_a_container_that_is_being_made(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        world = World(tmp_path)
+        id = await world.load(BASE, tags=["a"])
+        world.users[id] = [("c" * 64, False)]  # it is registered, and not in the store yet
+        await world.images.remove(id, force=True)
+        assert world.on_disk() == (1, 2)
+        world.users.clear()
+        await world.images.collect()
+        assert world.on_disk() == (0, 0)
 
     run(scenario)
 

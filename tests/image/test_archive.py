@@ -80,7 +80,7 @@ class Stores:
     def import_rootfs(self, archive: bytes, changes: Sequence[str] = (), message: str = "") -> Image:
         run = apply_changes(RunConfig(), changes)
         with Content(Leases().open("test"), self.blobs, self.layers) as content:
-            image = unpack_rootfs(content, io.BytesIO(archive), run, message, AMD64)
+            image = unpack_rootfs(content, io.BytesIO(archive), None, run, message, AMD64)
             content.keep(image)
         return flat(image)
 

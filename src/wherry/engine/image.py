@@ -7,7 +7,7 @@ image needs is collected when an image goes, and at start: a crash at any point 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 
 from wherry.content.digest import Digest
 from wherry.engine.events import EventBus
@@ -107,7 +107,7 @@ class Images:
         image = self._register.catalog().find(ref)
         name = parse_tag(repo, tag)
         self._register.name(name, image.id)
-        self._publish("tag", image.id, name.familiar())
+        self._events.image("tag", image.id, name.familiar(), self._register.labels(image.id))
 
     # --- removing
 
@@ -117,8 +117,10 @@ class Images:
             raise InvalidArgument("image name cannot be blank")
         plan = RemovalPlan(self._register.catalog(), self._users, force=force, prune=not noprune)
         steps = plan.remove(ref)
-        for step in steps:
-            self._carry_out(step)
+        events = [event for step in steps for event in self._events_of(step)]  # while the labels are known
+        self._register.carry_out(steps)
+        for event in events:
+            self._events.image(*event)
         if any(isinstance(step, Deleted) for step in steps):
             await self.collect()
         return steps
@@ -127,13 +129,11 @@ class Images:
         """Delete what neither an image nor an intake under way needs."""
         await self._collector.collect()
 
-    def _carry_out(self, step: Removal) -> None:
+    def _events_of(self, step: Removal) -> Iterator[tuple[str, Digest, str, dict[str, str] | None]]:
         if isinstance(step, Untagged):
-            self._register.unname(step.reference)
-            self._publish("untag", step.image_id, step.image_id)
+            yield "untag", step.image_id, step.image_id, self._register.labels(step.image_id)
         elif not step.is_layer:
-            self._publish("delete", step.id, step.id)
-            self._register.remove(step.id)
+            yield "delete", step.id, step.id, self._register.labels(step.id)
 
     def released(self, image_id: Digest) -> None:
         """A container of this image is gone: what was only kept for it can go too."""
@@ -141,9 +141,6 @@ class Images:
             task = asyncio.create_task(self.collect())
             self._collections.add(task)
             task.add_done_callback(self._collections.discard)
-
-    def _publish(self, action: str, image_id: Digest, name: str) -> None:
-        self._events.image(action, image_id, name, self._register.labels(image_id))
 
 
 def parse_tag(repo: str, tag: str) -> Reference:

@@ -14,7 +14,7 @@ from wherry.engine.intake.intake import Intake
 from wherry.image.archive import Source, chunks_of, read_archive
 from wherry.image.changes import apply_changes
 from wherry.image.manifest import Platform, RunConfig, host_platform
-from wherry.image.rootfs import image_of
+from wherry.image.rootfs import image_of, rootfs_config
 from wherry.values.references import Reference
 
 
@@ -66,12 +66,11 @@ class ImageLoader:
         """Make an image of a root filesystem's tar, and name it where there is a ``name``; returns its id."""
         run = apply_changes(RunConfig(), changes)
         async with self._intake.open("import") as arrival:
-            image = await arrival.work(unpack_rootfs, stream, run, message, platform or host_platform())
+            image = await arrival.work(unpack_rootfs, stream, name, run, message, platform or host_platform())
             await arrival.work(Content.keep, image)
-            self._register.add(image)
-            if name is not None:
-                self._register.name(name, image.packed.id)
-                self._publish("tag", image.packed.id, name.familiar())
+            self._register.add([image])
+        for named in image.packed.names:
+            self._publish("tag", image.packed.id, named.familiar())
         self._publish("import", image.packed.id, image.packed.id)
         return image.packed.id
 
@@ -94,27 +93,27 @@ class ImageLoader:
         async with self._intake.open("load") as arrival:
             images = await arrival.work(unpack_archive, stream, platform, report)
             await arrival.work(Content.keep, *images)
-            return [line for image in images for line in self._record(image)]
-
-    def _record(self, image: UnpackedImage) -> list[LoadLine]:
-        named = self._register.add(image)
-        self._publish("load", image.packed.id, image.packed.id)
-        if not named:
-            return [LoadLine(f"Loaded image ID: {image.packed.id}\n")]
-        return [line for one in named for line in lines_of(one)]
+            names = self._register.add(images)
+        for image in images:
+            self._publish("load", image.packed.id, image.packed.id)
+        return [line for image, named in zip(images, names, strict=True) for line in lines_of(image, named)]
 
     def _publish(self, action: str, image_id: Digest, name: str) -> None:
         self._events.image(action, image_id, name, self._register.labels(image_id))
 
 
-def lines_of(named: Named) -> Iterator[LoadLine]:
-    """What the user is told of a name that a load gave, in Docker's words."""
-    name = named.name.familiar()
-    if named.previous is not None:
-        yield LoadLine(
-            f"The image {name} already exists, renaming the old one with ID {named.previous} to empty string\n"
-        )
-    yield LoadLine(f"Loaded image: {name}\n")
+def lines_of(image: UnpackedImage, names: Sequence[Named]) -> Iterator[LoadLine]:
+    """What the user is told of a loaded image and the names that it was given, in Docker's words."""
+    if not names:
+        yield LoadLine(f"Loaded image ID: {image.packed.id}\n")
+    for named in names:
+        name = named.name.familiar()
+        if named.previous is not None:
+            yield LoadLine(
+                f"The image {name} already exists, renaming the old one with ID {named.previous} "
+                "to empty string\n"
+            )
+        yield LoadLine(f"Loaded image: {name}\n")
 
 
 def unpack_archive(
@@ -126,7 +125,7 @@ def unpack_archive(
 
 
 def unpack_rootfs(
-    content: Content, stream: Source, run: RunConfig, message: str, platform: Platform
+    content: Content, stream: Source, name: Reference | None, run: RunConfig, message: str, platform: Platform
 ) -> UnpackedImage:
     """Take in the tar of a root filesystem as an image of one layer, which runs as ``run`` says.
 
@@ -135,4 +134,5 @@ def unpack_rootfs(
     blob = content.blobs.add(chunks_of(content.read(stream)))
     with content.blobs.path(blob.digest).open("rb", buffering=0) as file:
         layer = content.layers.unpack(chunks_of(file), [], must_end=True)
-    return UnpackedImage(image_of(blob, layer.diff_id, run, message, platform, content.blobs), (layer,))
+    config = rootfs_config(run, layer.diff_id, message, platform)
+    return UnpackedImage(image_of(config, blob, name, content.blobs), (layer,))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -12,7 +13,7 @@ from msgspec.structs import replace
 from wherry.content.digest import Digest
 from wherry.engine.image_names import Catalog
 from wherry.engine.image_record import ImageRecord
-from wherry.engine.image_removal import Users
+from wherry.engine.image_removal import Removal, Untagged, Users
 from wherry.engine.intake.content import UnpackedImage
 from wherry.engine.store import Store
 from wherry.errors import NotFound
@@ -52,8 +53,15 @@ class ImageRegister:
 
     # --- adding and naming
 
-    def add(self, image: UnpackedImage) -> list[Named]:
-        """Record an image whose content is in the stores, with the names that it came with."""
+    def add(self, images: Sequence[UnpackedImage]) -> list[Sequence[Named]]:
+        """Record images whose content is in the stores, with the names that they came with: all of them, or none.
+
+        The names of each, in order.
+        """
+        with self._change():
+            return [self._add(image) for image in images]
+
+    def _add(self, image: UnpackedImage) -> Sequence[Named]:
         known = self._store.images.get(image.packed.id)
         if known is None or known.removed:
             self._put(record_of(image))
@@ -71,20 +79,22 @@ class ImageRegister:
 
     # --- removing
 
-    def unname(self, name: Reference) -> None:
-        """Take a name away. None is fine."""
-        self._store.tags.delete(name.canonical())
-        self._known = None
+    def carry_out(self, steps: Iterable[Removal]) -> None:
+        """Take names and images away: all of them, or none. An image that containers are made from stays, for them."""
+        with self._change():
+            for step in steps:
+                if isinstance(step, Untagged):
+                    self._store.tags.delete(step.reference.canonical())
+                elif not step.is_layer:
+                    self._remove(step.id)
 
-    def remove(self, image_id: Digest) -> None:
-        """Forget an image; one that containers still run from stays, for them alone."""
+    def _remove(self, image_id: Digest) -> None:
         image = self._store.images.get(image_id)
         if image is not None and self._users(image_id):
             self._put(replace(image, removed=True))
             self._removed.add(image_id)
         else:
             self._store.images.delete(image_id)
-            self._known = None
 
     def is_kept_for_containers(self, image_id: Digest) -> bool:
         """Whether it was removed while containers were made from it."""
@@ -104,6 +114,9 @@ class ImageRegister:
         if not self._removed:
             return images
         used = {record.image for record, _ in self._store.containers.all()}
+        used |= {
+            image_id for image_id in self._removed if self._users(image_id)
+        }  # not recorded yet, or just now
         for image_id in self._removed - used:
             self._store.images.delete(image_id)
         self._removed &= used
@@ -113,16 +126,25 @@ class ImageRegister:
 
     def drop_broken(self, layers: LayerStore) -> None:
         """Forget images whose layers are gone: after a power cut the store may be older than the disk."""
-        for image in self._store.images.all():
-            if not all(layers.get(chain_id) for chain_id in image.chain_ids):
-                log.warning("image %s is forgotten: a layer of it is missing; load it again", image.id)
-                self._forget(image.id, self._store.tags.all().items())
+        with self._change():
+            for image in self._store.images.all():
+                if not all(layers.get(chain_id) for chain_id in image.chain_ids):
+                    log.warning("image %s is forgotten: a layer of it is missing; load it again", image.id)
+                    self._forget(image.id)
 
-    def _forget(self, image_id: Digest, tags: Iterable[tuple[str, Digest]]) -> None:
+    def _forget(self, image_id: Digest) -> None:
         self._store.images.delete(image_id)
-        for name in [name for name, id in tags if id == image_id]:
+        for name in [name for name, id in self._store.tags.all().items() if id == image_id]:
             self._store.tags.delete(name)
-        self._known = None
+
+    @contextmanager
+    def _change(self) -> Iterator[None]:
+        """One transaction; what was read before or in it is not relied on afterwards."""
+        try:
+            with self._store.transaction():
+                yield
+        finally:
+            self._known = None
 
     def _put(self, image: ImageRecord) -> None:
         self._store.images.put(image)

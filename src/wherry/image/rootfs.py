@@ -8,19 +8,19 @@ from wherry.content.digest import Digest
 from wherry.image.blobs import Blob, BlobBatch
 from wherry.image.manifest import History, ImageConfig, Platform, RootFS, RunConfig
 from wherry.image.packed import PackedImage, layer_descriptor
+from wherry.values.references import Reference
 from wherry.values.times import now
 
 
-def image_of(
-    layer: Blob, diff_id: Digest, run: RunConfig, message: str, platform: Platform, blobs: BlobBatch
-) -> PackedImage:
-    """Make an image of one layer, whose blob is in the batch; ``message`` is its history's comment."""
-    config = _config(run, diff_id, message, platform)
+def image_of(config: ImageConfig, layer: Blob, name: Reference | None, blobs: BlobBatch) -> PackedImage:
+    """An image of one layer, whose blob is in the batch; the config is written there too."""
     document = blobs.add([msgspec.json.encode(config)])
-    return PackedImage(document.digest, config, (layer_descriptor(layer, blobs.path(layer.digest)),))
+    descriptor = layer_descriptor(layer, blobs.path(layer.digest))
+    return PackedImage(document.digest, config, (descriptor,), (name,) if name else ())
 
 
-def _config(run: RunConfig, diff_id: Digest, message: str, platform: Platform) -> ImageConfig:
+def rootfs_config(run: RunConfig, diff_id: Digest, message: str, platform: Platform) -> ImageConfig:
+    """The config of a root filesystem that was imported now; ``message`` is its history's comment."""
     created = now()
     return ImageConfig(
         architecture=platform.architecture,

@@ -24,9 +24,9 @@ class Intake:
     ::
 
         async with intake.open("load") as arrival:
-            images = await arrival.work(unpack_archive, stream)
-            await arrival.work(Content.keep, *images)
-            register.add(images)
+            images = await arrival.work(unpack_archive, stream)  # in a thread
+            await arrival.work(Content.keep, *images)  # durable, in the stores
+            register.add(images)  # recorded, in one transaction
     """
 
     def __init__(self, leases: Leases, blobs: BlobStore, layers: LayerStore, collector: Collector) -> None:
