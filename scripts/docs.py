@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -16,11 +16,27 @@ from scripts import how_it_works, step_table
 from wherry.api.call import MAX_VERSION, MIN_VERSION, Call, Exchange, show_version
 from wherry.api.query import query_parameter, unwrap
 from wherry.api.routes import all_routes
-from wherry.api.routing import Route
+from wherry.api.routes.later import LATER
+from wherry.api.routing import Bound, Route
 from wherry.daemon import parser
+from wherry.engine.fates import FIELDS, PARAMETERS, Fates
+from wherry.messages.container import Config
 
 GUIDE = Path(__file__).resolve().parents[1] / "docs" / "guide"
 NOTE = "<!-- written by `make docs` from the declarations in src/wherry/{} -->\n"
+COMPATIBILITY = """
+What becomes of each thing that a client of Docker may say:
+
+* **done**: it has effect.
+* **refused**: it would be left undone, and whoever asks for it counts on it, so that the request is answered by 400,
+  with words that name it. A field's zero value asks for nothing and is never refused.
+* **told**: it is left undone, and the answer's warnings say so.
+* **echoed**: it is kept and shown, as clients expect, and nothing depends on it.
+
+A field that is done can have values that are refused. What is not listed is not read, as Docker does not read what it
+does not know; of Docker's own these are `KernelMemory` and `KernelMemoryTCP`, which Docker discards, too, and Windows's
+`CpuCount`, `CpuPercent`, `IOMaximumIOps` and `IOMaximumBandwidth`.
+""".strip()
 TYPES = {"bool": "a boolean", "int": "a number", "str": "a text", "Filters": "filters"}
 
 
@@ -69,6 +85,46 @@ def api_page() -> str:
     return "\n".join(lines)
 
 
+def fate_rows(fates: Fates, names: Mapping[str, str]) -> list[str]:
+    """A line for each field or parameter: its name on the wire, its fate, and what there is to say."""
+    rows = ["| | | |", "|---|---|---|"]
+    for name, fate in fates.items():
+        refusal = f"refused: {fate.option.replace('{!r}', '…').replace('{}', '…')}" if fate.wrong else ""
+        said = "; ".join(part for part in (fate.words, refusal) if part)
+        rows.append(f"| `{names[name]}` | {fate.kind.value} | {said} |")
+    return [*rows, ""]
+
+
+def compatibility_page() -> str:
+    """What becomes of every field and every parameter, and which routes are refused."""
+    lines = [
+        NOTE.format("engine/fates.py"),
+        "# Compatibility",
+        "",
+        *COMPATIBILITY.splitlines(),
+        "",
+        "## Fields of requests",
+        "",
+    ]
+    for struct, fates in FIELDS.items():
+        if struct is not Config:
+            names = dict(zip(struct.__struct_fields__, struct.__struct_encode_fields__, strict=True))
+            lines += [f"### {struct.__name__}", "", *fate_rows(fates, names)]
+    lines += ["## Parameters of routes", ""]
+    for route in all_routes():
+        query = Bound(route).query
+        if query:
+            name = f"{route.method} {route.pattern}"
+            lines += [
+                f"### `{name}`",
+                "",
+                *fate_rows(PARAMETERS[name], {n: p.name for n, p in query.items()}),
+            ]
+    lines += ["## Routes that are refused", "", "By 501, in words:", ""]
+    lines += [f"* `{method} {pattern}`: no {what}" for method, pattern, what in LATER]
+    return "\n".join(lines) + "\n"
+
+
 def options_page() -> str:
     """``wherryd --help``."""
     os.environ["COLUMNS"] = "110"  # argparse asks for the terminal's width, which is no matter of ours
@@ -78,7 +134,8 @@ def options_page() -> str:
 def main() -> int:
     (GUIDE / "api.md").write_text(api_page())
     (GUIDE / "options.md").write_text(options_page())
-    print("docs/guide/api.md, docs/guide/options.md")
+    (GUIDE.parent / "compatibility.md").write_text(compatibility_page())
+    print("docs/guide/api.md, docs/guide/options.md, docs/compatibility.md")
     return step_table.main() or how_it_works.main()
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NewType, get_args, get_origin
 from urllib.parse import parse_qsl
 
+from wherry.engine.fates import Fate
 from wherry.engine.filters import Filters, parse_filters
 from wherry.errors import InvalidArgument
 from wherry.values.times import parse_stamp
@@ -80,6 +81,7 @@ class QueryParameter:
     parse: Callable[[str], Any]
     default: Any
     many: bool = False
+    fate: Fate | None = None
 
     def read(self, query: Query) -> Any:
         """The value, or the default where the query has none; InvalidArgument names the parameter."""
@@ -87,20 +89,26 @@ class QueryParameter:
         if given is None:
             return self.default
         try:
-            return [self.parse(text) for text in given] if self.many else self.parse(given[0])
+            value = [self.parse(text) for text in given] if self.many else self.parse(given[0])
         except InvalidArgument as error:
             raise InvalidArgument(f"invalid parameter {self.name}: {error.message}") from None
+        if self.fate is not None:
+            self.fate.refuse(value)
+        return value
 
 
-def query_parameter(name: str, annotation: Any, default: Any) -> QueryParameter:
-    """A parameter of a signature, as it is read from the wire. A number that is empty counts as not given."""
+def query_parameter(name: str, annotation: Any, default: Any, fate: Fate | None = None) -> QueryParameter:
+    """A parameter of a signature, as it is read from the wire. A number that is empty counts as not given.
+
+    Values that its fate refuses raise InvalidArgument.
+    """
     kind, alias = unwrap(annotation)
     many = get_origin(kind) is list
     item = get_args(kind)[0] if many else kind
     parse = PARSERS[item]
     if item is int:
         parse = lambda text: parse_int(text) if text else default  # noqa: E731
-    return QueryParameter(alias or wire_name(name), parse, default, many)
+    return QueryParameter(alias or wire_name(name), parse, default, many, fate)
 
 
 def unwrap(annotation: Any) -> tuple[Any, str]:

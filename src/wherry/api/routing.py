@@ -26,6 +26,7 @@ from wherry.api.body import check_content_type, decode_body
 from wherry.api.call import Call, Exchange
 from wherry.api.pattern import HOLE, Pattern, check_distinct, narrowest_first
 from wherry.api.query import QueryParameter, query_parameter, unwrap
+from wherry.engine.fates import parameter_fate
 
 Handler = Callable[..., Any]
 H = TypeVar("H", bound=Handler)
@@ -110,7 +111,8 @@ class Bound:
             self._check_waits(name, False)
             self.body, self._body_name, self._body_required = kind, name, required
         else:
-            parameter = query_parameter(name, annotation, "" if required else default)
+            fate = parameter_fate(f"{self.route.method} {self.route.pattern}", name)
+            parameter = query_parameter(name, annotation, "" if required else default, fate)
             self.query[name] = parameter
             self._readers.append((name, lambda call, names: parameter.read(call.query)))
 

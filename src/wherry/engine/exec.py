@@ -12,6 +12,7 @@ from wherry.engine.container import Container
 from wherry.engine.containers import Containers
 from wherry.engine.events import EventBus
 from wherry.engine.executor import Executor, Run
+from wherry.engine.fates import refuse
 from wherry.engine.names import new_id
 from wherry.engine.record import Phase
 from wherry.engine.streams import detach_keys
@@ -57,6 +58,7 @@ class Execs:
         container = self._containers.get(container_ref)
         if not request.cmd:
             raise InvalidArgument("No exec command specified")
+        refuse(request)
         self._running(container)
         parse_detach_keys(request.detach_keys or DEFAULT_DETACH_KEYS)
         instance = Exec(new_id(), container, request)

@@ -7,9 +7,9 @@ import socket
 import msgspec
 
 from wherry.engine.config import EngineConfig
+from wherry.engine.fates import refuse, warnings
 from wherry.engine.image_record import ImageRecord
 from wherry.engine.record import ContainerRecord
-from wherry.engine.unsupported import refuse
 from wherry.errors import InvalidArgument, NotFound
 from wherry.messages.container import (
     Config,
@@ -43,7 +43,7 @@ def make_record(
     endpoints = networks(request, host)
     endpoint = endpoints.get(host.network_mode) or EndpointSettings()
     config = container_config(id, request, merged, host, endpoint)
-    check(request, host, endpoint)
+    check(request, host)
     return ContainerRecord(
         id=id,
         name=name,
@@ -144,10 +144,11 @@ def mount_points(host: HostConfig) -> list[MountPoint]:
     ]
 
 
-def check(request: ContainerCreate, host: HostConfig, endpoint: EndpointSettings) -> None:
+def check(request: ContainerCreate, host: HostConfig) -> None:
     """What this engine cannot do, said at once; ``runtime.checks`` has what nobody can."""
     check_network(host)
-    refuse(request, host, endpoint)
+    mounts.requested(host)  # what is no mount at all is told as that
+    refuse(request)
     check_ports(host.port_bindings or {})
     check_log(host.log_config)
 
@@ -223,12 +224,9 @@ def check_platform(name: str, image: ImageRecord, wanted: str) -> None:
 
 def ignored(record: ContainerRecord, image: ImageRecord) -> list[str]:
     """What is accepted but not done, said to the user."""
-    warnings = []
+    told = warnings(record.config)
     if record.host_config.port_bindings and record.host_config.network_mode == "host":
-        warnings.append("Published ports are discarded when using host network mode")
-    if record.config.volumes:
-        paths = ", ".join(record.config.volumes)
-        warnings.append(f"volumes of the image are not supported yet and stay in the writable layer: {paths}")
+        told.append("Published ports are discarded when using host network mode")
     if image.config.run.healthcheck is not None and record.config.healthcheck is None:
-        warnings.append("the health check of the image is not supported yet: the container has no health")
-    return warnings
+        told.append("the health check of the image is not supported yet: the container has no health")
+    return told

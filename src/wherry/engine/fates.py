@@ -1,0 +1,455 @@
+"""What becomes of each thing that a client may say: every field of every request, every parameter of every route.
+
+* *done*: it has effect;
+* *refused*: it would be left undone, and whoever asks for it counts on it, so that the request is refused in words;
+* *told*: it is left undone, and the answer's warnings say so;
+* *echoed*: it is kept and shown, as clients expect, and nothing depends on it.
+
+A field may be done and still have values that are refused. ``refuse`` works by this table, the API's parameters do,
+and ``docs/compatibility.md`` is made from it. ``tests/engine/test_fates.py`` fails for what has no fate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import msgspec
+
+from wherry.errors import InvalidArgument
+from wherry.messages.container import (
+    BindOptions,
+    Config,
+    ContainerCreate,
+    DeviceMapping,
+    EndpointSettings,
+    HealthConfig,
+    HostConfig,
+    LogConfig,
+    Mount,
+    NetworkingConfig,
+    PortBinding,
+    RestartPolicy,
+    TmpfsOptions,
+    Ulimit,
+)
+from wherry.messages.exec import ExecCreate, ExecStart
+from wherry.messages.plan import PlanComparison, PlanSource
+
+NOT_HERE = "not supported by this version of wherry"
+RUNTIMES = ("wherry", "runc", "io.containerd.runc.v2")  # the last two: what clients of Docker name by habit
+NOTHING: tuple[object, ...] = (None, "", 0, False, [], {}, ())  # a field's zero value asks for nothing
+
+
+class Kind(Enum):
+    DONE = "done"
+    REFUSED = "refused"
+    TOLD = "told"
+    ECHOED = "echoed"
+
+
+# What is wrong with a field's value: things to be named, none if it is fine. It sees the whole message, too.
+Wrong = Callable[[Any, Any], Iterable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """``words`` are for readers of the table; ``option`` names to the user what is refused, or is the warning where
+    he is told, with ``{}`` for a value."""
+
+    kind: Kind
+    words: str = ""
+    option: str = ""
+    wrong: Wrong | None = None
+
+    def refuse(self, value: Any) -> None:
+        """InvalidArgument for a value, of a parameter, that would be left undone."""
+        for option in self.refusals(value, None):
+            raise InvalidArgument(f"{option} is {NOT_HERE}")
+
+    def refusals(self, value: Any, message: Any) -> Iterator[str]:
+        """What of this value is refused, as an option is named."""
+        for thing in self.wrong(value, message) if self.wrong is not None else ():
+            yield self.option.format(thing)
+
+
+def done(words: str = "", *, refused: str = "", wrong: Wrong | None = None) -> Fate:
+    return Fate(Kind.DONE, words, refused, wrong)
+
+
+def refused(option: str, words: str = "", *, but: Iterable[object] = ()) -> Fate:
+    """``but`` are values that ask for nothing that is not done anyway."""
+    return Fate(Kind.REFUSED, words, option, unless(*but))
+
+
+def told(words: str, warning: str) -> Fate:
+    return Fate(Kind.TOLD, words, warning)
+
+
+def echoed(words: str) -> Fate:
+    return Fate(Kind.ECHOED, words)
+
+
+def unless(*accepted: object) -> Wrong:
+    """Every value is wrong but these, and none at all."""
+    return lambda value, message: () if value in NOTHING or value in accepted else (value,)
+
+
+# ---------------------------------------------------------------- values that are refused
+
+
+def named_volumes(binds: Iterable[str] | None, message: Any) -> Iterator[str]:
+    for bind in binds or ():
+        source, colon, rest = bind.partition(":")
+        if not (colon and source.startswith("/")):
+            yield rest.partition(":")[0] or source
+
+
+def volume_type(kind: str, mount: Mount) -> Iterator[str]:
+    if kind == "volume":
+        yield mount.target
+
+
+def further_networks(networking: NetworkingConfig | None, request: ContainerCreate) -> Iterator[str]:
+    """A container is on one network, the one of its network mode."""
+    mode = (request.host_config or HostConfig()).network_mode
+    own = ("default", "bridge") if mode in ("default", "bridge", "") else (mode,)
+    for name in (networking and networking.endpoints_config) or ():
+        if name not in own:
+            yield name
+
+
+def profiles(options: Iterable[str] | None, message: Any) -> Iterator[str]:
+    """Profiles of AppArmor that somebody has written. SELinux's labels do nothing where Docker's do nothing either."""
+    for option in options or ():
+        key, _, value = option.partition("=" if "=" in option else ":")
+        if key == "apparmor" and value not in ("unconfined", "docker-default", ""):
+            yield option
+
+
+def retries(count: int, policy: RestartPolicy) -> Iterator[int]:
+    if count and policy.name in ("", "no"):
+        yield count
+
+
+VOLUME = "a volume (mount of {}; bind a directory of the host, or use a tmpfs)"
+BY_THE_ENGINE = echoed("the engine says it, when the container has started")
+OF_A_VOLUME = echoed("concerns volumes, which are refused")
+
+# ---------------------------------------------------------------- the fields
+
+Fates = Mapping[str, Fate]
+
+CONFIG: Fates = {
+    "hostname": done(),
+    "domainname": done(),
+    "user": done(),
+    "attach_stdin": echoed("who attaches says what he wants by the parameters of `attach`"),
+    "attach_stdout": echoed("as `AttachStdin`"),
+    "attach_stderr": echoed("as `AttachStdin`"),
+    "exposed_ports": done("shown, and published by `PublishAllPorts`"),
+    "tty": done(),
+    "open_stdin": done(),
+    "stdin_once": done(),
+    "env": done(),
+    "cmd": done(),
+    "healthcheck": done("`NONE` is what always is; see HealthConfig"),
+    "args_escaped": echoed("concerns Windows"),
+    "image": done(),
+    "volumes": told(
+        "also those of an image: what is written there stays in the writable layer",
+        "volumes of the image are not supported yet and stay in the writable layer: {}",
+    ),
+    "working_dir": done(),
+    "entrypoint": done(),
+    "network_disabled": refused("NetworkDisabled (use --network none)"),
+    "mac_address": done(),
+    "on_build": echoed("concerns builds from an image"),
+    "labels": done("filters, `ps`, events"),
+    "stop_signal": done(),
+    "stop_timeout": done(),
+    "shell": echoed("concerns builds"),
+}
+
+FIELDS: Mapping[type[msgspec.Struct], Fates] = {
+    Config: CONFIG,
+    ContainerCreate: {
+        **CONFIG,
+        "host_config": done(),
+        "networking_config": done(
+            "for the network of `NetworkMode`",
+            refused="a second network (--network {})",
+            wrong=further_networks,
+        ),
+    },
+    HealthConfig: {
+        "test": refused("a health check (--health-cmd)", "`NONE` is accepted", but=(["NONE"],)),
+        "interval": refused("--health-interval"),
+        "timeout": refused("--health-timeout"),
+        "start_period": refused("--health-start-period"),
+        "start_interval": refused("--health-start-interval"),
+        "retries": refused("--health-retries"),
+    },
+    HostConfig: {
+        "binds": done(refused=VOLUME, wrong=named_volumes),
+        "container_id_file": echoed("the client writes it"),
+        "log_config": done(),
+        "network_mode": done("`bridge`, `host`, `none`, `container:ID`"),
+        "port_bindings": done("tcp and udp"),
+        "restart_policy": done("`no`; see RestartPolicy"),
+        "auto_remove": done(),
+        "volume_driver": refused("a volume driver (--volume-driver)", but=("local",)),
+        "volumes_from": refused("--volumes-from"),
+        "console_size": done(),
+        "annotations": done("in the runtime specification"),
+        "cap_add": done(),
+        "cap_drop": done(),
+        "cgroupns_mode": done(),
+        "dns": done(),
+        "dns_options": done(),
+        "dns_search": done(),
+        "extra_hosts": done(),
+        "group_add": done(),
+        "ipc_mode": done(),
+        "cgroup": refused("a cgroup of another container (Cgroup {!r})"),
+        "links": refused("--link"),
+        "oom_score_adj": done(),
+        "pid_mode": done(),
+        "privileged": done(),
+        "publish_all_ports": done(),
+        "readonly_rootfs": done(),
+        "security_opt": done(
+            "`no-new-privileges`, `seccomp`, `systempaths`, `writable-cgroups`; labels are echoed",
+            refused="an AppArmor profile (--security-opt {})",
+            wrong=profiles,
+        ),
+        "storage_opt": refused("--storage-opt"),
+        "tmpfs": done(),
+        "uts_mode": done(),
+        "userns_mode": refused(
+            "user namespace mode {!r} (--userns)", "`host` is what always is", but=("host",)
+        ),
+        "shm_size": done(),
+        "sysctls": done(),
+        "runtime": refused("runtime {!r} (--runtime)", "runc's names are taken for ours", but=RUNTIMES),
+        "isolation": refused("isolation {!r} (--isolation)", but=("default",)),
+        "mounts": done("see Mount"),
+        "masked_paths": done(),
+        "readonly_paths": done(),
+        "init": done(),
+        "cpu_shares": done(),
+        "memory": done(),
+        "nano_cpus": done(),
+        "cgroup_parent": done(),
+        "blkio_weight": done("where the kernel's scheduler has weights"),
+        "blkio_weight_device": done("as `BlkioWeight`"),
+        "blkio_device_read_bps": done(),
+        "blkio_device_write_bps": done(),
+        "blkio_device_read_i_ops": done(),
+        "blkio_device_write_i_ops": done(),
+        "cpu_period": done(),
+        "cpu_quota": done(),
+        "cpu_realtime_period": done("on cgroup v1, where the kernel has it"),
+        "cpu_realtime_runtime": done("as `CpuRealtimePeriod`"),
+        "cpuset_cpus": done(),
+        "cpuset_mems": done(),
+        "devices": done(),
+        "device_cgroup_rules": done(),
+        "device_requests": refused("a device request (--gpus)"),
+        "memory_reservation": done(),
+        "memory_swap": done(),
+        "memory_swappiness": done("on cgroup v1; on v2 the answer's warnings say that it is not"),
+        "oom_kill_disable": done("on cgroup v1; on v2 the answer's warnings say that it is not"),
+        "pids_limit": done(),
+        "ulimits": done(),
+    },
+    RestartPolicy: {
+        "name": refused("restart policy {!r} (--restart)", "`no` is accepted", but=("no",)),
+        "maximum_retry_count": done(
+            "with a policy, which is refused",
+            refused="a maximum retry count without a policy ({})",
+            wrong=retries,
+        ),
+    },
+    LogConfig: {
+        "type": done("`json-file`, `none`"),
+        "config": done("`max-size`, `max-file`; others are refused"),
+    },
+    PortBinding: {"host_ip": done(), "host_port": done()},
+    DeviceMapping: {"path_on_host": done(), "path_in_container": done(), "cgroup_permissions": done()},
+    Ulimit: {"name": done(), "soft": done(), "hard": done()},
+    Mount: {
+        "type": done("`bind`, `tmpfs`", refused=VOLUME, wrong=volume_type),
+        "source": done(),
+        "target": done(),
+        "read_only": done(),
+        "consistency": echoed("concerns Docker Desktop"),
+        "bind_options": done(),
+        "volume_options": OF_A_VOLUME,
+        "tmpfs_options": done(),
+    },
+    BindOptions: {
+        "propagation": done(),
+        "non_recursive": done(),
+        "create_mountpoint": done(),
+        "read_only_non_recursive": Fate(
+            Kind.REFUSED,
+            "with `NonRecursive` it asks for nothing",
+            "a read-only mount in which other mounts stay writable (bind-recursive=writable)",
+            lambda value, options: ("",) if value and not options.non_recursive else (),
+        ),
+        "read_only_force_recursive": done("read-only mounts are always recursive, or the start fails"),
+    },
+    TmpfsOptions: {"size_bytes": done(), "mode": done(), "options": done("`exec`, `noexec`")},
+    NetworkingConfig: {"endpoints_config": done("see EndpointSettings")},
+    EndpointSettings: {
+        "ipam_config": Fate(
+            Kind.REFUSED,
+            "one without an address is accepted",
+            "an address of one's own choice (--ip)",
+            lambda value, message: ("",) if value and any(value.values()) else (),
+        ),
+        "links": refused("--link"),
+        "aliases": refused("a network alias (--network-alias)"),
+        "mac_address": done(),
+        "driver_opts": refused("an option of the network's driver (--network driver-opt)"),
+        "gw_priority": echoed("a container has one network, and so one gateway"),
+        "network_id": BY_THE_ENGINE,
+        "endpoint_id": BY_THE_ENGINE,
+        "gateway": BY_THE_ENGINE,
+        "ip_address": BY_THE_ENGINE,
+        "ip_prefix_len": BY_THE_ENGINE,
+        "ipv6_gateway": BY_THE_ENGINE,
+        "global_ipv6_address": BY_THE_ENGINE,
+        "global_ipv6_prefix_len": BY_THE_ENGINE,
+        "dns_names": BY_THE_ENGINE,
+    },
+    ExecCreate: {
+        "attach_stdin": done(),
+        "attach_stdout": done(),
+        "attach_stderr": done(),
+        "console_size": done(),
+        "detach_keys": done(),
+        "tty": done(),
+        "env": done(),
+        "cmd": done(),
+        "privileged": done(),
+        "user": done(),
+        "working_dir": done(),
+    },
+    ExecStart: {"detach": done(), "tty": done("frames the output, or not"), "console_size": done()},
+    PlanComparison: {"a": done(), "b": done()},
+    PlanSource: {"container": done(), "create": done()},
+}
+
+# ---------------------------------------------------------------- the parameters, by route
+
+REFERENCE = "/containers/{ref}"
+PARAMETERS: Mapping[str, Fates] = {
+    "POST /containers/create": {
+        "name": done(),
+        "platform": done(),
+        "dry_run": done("Wherry's own: the plan"),
+    },
+    "GET /containers/json": {"all": done(), "limit": done(), "size": done(), "filters": done()},
+    f"GET {REFERENCE}/json": {"size": done()},
+    f"POST {REFERENCE}/start": {"detach_keys": echoed("`attach` has its own; Docker ignores this one, too")},
+    f"POST {REFERENCE}/stop": {"t": done(), "signal": done()},
+    f"POST {REFERENCE}/restart": {"t": done(), "signal": done()},
+    f"POST {REFERENCE}/kill": {"signal": done()},
+    f"DELETE {REFERENCE}": {
+        "force": done(),
+        "v": echoed("a container has no volumes that could go with it"),
+        "link": refused("removal of a link (rm --link)"),
+    },
+    f"POST {REFERENCE}/rename": {"name": done()},
+    f"POST {REFERENCE}/resize": {"rows": done(), "columns": done()},
+    f"GET {REFERENCE}/top": {"ps_arguments": done()},
+    f"POST {REFERENCE}/wait": {"condition": done()},
+    f"GET {REFERENCE}/logs": {
+        "stdout": done(),
+        "stderr": done(),
+        "follow": done(),
+        "timestamps": done(),
+        "details": done("there are none: options that would make some are refused"),
+        "tail": done(),
+        "since": done(),
+        "until": done(),
+    },
+    f"POST {REFERENCE}/attach": {
+        "stream": done(),
+        "stdin": done(),
+        "stdout": done(),
+        "stderr": done(),
+        "logs": done(),
+        "detach_keys": done(),
+    },
+    f"GET {REFERENCE}/explain": {"check": done(), "filter": done()},
+    "GET /explain": {"check": done(), "all": done(), "containers": done()},
+    "POST /exec/{id}/resize": {"rows": done(), "columns": done()},
+    "GET /images/json": {"all": done(), "filters": done()},
+    "GET /images/{name}/json": {"platform": done()},
+    "POST /images/{name}/tag": {"repo": done(), "tag": done()},
+    "DELETE /images/{name}": {
+        "force": done(),
+        "noprune": echoed("it spares the images that one was built from, and none has been built here"),
+    },
+    "POST /images/load": {"quiet": done(), "platform": done()},
+    "POST /images/create": {
+        "from_image": Fate(Kind.REFUSED, "by 501: there is no registry client yet"),
+        "from_src": done("`-`, the body"),
+        "repo": done(),
+        "tag": done(),
+        "message": done(),
+        "changes": done(),
+        "platform": done(),
+    },
+    "GET /events": {"since": done(), "until": done(), "filters": done()},
+    "GET /networks": {"filters": done()},
+    "GET /volumes": {"filters": done("checked; there are no volumes")},
+}
+
+
+# ---------------------------------------------------------------- at work
+
+
+def refuse(message: msgspec.Struct) -> None:
+    """InvalidArgument with everything in a request that would be left undone."""
+    found = [f"{option} is {NOT_HERE}" for option in refusals(message)]
+    if found:
+        raise InvalidArgument("; ".join(found))
+
+
+def refusals(message: msgspec.Struct) -> Iterator[str]:
+    """What of a message, and of the messages in it, is refused."""
+    for name, fate in FIELDS[type(message)].items():
+        value = getattr(message, name)
+        yield from fate.refusals(value, message)
+        for part in parts(value):
+            yield from refusals(part)
+
+
+def warnings(message: msgspec.Struct) -> list[str]:
+    """What is left undone, and is only told."""
+    fates = FIELDS[type(message)].items()
+    wanted = [(fate, getattr(message, name)) for name, fate in fates if fate.kind is Kind.TOLD]
+    return [fate.option.format(", ".join(value)) for fate, value in wanted if value]
+
+
+def parts(value: Any) -> Iterator[msgspec.Struct]:
+    """The messages in a field."""
+    if isinstance(value, msgspec.Struct):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from parts(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from parts(item)
+
+
+def parameter_fate(route: str, name: str) -> Fate | None:
+    """The fate of ``METHOD PATTERN``'s parameter; None where nobody has thought of it."""
+    return PARAMETERS.get(route, {}).get(name)
