@@ -297,3 +297,22 @@ def test_large_output_arrives_whole(daemon: Daemon) -> None:
         env=daemon.client_environment(), capture_output=True, timeout=120, check=True,
     )  # fmt: skip
     assert len(done.stdout) == 64 << 20
+
+
+def test_the_hosts_name_space_has_the_hosts_name(daemon: Daemon) -> None:
+    name = daemon.run_in_ns(["hostname"]).stdout
+    assert daemon.docker("run", "--rm", "--uts", "host", "busybox", "hostname").stdout == name
+    refused = daemon.docker(
+        "run", "--rm", "--uts", "host", "--hostname", "other", "busybox", "true", check=False
+    )
+    assert refused.returncode == 125 and "conflicting options: hostname and the UTS mode" in refused.stderr
+
+
+def test_ports_that_an_image_exposes_are_no_conflict(daemon: Daemon, busybox_tar: bytes) -> None:
+    made = daemon.api("POST", "/images/create?fromSrc=-&repo=exposing:1&changes=EXPOSE 80", raw=busybox_tar)
+    assert made.status == 200
+    daemon.docker("run", "-d", "--name", "c1", "busybox", "sleep", "1000")
+    own = daemon.docker(
+        "run", "--rm", "--network", "container:c1", "exposing:1", "ip", "addr", "show", "eth0"
+    )
+    assert own.stdout == daemon.docker("exec", "c1", "ip", "addr", "show", "eth0").stdout

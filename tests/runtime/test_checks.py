@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from wherry.errors import InvalidArgument
 from wherry.messages.container import Config, DeviceMapping, HostConfig, Ulimit
 from wherry.runtime import capabilities
-from wherry.runtime.checks import check, check_sysctls, check_user, sysctl_path
+from wherry.runtime.checks import check, check_conflicts, check_sysctls, check_user, sysctl_path
 from wherry.runtime.resources import HostFacts, parse_set
 from wherry.runtime.security import parse_security
 
@@ -16,6 +16,7 @@ FACTS = HostFacts(cpus=2, cpuset="0-1", mems="0")
 
 def refused(host: HostConfig | None = None, config: Config | None = None) -> str:
     with pytest.raises(InvalidArgument) as error:
+        check_conflicts(config or Config(), host or HostConfig())
         check(config or Config(), host or HostConfig(), FACTS, capabilities.known())
     return error.value.message
 
@@ -94,6 +95,7 @@ def test_shared_network():
     asking = HostConfig(network_mode="container:x", dns=["1.1.1.1"])
     assert refused(asking) == "conflicting options: dns and the network mode"
     host = HostConfig(network_mode="host")
+    check_conflicts(Config(hostname="h"), host)
     assert check(Config(hostname="h"), host, FACTS, capabilities.known()) == []
     assert (
         refused(HostConfig(uts_mode="host"), Config(hostname="h"))

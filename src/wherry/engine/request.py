@@ -22,6 +22,7 @@ from wherry.messages.container import (
 )
 from wherry.network.drivers.catalogue import DEFAULT_NETWORK, PREDEFINED
 from wherry.runtime import mounts
+from wherry.runtime.checks import check_conflicts
 from wherry.runtime.image_config import Merged, merge
 from wherry.values.hosts import is_name_server
 from wherry.values.platforms import parse_platform
@@ -147,6 +148,7 @@ def mount_points(host: HostConfig) -> list[MountPoint]:
 def check(request: ContainerCreate, host: HostConfig) -> None:
     """What this engine cannot do, said at once; ``runtime.checks`` has what nobody can."""
     check_network(host)
+    check_conflicts(request, host)
     mounts.requested(host)  # what is no mount at all is told as that
     refuse(request)
     check_ports(host.port_bindings or {})

@@ -25,7 +25,6 @@ def check(config: Config, host: HostConfig, facts: HostFacts, available: Sequenc
     """
     check_process(config)
     check_lines(config, host)
-    check_network_mode(config, host)
     requested(host)
     check_capabilities(host, available)
     warnings = resources.check(host, facts)
@@ -99,8 +98,8 @@ def check_capabilities(host: HostConfig, available: Sequence[str]) -> None:
             raise InvalidArgument(f"invalid {field}: {error.message}") from error
 
 
-def check_network_mode(config: Config, host: HostConfig) -> None:
-    """Options that a shared network namespace rules out."""
+def check_conflicts(config: Config, host: HostConfig) -> None:
+    """Options of a request that a shared namespace rules out. What an image says conflicts with nothing."""
     mode = host.network_mode
     if host.uts_mode == "host" and config.hostname:
         raise InvalidArgument("conflicting options: hostname and the UTS mode")
