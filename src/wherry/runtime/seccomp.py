@@ -1,7 +1,8 @@
 """Seccomp filters: a policy, or a profile in Docker's or the OCI's form, to a BPF program.
 
 Compiled with libseccomp. System calls that are newer than the library are handled by a short program of our own
-in front of the library's. seccomp(2); OCI runtime-spec, config-linux.md "Seccomp".
+in front of the library's, and the whole is made smaller (``seccomp_compact``). seccomp(2); OCI runtime-spec,
+config-linux.md "Seccomp".
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import msgspec
 from wherry.errors import InvalidArgument, Unavailable
 from wherry.linux import libseccomp
 from wherry.runtime import oci_spec as oci
+from wherry.runtime.seccomp_compact import compact
 from wherry.runtime.seccomp_newer import prefix
 from wherry.runtime.seccomp_policy import ARCHITECTURES, Machine, default_policy, kernel_version, this_machine
 from wherry.runtime.security import UNCONFINED, Security
@@ -214,9 +216,8 @@ def compile_filter(policy: oci.Seccomp, label: str = "profile") -> SeccompProgra
     except OSError as error:
         raise InvalidArgument(f"the seccomp profile cannot be compiled: {error}") from error
     strict = policy.default_action not in ("SCMP_ACT_ALLOW", "SCMP_ACT_LOG", "SCMP_ACT_TRACE")
-    return SeccompProgram(
-        prefix(newer, libseccomp.newest(), strict=strict) + main, flag_bits(policy.flags), label
-    )
+    program = compact(prefix(newer, libseccomp.newest(), strict=strict) + main)
+    return SeccompProgram(program, flag_bits(policy.flags), label)
 
 
 def require_library() -> None:

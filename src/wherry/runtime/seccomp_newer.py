@@ -7,9 +7,10 @@ knows yet does not exist (ENOSYS), as in runc. From 424 on all machines number t
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+from wherry.linux.classic_bpf import AT_LEAST, EQUAL, GREATER, JUMP, LINE, LOAD, MACHINE, NUMBER, RETURN
 
 NUMBERS = {
     "set_mempolicy_home_node": 450,
@@ -37,8 +38,6 @@ NEWEST = max(NUMBERS.values())
 URETPROBE = 335  # x86_64 alone, below the common range
 X86_64, I386, AARCH64, ARM = 0xC000003E, 0x40000003, 0xC00000B7, 0x40000028
 X32_BIT = 0x40000000
-NUMBER_OFFSET, ARCHITECTURE_OFFSET = 0, 4  # in struct seccomp_data
-LOAD, JUMP, JUMP_EQUAL, JUMP_GREATER, JUMP_AT_LEAST, RETURN = 0x20, 0x05, 0x15, 0x25, 0x35, 0x06
 ENOSYS_ACTION = 0x00050026
 
 
@@ -66,19 +65,19 @@ def prefix(actions: Mapping[str, int], newest_known: int, *, strict: bool) -> by
 
 def dispatch(newest_known: int, uretprobe: int | None) -> list[Line]:
     """Send calls above the library's horizon to ``new``, by machine; x32 calls are marked by a high bit."""
-    special = [Line(JUMP_EQUAL, URETPROBE, then="uretprobe")] if uretprobe is not None else []
+    special = [Line(EQUAL, URETPROBE, then="uretprobe")] if uretprobe is not None else []
     answer = [Line(RETURN, uretprobe, label="uretprobe")] if uretprobe is not None else []
     return [
-        Line(LOAD, ARCHITECTURE_OFFSET),
-        Line(JUMP_EQUAL, X86_64, then="x86_64"),
-        *(Line(JUMP_EQUAL, machine, then="other") for machine in (I386, AARCH64, ARM)),
+        Line(LOAD, MACHINE),
+        Line(EQUAL, X86_64, then="x86_64"),
+        *(Line(EQUAL, machine, then="other") for machine in (I386, AARCH64, ARM)),
         Line(JUMP, then="main"),
-        Line(LOAD, NUMBER_OFFSET, label="other"),
-        Line(JUMP_GREATER, newest_known, then="new", otherwise="main"),
-        Line(LOAD, NUMBER_OFFSET, label="x86_64"),
-        Line(JUMP_AT_LEAST, X32_BIT, then="main"),
+        Line(LOAD, NUMBER, label="other"),
+        Line(GREATER, newest_known, then="new", otherwise="main"),
+        Line(LOAD, NUMBER, label="x86_64"),
+        Line(AT_LEAST, X32_BIT, then="main"),
         *special,
-        Line(JUMP_GREATER, newest_known, then="new", otherwise="main"),
+        Line(GREATER, newest_known, then="new", otherwise="main"),
         *answer,
     ]
 
@@ -86,12 +85,10 @@ def dispatch(newest_known: int, uretprobe: int | None) -> list[Line]:
 def newer(actions: Mapping[int, int], newest_known: int, strict: bool) -> list[Line]:
     """The rules for calls by number. One that is known to us but not ruled on gets the policy's default."""
     wanted = {number: action for number, action in sorted(actions.items()) if number > newest_known}
-    tests = [Line(JUMP_EQUAL, number, then=f"act{action}") for number, action in wanted.items()]
+    tests = [Line(EQUAL, number, then=f"act{action}") for number, action in wanted.items()]
     horizon = max(NEWEST, newest_known)
     beyond = (
-        [Line(JUMP_GREATER, horizon, then="missing", otherwise="main")]
-        if strict
-        else [Line(JUMP, then="main")]
+        [Line(GREATER, horizon, then="missing", otherwise="main")] if strict else [Line(JUMP, then="main")]
     )
     first, *rest = [*tests, *beyond]
     lines = [Line(first.code, first.value, first.then, first.otherwise, "new"), *rest]
@@ -108,8 +105,8 @@ def assemble(lines: list[Line]) -> bytes:
 
     def encode(index: int, line: Line) -> bytes:
         if line.code == JUMP:
-            return struct.pack("<HBBI", JUMP, 0, 0, distance(index, line.then))
+            return LINE.pack(JUMP, 0, 0, distance(index, line.then))
         then, otherwise = distance(index, line.then), distance(index, line.otherwise)
-        return struct.pack("<HBBI", line.code, then, otherwise, line.value)
+        return LINE.pack(line.code, then, otherwise, line.value)
 
     return b"".join(encode(index, line) for index, line in enumerate(lines))

@@ -1,20 +1,16 @@
 """What a compiled seccomp filter lets through, found by walking it for every system call. Pure.
 
-Arguments of a call are unknown, so where a test depends on one both ways are walked. Linux uapi/linux/filter.h,
-uapi/linux/seccomp.h.
+Arguments of a call are unknown, so where a test depends on one both ways are walked.
 """
 
 from __future__ import annotations
 
 import platform
-import struct
 from dataclasses import dataclass
 from functools import lru_cache
 
-LOAD, JUMP, RETURN = 0x20, 0x05, 0x06
-EQUAL, GREATER, AT_LEAST = 0x15, 0x25, 0x35
-AND = 0x54
-NUMBER, ARCHITECTURE = 0, 4  # offsets in struct seccomp_data; what is behind them are pointer and arguments
+from wherry.linux.classic_bpf import AND, AT_LEAST, EQUAL, GREATER, JUMP, LINE, LOAD, MACHINE, NUMBER, RETURN
+
 ALLOW, LOG = 0x7FFF, 0x7FFC  # the upper half of SECCOMP_RET_*
 MACHINES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 CALLS = 470  # numbers looked at: all that Linux 6.18 has
@@ -37,7 +33,7 @@ class Passage:
 @lru_cache(maxsize=64)
 def passage(program: bytes, machine: str = "") -> Passage:
     """Count the calls of this machine's own numbering that a program (``struct sock_filter`` array) lets through."""
-    lines = list(struct.iter_unpack("<HBBI", program))
+    lines = list(LINE.iter_unpack(program))
     architecture = MACHINES.get(machine or platform.machine(), 0)
     outcomes = [outcome(lines, architecture, number) for number in range(CALLS)]
     return Passage(outcomes.count({True}), outcomes.count({True, False}), len(lines))
@@ -64,7 +60,7 @@ def follow(
     place, value = state
     code, then, otherwise, constant = lines[place]
     if code == LOAD:
-        known = {NUMBER: data[0], ARCHITECTURE: data[1]}
+        known = {NUMBER: data[0], MACHINE: data[1]}
         return [(place + 1, known.get(constant, UNKNOWN))]
     if code == RETURN:
         found.add(constant >> 16 in (ALLOW, LOG))
