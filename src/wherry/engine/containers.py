@@ -98,7 +98,9 @@ class Containers:
         self._planner = planner
         self._executor = executor
         self._events = events
-        self._lifecycle = Lifecycle(config, store, registry, executor, networks, events, images.released)
+        self._lifecycle = Lifecycle(
+            config, store, registry, executor, networks, events, images.record, images.released
+        )
         self._streams = Streams(config, events)
 
     # ------------------------------------------------------------ looking up
@@ -122,7 +124,7 @@ class Containers:
         """Counts the writable layer's files, in a thread."""
         container = self.get(ref)
         written = await asyncio.to_thread(self._snapshots.size_rw, container.id)
-        image = self._store.images.get(container.record.image)
+        image = self._images.record(container.record.image)
         return Sizes(written, written + (image.size if image else 0))
 
     # ------------------------------------------------------------ create, rename, plan

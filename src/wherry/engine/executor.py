@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from wherry.engine.config import EngineConfig
 from wherry.engine.journal import Journal, Launched
@@ -18,6 +19,7 @@ from wherry.engine.preparation.carry_out import carry_out, due, ending, take_bac
 from wherry.engine.preparation.networks import attachments_of
 from wherry.engine.preparation.planned import IdOf
 from wherry.engine.preparation.step import EngineStep, Host, Launch, Moment
+from wherry.engine.preparation.storage import WriteRecord
 from wherry.engine.task import Task
 from wherry.errors import Conflict
 from wherry.messages.exec import ExecCreate, ExecStart
@@ -89,7 +91,7 @@ class Executor:
             self.journal.end(task.id)
             raise
         try:
-            monitor = await self._launch(task, (*due(steps, Moment.CREATE), *done), launch, attaches)
+            monitor = await self._launch(task, (*made(steps), *done), launch, attaches)
         except BaseException:
             self.finish(task.id, done)
             raise
@@ -102,7 +104,7 @@ class Executor:
     ) -> Monitored:
         launched = self._planner.plan(task, prepared)
         self.journal.keep(task.id, launched)
-        socket = ContainerPaths.of(self._config, task.id).socket
+        socket = Path(ContainerPaths(self._config, task.id).socket)
         return await self._launcher.launch(
             launched.plan, fds=launch.fds, listen_path=socket, attaches=attaches
         )
@@ -119,9 +121,9 @@ class Executor:
 
     async def take_over(self, id: str) -> Run | None:
         """The process of a task that an earlier daemon started, if it runs still."""
-        paths = ContainerPaths.of(self._config, id)
+        paths = ContainerPaths(self._config, id)
         try:
-            monitor = await self._launcher.take_over(paths.socket, paths.exit)
+            monitor = await self._launcher.take_over(Path(paths.socket), Path(paths.exit))
         except OSError:
             return None
         launched = self.journal.under_way(id)
@@ -150,6 +152,14 @@ class Executor:
         return await self._launcher.launch(
             plan, fds={Fd.TARGET: run.pidfd}, listen_path=None, attaches=attaches
         )
+
+
+def made(steps: Sequence[EngineStep]) -> tuple[EngineStep, ...]:
+    """The steps of the creation, as a start finds them done: the record is in the store."""
+    return tuple(
+        replace(step, record=None) if isinstance(step, WriteRecord) else step
+        for step in due(steps, Moment.CREATE)
+    )
 
 
 def open_pidfd(pid: int) -> int:

@@ -76,6 +76,10 @@ class Images:
         catalog = self._register.catalog()
         return history(catalog, catalog.find(ref))
 
+    def record(self, image_id: str) -> ImageRecord | None:
+        """The image with an id, also one that is only kept for containers; None where there is none."""
+        return self._register.record(image_id)
+
     def count(self) -> int:
         """How many there are, with those that have no name."""
         return len(self._register.catalog().images)

@@ -46,6 +46,10 @@ class ImageRegister:
             self._known = Catalog(images, self._store.tags.all())
         return self._known
 
+    def record(self, image_id: Digest) -> ImageRecord | None:
+        """An image, also one that is only kept for containers."""
+        return self.catalog().images.get(image_id) or self._store.images.get(image_id)
+
     def labels(self, image_id: Digest) -> dict[str, str] | None:
         """Of an image, also of one that is only kept for containers."""
         image = self._store.images.get(image_id)

@@ -9,10 +9,11 @@ lies in the exec root, because a reboot takes it together with what it names.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -20,16 +21,16 @@ from wherry.engine.config import EngineConfig
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.preparation.step import EngineStep
 from wherry.runtime.oci_spec import Spec
-from wherry.runtime.plan_file import Document, from_document, to_document
+from wherry.runtime.plan_file import Document, encode, from_document, named
 from wherry.runtime.steps import Plan
 
 
 class File(msgspec.Struct, omit_defaults=True):
-    """The file. ``steps`` and ``spec`` are empty until the plan is whole."""
+    """The file as it is read. ``steps`` and ``spec`` are empty until the plan is whole."""
 
     preparation: list[Document]
     steps: list[Document] = []
-    spec: msgspec.Raw = msgspec.Raw()
+    spec: Spec | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +50,7 @@ class Launched:
         return self.spec.linux.cgroups_path if self.spec is not None and self.spec.linux is not None else ""
 
 
-encode = msgspec.json.Encoder().encode
 decode_file = msgspec.json.Decoder(File).decode
-decode_spec = msgspec.json.Decoder(Spec).decode
 
 
 class Journal:
@@ -62,42 +61,53 @@ class Journal:
 
     def begin(self, id: str, steps: Iterable[EngineStep]) -> None:
         """These steps are about to be done."""
-        ContainerPaths.of(self._config, id).runtime.mkdir(mode=0o700, exist_ok=True)
-        self._write(id, File(to_document(steps)))
+        with suppress(FileExistsError):
+            os.mkdir(ContainerPaths(self._config, id).runtime, 0o700)
+        self._write(id, {"preparation": named(steps)})
 
     def keep(self, id: str, launched: Launched) -> None:
         """All is prepared, and this is about to be launched."""
-        spec = msgspec.Raw(encode(launched.spec)) if launched.spec is not None else msgspec.Raw()
         plan = launched.plan
-        self._write(id, File(to_document(plan.preparation), to_document(plan.steps), spec))
+        self._write(
+            id, {"preparation": named(plan.preparation), "steps": named(plan.steps), "spec": launched.spec}
+        )
 
     def end(self, id: str) -> None:
         """The host holds nothing of it any more."""
-        paths = ContainerPaths.of(self._config, id)
+        paths = ContainerPaths(self._config, id)
         with suppress(FileNotFoundError):
             os.rename(paths.launch, paths.ended)
 
     def under_way(self, id: str) -> Launched | None:
         """What the host may hold something of."""
-        return read(ContainerPaths.of(self._config, id).launch)
+        return read(ContainerPaths(self._config, id).launch)
 
     def last(self, id: str) -> Launched | None:
         """What runs or, if nothing does, what was started last since the machine came up."""
-        return self.under_way(id) or read(ContainerPaths.of(self._config, id).ended)
+        return self.under_way(id) or read(ContainerPaths(self._config, id).ended)
 
-    def _write(self, id: str, file: File) -> None:
-        path = ContainerPaths.of(self._config, id).launch
-        draft = path.with_suffix(".new")
-        draft.write_bytes(encode(file))
+    def _write(self, id: str, file: Mapping[str, Any]) -> None:
+        path = ContainerPaths(self._config, id).launch
+        draft = f"{path}.new"
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            write_all(descriptor, encode(file))
+        finally:
+            os.close(descriptor)
         os.rename(draft, path)
 
 
-def read(path: Path) -> Launched | None:
+def write_all(descriptor: int, content: bytes) -> None:
+    view = memoryview(content)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def read(path: str) -> Launched | None:
     try:
-        file = decode_file(path.read_bytes())
+        file = decode_file(Path(path).read_bytes())
         preparation = from_document(file.preparation)
         steps = from_document(file.steps)
-        spec = decode_spec(file.spec) if bytes(file.spec) else None
     except (OSError, msgspec.MsgspecError, KeyError, TypeError, ValueError):
         return None
-    return Launched(Plan(steps, preparation), spec)
+    return Launched(Plan(steps, preparation), file.spec)

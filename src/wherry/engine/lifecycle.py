@@ -17,6 +17,7 @@ from wherry.engine.config import EngineConfig
 from wherry.engine.container import Container, close_all
 from wherry.engine.events import EventBus
 from wherry.engine.executor import Executor, Run
+from wherry.engine.image_record import ImageRecord
 from wherry.engine.network import Networks
 from wherry.engine.record import Phase
 from wherry.engine.registry import Registry, no_such
@@ -65,9 +66,11 @@ class Lifecycle:
         executor: Executor,
         networks: Networks,
         events: EventBus,
+        image: Callable[[str], ImageRecord | None],
         released: Callable[[str], None],
     ) -> None:
-        """``released`` is told the image of each container that is gone."""
+        """``image`` looks an image up by its id; ``released`` is told that of each container that is gone."""
+        self._image = image
         self._networks = networks
         self._config = config
         self._store = store
@@ -79,7 +82,7 @@ class Lifecycle:
 
     def task(self, container: Container) -> Task:
         """What its next start would run. NotFound where its image is gone."""
-        image = self._store.images.get(container.record.image)
+        image = self._image(container.record.image)
         if image is None:
             raise NotFound(f"No such image: {container.record.image}")
         return task_of(container.record, image)
@@ -270,8 +273,7 @@ class Lifecycle:
 
     def _discard(self, container: Container) -> None:
         """Its record goes, then its directories by one rename; a sweep deletes them. Under the lock."""
-        image = self._store.images.get(container.record.image)
-        left = self._executor.remove(task_of(container.record, image))
+        left = self._executor.remove(task_of(container.record, None))
         if left:
             move(container, Phase.DEAD)
             raise Internal(

@@ -2,61 +2,65 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-
 from wherry.engine.config import EngineConfig
 
 
-@dataclass(frozen=True, slots=True)
 class ContainerPaths:
-    """Files of one container: ``home`` lasts, ``runtime`` may go with a reboot.
+    """Files of one container, as texts: ``home`` lasts, ``runtime`` may go with a reboot.
 
     What the container may write is in ``home``: ``runtime`` is mostly a tmpfs that all of the host shares.
     """
 
-    home: Path
-    runtime: Path
+    __slots__ = ("home", "id", "runtime")
 
-    @classmethod
-    def of(cls, config: EngineConfig, id: str) -> ContainerPaths:
-        return cls(config.containers_dir / id, config.runtime_dir / id)
-
-    @property
-    def log(self) -> Path:
-        return self.home / f"{self.home.name}-json.log"
+    def __init__(self, config: EngineConfig, id: str) -> None:
+        self.id = id
+        self.home = f"{config.data_root}/containers/{id}"
+        self.runtime = f"{config.exec_root}/containers/{id}"
 
     @property
-    def merged(self) -> Path:
+    def upper(self) -> str:
+        return f"{self.home}/upper"
+
+    @property
+    def work(self) -> str:
+        return f"{self.home}/work"
+
+    @property
+    def log(self) -> str:
+        return f"{self.home}/{self.id}-json.log"
+
+    @property
+    def hosts(self) -> str:
+        return f"{self.home}/hosts"
+
+    @property
+    def hostname(self) -> str:
+        return f"{self.home}/hostname"
+
+    @property
+    def resolv_conf(self) -> str:
+        return f"{self.home}/resolv.conf"
+
+    @property
+    def merged(self) -> str:
         """Where the root is mounted, in the container's own mount namespace only."""
-        return self.runtime / "root"
+        return f"{self.runtime}/root"
 
     @property
-    def socket(self) -> Path:
+    def socket(self) -> str:
         """The monitor's. A socket's path has room for 107 bytes, so its name is short."""
-        return self.runtime / "m"
+        return f"{self.runtime}/m"
 
     @property
-    def exit(self) -> Path:
-        return self.runtime / "exit"
+    def exit(self) -> str:
+        return f"{self.runtime}/exit"
 
     @property
-    def launch(self) -> Path:
+    def launch(self) -> str:
         """What was started; see ``journal.py``."""
-        return self.runtime / "launch.json"
+        return f"{self.runtime}/launch.json"
 
     @property
-    def ended(self) -> Path:
-        return self.runtime / "ended.json"
-
-    @property
-    def hosts(self) -> Path:
-        return self.home / "hosts"
-
-    @property
-    def hostname(self) -> Path:
-        return self.home / "hostname"
-
-    @property
-    def resolv_conf(self) -> Path:
-        return self.home / "resolv.conf"
+    def ended(self) -> str:
+        return f"{self.runtime}/ended.json"

@@ -89,11 +89,11 @@ class Planner:
 
     def _spec(self, task: Task, place: Surroundings, points: Points) -> tuple[Spec, Causes]:
         """The OCI runtime specification, and who asked for what in it. ``points``: the mounts that were asked for."""
-        host, paths = task.host, ContainerPaths.of(self._config, task.id)
+        host, paths = task.host, ContainerPaths(self._config, task.id)
         return build_spec(
             SpecInput(
                 id=task.id,
-                root=str(paths.merged),
+                root=paths.merged,
                 argv=task.argv,
                 config=task.config,
                 host=host,
@@ -114,13 +114,13 @@ class Planner:
         )
 
     def _context(self, task: Task, place: Surroundings, spec: Spec, points: Points) -> PlanContext:
-        paths = ContainerPaths.of(self._config, task.id)
+        paths = ContainerPaths(self._config, task.id)
         rows, columns = task.host.console_size
         return PlanContext(
             root=self._root(task, paths),
             cgroups=self._cgroups,
-            exit_file=str(paths.exit),
-            spool_dir=str(paths.home),
+            exit_file=paths.exit,
+            spool_dir=paths.home,
             log=log_step(task.host, paths),
             stdin=task.config.open_stdin,
             stdin_once=task.config.stdin_once,
@@ -139,7 +139,7 @@ class Planner:
             lower=snapshot.lower,
             upper=str(snapshot.upper),
             work=str(snapshot.work),
-            target=str(paths.merged),
+            target=paths.merged,
             options=snapshot.options,
             cause=Cause(Origin.REQUEST, f"image {task.config.image}"),
         )
@@ -154,21 +154,21 @@ class Planner:
     # ------------------------------------------------------------ files that the engine writes
 
     def _own_files(self, id: str) -> tuple[MountPoint, ...]:
-        paths = ContainerPaths.of(self._config, id)
+        paths = ContainerPaths(self._config, id)
         pairs = ((RESOLV_CONF, paths.resolv_conf), (HOSTNAME, paths.hostname), (HOSTS, paths.hosts))
-        return tuple(MountPoint(mounts.BIND, target, source=str(path)) for target, path in pairs)
+        return tuple(MountPoint(mounts.BIND, target, source=path) for target, path in pairs)
 
     def _host_steps(
         self, task: Task, place: Surroundings, paths: ContainerPaths, points: Points
     ) -> Iterator[Step]:
-        yield HostDirectory(str(paths.merged))
+        yield HostDirectory(paths.merged)
         for point in points:
             if point.type == mounts.BIND and point.create_source:
                 yield from missing_directories(point)
         if not place.files_of:
-            yield HostFile(str(paths.hosts), hosts_file(task, place).encode())
-            yield HostFile(str(paths.hostname), files.render_hostname(task.config.hostname).encode())
-            yield HostFile(str(paths.resolv_conf), self._resolv_conf(task.host).encode())
+            yield HostFile(paths.hosts, hosts_file(task, place).encode())
+            yield HostFile(paths.hostname, files.render_hostname(task.config.hostname).encode())
+            yield HostFile(paths.resolv_conf, self._resolv_conf(task.host).encode())
 
     def _resolv_conf(self, host: HostConfig) -> str:
         on_host = host.network_mode == "host"
@@ -185,7 +185,7 @@ class Planner:
         rows, columns = options.console_size or request.console_size or (0, 0)
         context = ExecContext(
             cgroups=self._cgroups,
-            spool_dir=str(ContainerPaths.of(self._config, id).home),
+            spool_dir=ContainerPaths(self._config, id).home,
             stdin=request.attach_stdin,
             rows=rows,
             columns=columns,
@@ -235,7 +235,7 @@ def log_step(host: HostConfig, paths: ContainerPaths) -> Log | None:
     config = host.log_config
     if config.type != "json-file":
         return None
-    return Log(str(paths.log), log_size(config), log_files(config))
+    return Log(paths.log, log_size(config), log_files(config))
 
 
 def missing_directories(point: MountPoint) -> Iterator[HostDirectory]:

@@ -13,6 +13,7 @@ import os
 import shutil
 import time
 from collections.abc import Collection
+from pathlib import Path
 
 from wherry.engine.config import EngineConfig
 from wherry.engine.container import Container
@@ -58,7 +59,7 @@ def ended(config: EngineConfig, executor: Executor, container: Container) -> Exi
     recorded = container.state.pid != 0
     if not (was_started or recorded):
         return None
-    status = read_exit_file(ContainerPaths.of(config, container.id).exit)
+    status = read_exit_file(Path(ContainerPaths(config, container.id).exit))
     if status is not None and not recorded and rfc3339(status.finished_ns) == container.state.finished_at:
         return None  # of an earlier run, and recorded
     if status is not None or not recorded:

@@ -104,7 +104,7 @@ class Streams:
         self._events.container("resize", container.record, {"height": str(rows), "width": str(columns)})
 
     def _log(self, container: Container) -> Path:
-        return ContainerPaths.of(self._config, container.id).log
+        return Path(ContainerPaths(self._config, container.id).log)
 
 
 def detach_keys(text: str, *, terminal: bool) -> bytes:

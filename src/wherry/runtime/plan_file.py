@@ -1,6 +1,6 @@
 """A plan as JSON and back, with every field of every step and its cause: what was started is kept in this form.
 
-A step is ``[name, {field: value}]``; bytes are base64, flags and descriptors numbers, a cause ``[origin, text]``.
+A step is ``[name, {field: value}]``; bytes are base64, flags and descriptors numbers, a cause ``{origin, text}``.
 """
 
 from __future__ import annotations
@@ -12,53 +12,67 @@ from enum import IntEnum, IntFlag
 from functools import cache
 from typing import Any, get_origin, get_type_hints
 
+import msgspec
+
 from wherry.runtime.steps import KINDS, Cause, Origin, Step
 
 Document = list[Any]
 
-
-def to_document(steps: Iterable[Step]) -> list[Document]:
-    """Ready for a JSON encoder that writes bytes as base64."""
-    return [
-        [step.name, {name: plain(getattr(step, name)) for name in fields_of(step.name)}] for step in steps
-    ]
+encode_json = msgspec.json.Encoder().encode
 
 
-def from_document(document: Iterable[Document]) -> tuple[Step, ...]:
-    """The steps again. KeyError for a kind that is not known."""
-    return tuple(step_of(KINDS[name], values) for name, values in document)
+def encode(document: Mapping[str, Any]) -> bytes:
+    """JSON of a document with steps in it, at any depth, as they are."""
+    try:
+        return encode_json(document)
+    except UnicodeEncodeError:
+        return encode_json(escaped(document))
 
 
-def step_of(kind: type[Step], values: Mapping[str, Any]) -> Step:
-    readers = fields_of(kind.name)
-    return kind(**{name: readers[name](value) for name, value in values.items() if name in readers})
+def named(steps: Iterable[Step]) -> list[Document]:
+    """Steps for a document that is to be encoded."""
+    return [[step.name, step] for step in steps]
 
 
-@cache
-def fields_of(name: str) -> Mapping[str, Callable[[Any], Any]]:
-    """What is kept of a kind, and how each field is read back. A field that is not compared is not kept either."""
-    kind = KINDS[name]
-    hints = get_type_hints(kind)
-    return {f.name: reader(hints[f.name]) for f in dataclasses.fields(kind) if f.compare}
+def escaped(value: Any) -> Any:
+    """JSON is UTF-8, and names of files are bytes: a text that is no UTF-8 goes as its bytes."""
+    if isinstance(value, msgspec.Struct):
+        value = msgspec.to_builtins(value)
+    if isinstance(value, Step | Cause):
+        value = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {key: escaped(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [escaped(item) for item in value]
+    return escaped_text(value) if isinstance(value, str) else value
 
 
-def plain(value: Any) -> Any:
-    if isinstance(value, Cause):
-        return (value.origin.value, plain(value.text))
-    if isinstance(value, str):
-        return value if value.isascii() else escaped(value)
-    if isinstance(value, tuple):
-        return [plain(item) for item in value]
-    return int(value) if isinstance(value, IntFlag | IntEnum) else value
-
-
-def escaped(text: str) -> Any:
-    """JSON is UTF-8; a name that is not goes as its bytes."""
+def escaped_text(text: str) -> str | dict[str, str]:
     try:
         text.encode()
     except UnicodeEncodeError:
         return {"bytes": base64.b64encode(text.encode("utf-8", "surrogateescape")).decode()}
     return text
+
+
+def from_document(document: Iterable[Document]) -> tuple[Step, ...]:
+    """The steps again. KeyError for a kind that is not known."""
+    return tuple(step_of(name, values) for name, values in document)
+
+
+def step_of(name: str, values: Mapping[str, Any]) -> Step:
+    readers = readers_of(name)
+    return KINDS[name](
+        **{field: readers[field](value) for field, value in values.items() if field in readers}
+    )
+
+
+@cache
+def readers_of(name: str) -> Mapping[str, Callable[[Any], Any]]:
+    """How each field of a kind is read back; one that is not compared is not."""
+    kind = KINDS[name]
+    hints = get_type_hints(kind)
+    return {f.name: reader(hints[f.name]) for f in dataclasses.fields(kind) if f.compare}
 
 
 def reader(annotation: Any) -> Callable[[Any], Any]:
@@ -75,9 +89,8 @@ def reader(annotation: Any) -> Callable[[Any], Any]:
     return lambda value: value
 
 
-def cause_of(value: Any) -> Cause:
-    origin, text = value
-    return Cause(Origin(origin), text_of(text))
+def cause_of(value: Mapping[str, Any]) -> Cause:
+    return Cause(Origin(value["origin"]), text_of(value["text"]))
 
 
 def text_of(value: Any) -> str:
@@ -86,5 +99,5 @@ def text_of(value: Any) -> str:
     return str(value)
 
 
-def texts_of(value: Any) -> tuple[Any, ...]:
-    return tuple(text_of(item) if isinstance(item, str | dict) else item for item in value)
+def texts_of(value: Any) -> tuple[str, ...]:
+    return tuple(map(text_of, value))

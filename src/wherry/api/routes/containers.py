@@ -230,7 +230,7 @@ async def attach(
 
 async def places(engine: Engine, view: ContainerView) -> render.Places:
     """Where its files are. What is made at the first start has no place before it."""
-    paths = ContainerPaths.of(engine.config, view.id)
+    paths = ContainerPaths(engine.config, view.id)
     started = view.state.started_at != ZERO_TIME
     made = {
         name: str(getattr(paths, name)) if started else ""
@@ -239,9 +239,9 @@ async def places(engine: Engine, view: ContainerView) -> render.Places:
     return render.Places(
         **made,
         lower=":".join(await layer_directories(engine, view.record.image)),
-        upper=str(paths.home / "upper"),
-        work=str(paths.home / "work"),
-        merged=str(paths.merged),
+        upper=paths.upper,
+        work=paths.work,
+        merged=paths.merged,
     )
 
 

@@ -140,7 +140,7 @@ class Explainer:
 
     def _left_over(self, view: ContainerView, subject: Subject, images: list[str]) -> Explanation:
         """What there is of a container whether it runs or not."""
-        record, paths = subject.record, ContainerPaths.of(self._config, subject.id)
+        record, paths = subject.record, ContainerPaths(self._config, subject.id)
         explanation = Explanation(
             id=record.id,
             name=record.name,
@@ -149,7 +149,7 @@ class Explainer:
             status=view.status,
             running=view.running,
             pid=view.state.pid,
-            cost=Cost(writable=self._host.snapshots.size_rw(record.id), log=log_bytes(paths.log)),
+            cost=Cost(writable=self._host.snapshots.size_rw(record.id), log=log_bytes(Path(paths.log))),
         )
         image = self._host.store.images.get(record.image)
         if image is not None:

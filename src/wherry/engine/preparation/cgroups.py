@@ -20,7 +20,7 @@ class ParentCgroup(EngineStep):
         return f"have the cgroup /{self.path}, below which the container's own is made"
 
     async def do(self, host: Host, launch: Launch) -> Self:
-        host.cgroups.prepare(self.path)
+        host.cgroups.ensure(self.path)
         return self
 
     def look(self, host: Host) -> bool:

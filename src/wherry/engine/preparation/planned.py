@@ -30,12 +30,12 @@ def preparation(task: Task, config: EngineConfig, id_of: IdOf) -> tuple[EngineSt
 
     The record comes behind the directories: undone in reverse, it goes first, and directories without one are swept.
     """
-    paths = ContainerPaths.of(config, task.id)
+    paths = ContainerPaths(config, task.id)
     kept = [WriteRecord(str(config.database), task.id, task.record)] if task.record is not None else []
     return (
-        WritableLayer(str(paths.home / "upper"), str(paths.home / "work"), task.id, task.layers),
+        WritableLayer(paths.upper, paths.work, task.id, task.layers),
         *kept,
-        RuntimeDirectory(str(paths.runtime), str(paths.socket)),
+        RuntimeDirectory(paths.runtime, paths.socket),
         *joins(task.host, id_of),
         *network(task, config),
         parent_cgroup(task.host, config),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass, field
-from pathlib import Path
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 from wherry.engine.preparation.step import EngineStep, Host, Launch, Moment
@@ -13,6 +13,7 @@ from wherry.engine.record import ContainerRecord, ContainerState
 from wherry.runtime.steps import Heading
 
 HIDDEN = {"hidden": True}  # of a field: what no reader of a plan needs
+KNOWN_FILES = ("exit", "m", "launch.json", "ended.json")  # in a runtime directory
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class WriteRecord(EngineStep):
     async def do(self, host: Host, launch: Launch) -> Self:
         if self.record is not None:
             host.store.containers.add(self.record, ContainerState())
-        return self
+        return replace(self, record=None)
 
     def undo(self, host: Host) -> None:
         host.store.containers.delete(self.id)
@@ -78,14 +79,24 @@ class RuntimeDirectory(EngineStep):
         return f"make directory {self.path}, with the monitor's socket"
 
     async def do(self, host: Host, launch: Launch) -> Self:
-        folder = Path(self.path)
-        folder.mkdir(mode=0o700, exist_ok=True)
-        for stale in (folder / "exit", Path(self.socket)):
-            stale.unlink(missing_ok=True)
+        with suppress(FileExistsError):
+            os.mkdir(self.path, 0o700)
+        for stale in (f"{self.path}/exit", self.socket):
+            with suppress(FileNotFoundError):
+                os.unlink(stale)
         return self
 
     def undo(self, host: Host) -> None:
-        shutil.rmtree(self.path, ignore_errors=True)
+        """Mostly there is just what we know of; whatever else there is goes too."""
+        try:
+            for name in KNOWN_FILES:
+                with suppress(FileNotFoundError):
+                    os.unlink(f"{self.path}/{name}")
+            with suppress(FileNotFoundError):
+                os.rmdir(f"{self.path}/root")
+            os.rmdir(self.path)
+        except OSError:
+            shutil.rmtree(self.path, ignore_errors=True)
 
     def look(self, host: Host) -> bool:
         return os.path.isdir(self.path)

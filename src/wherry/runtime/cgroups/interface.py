@@ -74,6 +74,9 @@ class Cgroups(Protocol):
     def prepare(self, parent: str) -> None:
         """Make a parent of containers, with what its children need. Idempotent; OSError with the path."""
 
+    def ensure(self, parent: str) -> None:
+        """As ``prepare``, for one that most likely is prepared: only looks, where this daemon has done it before."""
+
     def remove_parent(self, parent: str) -> bool:
         """Remove a parent where it is empty. True when it is gone."""
 

@@ -45,6 +45,7 @@ class CgroupsV1:
     swap: bool = True  # memory.memsw.* exists
     weight_file: str = files.BLOCKS_V1.name  # the scheduler that weighs has a name in it
     version: int = field(default=1, init=False)
+    prepared: set[str] = field(default_factory=set, init=False, compare=False)  # parents, by this daemon
 
     @property
     def hierarchies(self) -> list[str]:
@@ -130,6 +131,11 @@ class CgroupsV1:
             os.makedirs(directory, exist_ok=True)
         if "cpuset" in self.controllers:
             prepare_cpuset(f"{self.root}/{self.controllers['cpuset']}", parent.strip("/").split("/"))
+
+    def ensure(self, parent: str) -> None:
+        if parent not in self.prepared or not all(map(os.path.isdir, self.directories(parent))):
+            self.prepare(parent)
+            self.prepared.add(parent)
 
     def remove_parent(self, parent: str) -> bool:
         return not [d for d in self.directories(parent) if not cgroupfs.remove_directory(d)]

@@ -38,6 +38,7 @@ class CgroupsV2:
     root: str
     controllers: frozenset[str]
     version: int = field(default=2, init=False)
+    prepared: set[str] = field(default_factory=set, init=False, compare=False)  # parents, by this daemon
 
     def directory(self, path: str) -> str:
         """A cgroup's directory."""
@@ -97,6 +98,11 @@ class CgroupsV2:
             here = f"{here}/{part}"
             os.makedirs(here, exist_ok=True)
         self.switch_on(here)
+
+    def ensure(self, parent: str) -> None:
+        if parent not in self.prepared or not os.path.isdir(self.directory(parent)):
+            self.prepare(parent)
+            self.prepared.add(parent)
 
     def switch_on(self, directory: str) -> None:
         """All at once, or each for itself where the kernel refuses one (such as cpu beside realtime processes)."""
