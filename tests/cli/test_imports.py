@@ -34,6 +34,8 @@ def imported(daemon: Daemon, *words: str) -> set[str]:
     "words",
     ["--help", "--version", "ps", "ps -a --filter status=running", "images", "run --rm busybox true", "run --help",
      "run -d -p 80 -v /tmp:/x -e A=b -m 64m busybox true", "exec box true", "logs box", "start box", "kill box",
+     "inspect box", "inspect -f {{.Name}} box",
+     "ps --format {{.Names}}", "ps --format json",
      "rm -f box", "create busybox", "stop -t 0 box", "wait gone", "attach gone", "version"],
 )  # fmt: skip
 def test_everyday_commands_import_nothing_heavy(daemon: Daemon, words: str) -> None:

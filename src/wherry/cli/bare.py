@@ -17,6 +17,7 @@ __all__ = [
     "Socket",
     "make_scanner",
     "quoted",
+    "quoted_unicode",
     "set_signal",
     "set_wakeup_fd",
 ]
@@ -32,8 +33,10 @@ if TYPE_CHECKING:
 
     make_scanner: Callable[[object], Callable[[str, int], tuple[Any, int]]]
     quoted: Callable[[str], str]
+    quoted_unicode: Callable[[str], str]
 else:
     try:
+        from _json import encode_basestring as quoted_unicode
         from _json import encode_basestring_ascii as quoted
         from _json import make_scanner
         from _signal import set_wakeup_fd
@@ -42,6 +45,7 @@ else:
         from _socket import socket as Socket
     except ImportError:
         from json import JSONDecoder
+        from json.encoder import encode_basestring as quoted_unicode
         from json.encoder import encode_basestring_ascii as quoted
         from signal import set_wakeup_fd
         from signal import signal as set_signal

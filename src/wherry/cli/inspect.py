@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sys
 
 from wherry.cli.command import Context, Options, command, switch, text
 from wherry.cli.errors import ApiError, CliError
+from wherry.cli.jsons import dumps, pretty
 from wherry.cli.output import object_format
 
 TYPE_CHECKING = False
@@ -95,10 +95,10 @@ def _print_found(options: Options, find: Find) -> int:
 
 def _print_objects(found: Sequence[Any], format: str) -> None:
     if not format:
-        text = json.dumps(found, indent=4, ensure_ascii=False)
+        text = pretty(found, indent=4)
         print(text)
     elif format == "json":
-        print(json.dumps(found, separators=(",", ":"), ensure_ascii=False))
+        print(dumps(found, ascii=False))
     else:
         _print_templates(found, format)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from wherry.cli.bare import make_scanner, quoted
+from wherry.cli.bare import make_scanner, quoted, quoted_unicode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 BLANKS = " \t\n\r"
@@ -34,18 +35,35 @@ def loads(document: bytes | str) -> Any:
     return value
 
 
-def dumps(value: Any) -> str:
-    """The value without blanks, in ASCII, as ``json.dumps(…, separators=(",", ":"))`` writes it."""
+def dumps(value: Any, ascii: bool = True) -> str:
+    """The value without blanks, as ``json.dumps(…, separators=(",", ":"))`` writes it, in ASCII or not."""
+    quote = quoted if ascii else quoted_unicode
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{quote(key)}:{dumps(item, ascii)}" for key, item in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ",".join(dumps(item, ascii) for item in value) + "]"
+    return _scalar(value, quote)
+
+
+def pretty(value: Any, indent: int, depth: int = 0) -> str:
+    """The value over several lines, as ``json.dumps(…, indent=…, ensure_ascii=False)`` writes it."""
+    if not value or not isinstance(value, (dict, list)):
+        return dumps(value, ascii=False)
+    outer, inner = "\n" + " " * (indent * depth), "\n" + " " * (indent * (depth + 1))
+    if isinstance(value, list):
+        items = [pretty(item, indent, depth + 1) for item in value]
+        return f"[{inner}{f',{inner}'.join(items)}{outer}]"
+    items = [f"{quoted_unicode(key)}: {pretty(item, indent, depth + 1)}" for key, item in value.items()]
+    return f"{{{inner}{f',{inner}'.join(items)}{outer}}}"
+
+
+def _scalar(value: Any, quote: Callable[[str], str]) -> str:
+    if isinstance(value, str):
+        return quote(value)
     if value is None:
         return "null"
-    if value is True or value is False:
+    if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, str):
-        return quoted(value)
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{quoted(key)}:{dumps(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, (list, tuple)):
-        return "[" + ",".join(map(dumps, value)) + "]"
-    if isinstance(value, int):
-        return str(value)
-    raise TypeError(f"{value!r} does not go over the wire")
+    if isinstance(value, (int, float)):
+        return repr(value)
+    raise TypeError(f"{value!r} is no value of JSON")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import re
-
+from wherry.cli.jsons import dumps
 from wherry.cli.row import Row
+from wherry.cli.template_lex import TemplateError
 from wherry.cli.template_parse import (
     Action,
     Branch,
@@ -15,7 +14,7 @@ from wherry.cli.template_parse import (
     Jump,
     Literal,
     Parser,
-    TemplateError,
+    Pipeline,
     Text,
     Variable,
 )
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
-    from wherry.cli.template_parse import Node, Operand, Pipeline
+    from wherry.cli.template_parse import Node, Operand
 
 __all__ = ["Template", "TemplateError", "show", "to_json"]
 
@@ -34,7 +33,7 @@ ABSENT = {  # what the engine leaves out of an inspect when it is empty, with it
     "MacAddress": "", "Mounts": [], "NetworkDisabled": False, "Runtime": "", "Shell": [], "SizeRootFs": None,
     "SizeRw": None, "StopSignal": "", "StopTimeout": None, "StorageOpt": {}, "Sysctls": {}, "Tmpfs": {},
 }  # fmt: skip
-SUBSTITUTE = re.compile(r"%([-+# 0]*)(\d*)(?:\.(\d+))?([a-zA-Z%])")
+SUBSTITUTE = r"%([-+# 0]*)(\d*)(?:\.(\d+))?([a-zA-Z%])"
 
 
 class Break(Exception):
@@ -61,16 +60,18 @@ def show(value: object) -> str:
 def to_json(value: object) -> str:
     if isinstance(value, Row):
         columns = {key: value[key] for key in sorted(value) if not callable(value[key])}
-        text = json.dumps(columns, separators=(",", ":"), ensure_ascii=False)
+        text = dumps(columns, ascii=False)
         return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return dumps(value, ascii=False)
 
 
 def _quote(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else show(value)
+    return dumps(value, ascii=False) if isinstance(value, str) else show(value)
 
 
 def _printf(pattern: str, *values: object) -> str:
+    import re
+
     rest = list(values)
 
     def substitute(match: re.Match[str]) -> str:
@@ -87,7 +88,7 @@ def _printf(pattern: str, *values: object) -> str:
         size = int(width or 0)
         return text.ljust(size) if "-" in flags else text.rjust(size)
 
-    return SUBSTITUTE.sub(substitute, pattern)
+    return re.sub(SUBSTITUTE, substitute, pattern)
 
 
 def _verb(verb: str, value: Any, flags: str, precision: str | None) -> str:
@@ -229,7 +230,7 @@ class Execution:
             self._scopes.pop()
 
     def _range(self, node: Branch, dot: Any) -> Iterator[str]:
-        pairs = _pairs(self._pipeline(node.pipeline._replace(variables=()), dot))
+        pairs = _pairs(self._pipeline(Pipeline(node.pipeline.commands), dot))
         if not pairs:
             yield from self.nodes(node.otherwise, dot)
         for key, value in pairs:

@@ -2,141 +2,88 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, NamedTuple
+from wherry.cli.template_lex import TemplateError, leading_word, split, tokens
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-TOKEN = re.compile(
-    r"""\s+ | (?P<string>"(?:[^"\\\n]|\\.)*") | (?P<raw>`[^`]*`) | (?P<char>'(?:[^'\\\n]|\\.)+')
-    | (?P<number>[+-]?(?:0[xX][0-9a-fA-F]+|\d+(?:\.\d*)?(?:[eE][+-]?\d+)?))
-    | (?P<field>(?:\.[A-Za-z_]\w*)+) | (?P<dot>\.) | (?P<variable>\$\w*) | (?P<word>[A-Za-z_]\w*)
-    | (?P<mark>:=|=|\||\(|\)|,)""",
-    re.VERBOSE,
-)
-ACTION = re.compile(
-    r"\{\{(-(?=\s))?((?:\"(?:[^\"\\]|\\.)*\"|`[^`]*`|/\*.*?\*/|(?!\}\}).)*?)((?<=\s)-)?\}\}", re.DOTALL
-)
+    from collections.abc import Sequence
 
 
-class TemplateError(ValueError):
-    """A template that cannot be parsed or executed; the sentence says where and why."""
+class Literal:
+    def __init__(self, value: object) -> None:
+        self.value = value
 
 
-class Literal(NamedTuple):
-    value: object
-
-
-class Field(NamedTuple):
+class Field:
     """``.A.B``; no names is the dot itself."""
 
-    names: tuple[str, ...]
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.names = names
 
 
-class Variable(NamedTuple):
+class Variable:
     """``$x.A``; the name of ``$`` is empty."""
 
-    name: str
-    names: tuple[str, ...]
+    def __init__(self, name: str, names: tuple[str, ...]) -> None:
+        self.name, self.names = name, names
 
 
-class Function(NamedTuple):
-    name: str
+class Function:
+    def __init__(self, name: str) -> None:
+        self.name = name
 
 
-class Group(NamedTuple):
+class Group:
     """``(pipeline).A``"""
 
-    pipeline: Pipeline
-    names: tuple[str, ...]
+    def __init__(self, pipeline: Pipeline, names: tuple[str, ...]) -> None:
+        self.pipeline, self.names = pipeline, names
 
 
 Operand = Literal | Field | Variable | Function | Group
 
 
-class Pipeline(NamedTuple):
+class Pipeline:
     """Commands, each given the last one's value as its last argument; the value goes to the variables, if any."""
 
-    commands: tuple[tuple[Operand, ...], ...]
-    variables: tuple[str, ...] = ()
-    declares: bool = False
+    def __init__(
+        self,
+        commands: tuple[tuple[Operand, ...], ...],
+        variables: tuple[str, ...] = (),
+        declares: bool = False,
+    ) -> None:
+        self.commands, self.variables, self.declares = commands, variables, declares
 
 
-class Text(NamedTuple):
-    text: str
+class Text:
+    def __init__(self, text: str) -> None:
+        self.text = text
 
 
-class Action(NamedTuple):
-    pipeline: Pipeline
+class Action:
+    def __init__(self, pipeline: Pipeline) -> None:
+        self.pipeline = pipeline
 
 
-class Branch(NamedTuple):
+class Branch:
     """``if``, ``range`` or ``with``."""
 
-    kind: str
-    pipeline: Pipeline
-    body: tuple[Node, ...]
-    otherwise: tuple[Node, ...]
+    def __init__(
+        self, kind: str, pipeline: Pipeline, body: tuple[Node, ...], otherwise: tuple[Node, ...]
+    ) -> None:
+        self.kind, self.pipeline, self.body, self.otherwise = kind, pipeline, body, otherwise
 
 
-class Jump(NamedTuple):
+class Jump:
     """``break`` or ``continue``."""
 
-    kind: str
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
 
 
 Node = Text | Action | Branch | Jump
 
 KEYWORDS = ("if", "range", "with", "else", "end", "break", "continue")
-
-
-class Piece(NamedTuple):
-    """A stretch of text, or what stands inside ``{{ }}``."""
-
-    text: str
-    is_action: bool
-
-
-def split(source: str) -> Iterator[Piece]:
-    """Text and actions in turn; trim markers and comments are applied here."""
-    position, trim = 0, False
-    for match in ACTION.finditer(source):
-        before = source[position : match.start()]
-        before = before.lstrip() if trim else before
-        yield Piece(before.rstrip() if match[1] else before, False)
-        position, trim = match.end(), bool(match[3])
-        inside = match[2].strip()
-        if not inside.startswith("/*"):
-            yield Piece(inside, True)
-    rest = source[position:]
-    if "{{" in rest:
-        raise TemplateError(f"template: :{source.count(chr(10)) + 1}: unclosed action")
-    yield Piece(rest.lstrip() if trim else rest, False)
-
-
-def tokens(source: str) -> list[tuple[str, str]]:
-    """(kind, text) of an action's inside."""
-    found: list[tuple[str, str]] = []
-    position = 0
-    while position < len(source):
-        match = TOKEN.match(source, position)
-        if match is None:
-            raise TemplateError(f"template: :1: unexpected {source[position]!r} in action")
-        if match.lastgroup:
-            chained = match.lastgroup == "field" and _can_chain(source, position, found)
-            found.append(("chain" if chained else match.lastgroup, match[0]))
-        position = match.end()
-    return found
-
-
-def _can_chain(source: str, position: int, found: Sequence[tuple[str, str]]) -> bool:
-    """Whether a field here belongs to the variable or parenthesis right before it."""
-    return (
-        bool(found)
-        and not source[position - 1].isspace()
-        and (found[-1][1] == ")" or found[-1][0] == "variable")
-    )
 
 
 class ActionParser:
@@ -212,14 +159,23 @@ class ActionParser:
 def _literal(kind: str, text: str) -> object:
     if kind == "raw":
         return text[1:-1]
-    from ast import literal_eval
-
     try:
-        if kind == "number":
-            return float(text) if re.search(r"[.eE]", text) and "x" not in text.lower() else int(text, 0)
-        unquoted = str(literal_eval(text))
-    except (ValueError, SyntaxError):
+        return _number(text) if kind == "number" else _unquoted(kind, text)
+    except (TypeError, ValueError, SyntaxError):
         raise TemplateError(f"template: :1: bad literal {text}") from None
+
+
+def _number(text: str) -> float | int:
+    lower = text.lower()
+    return int(text, 0) if "x" in lower or not ("." in lower or "e" in lower) else float(text)
+
+
+def _unquoted(kind: str, text: str) -> object:
+    unquoted = text[1:-1]
+    if "\\" in unquoted:
+        from ast import literal_eval
+
+        unquoted = str(literal_eval(text))
     return ord(unquoted) if kind == "char" else unquoted
 
 
@@ -247,8 +203,8 @@ class Parser:
                 if piece.text:
                     nodes.append(Text(piece.text))
                 continue
-            word = re.match(r"[a-z]+\b", piece.text)
-            keyword = word[0] if word and word[0] in KEYWORDS else ""
+            word = piece.text[: leading_word(piece.text)]
+            keyword = word if word in KEYWORDS else ""
             if keyword in ("else", "end"):
                 return tuple(nodes), piece.text
             nodes.append(self._action(keyword, piece.text[len(keyword) :]))
@@ -267,9 +223,10 @@ class Parser:
     def _branch(self, kind: str, pipeline: Pipeline) -> Branch:
         body, ended = self._nodes()
         otherwise: tuple[Node, ...] = ()
-        chained = re.fullmatch(r"else\s+(if|with)\b(.*)", ended, re.DOTALL)
-        if chained:
-            otherwise = (self._action(chained[1], chained[2]),)
+        chained = ended.removeprefix("else").lstrip()
+        word = chained[: leading_word(chained)]
+        if word in ("if", "with") and ended.startswith("else"):
+            otherwise = (self._action(word, chained[len(word) :]),)
             return Branch(kind, pipeline, body, otherwise)
         if ended == "else":
             otherwise, ended = self._nodes()
