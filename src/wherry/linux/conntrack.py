@@ -64,6 +64,7 @@ class Connections:
         self._netlink = Netlink(Protocol.NETFILTER)
 
     def close(self) -> None:
+        """Let go of the socket."""
         self._netlink.close()
 
     def forget(self, *messages: Message) -> bool:

@@ -27,6 +27,7 @@ class MountEntry:
 
     @property
     def read_only(self) -> bool:
+        """Whether this mount refuses writes, whatever the filesystem behind it does."""
         return "ro" in self.options
 
     @property
@@ -44,6 +45,7 @@ class MountEntry:
 
 
 def parse(data: bytes) -> tuple[MountEntry, ...]:
+    """All mounts of a ``mountinfo`` file."""
     return tuple(parse_line(line) for line in data.split(b"\n") if line)
 
 

@@ -39,6 +39,8 @@ TYPE_MASK = 0x3FFF
 
 
 class Protocol(IntEnum):
+    """NETLINK_*: which part of the kernel is spoken to."""
+
     ROUTE = 0
     NETFILTER = 12
 
@@ -52,6 +54,8 @@ class Kind(IntEnum):
 
 
 class Flag(IntFlag):
+    """NLM_F_*."""
+
     REQUEST = 0x1
     ACK = 0x4
     DUMP_INTERRUPTED = 0x10
@@ -92,14 +96,17 @@ def attribute(type: int, value: bytes) -> bytes:
 
 
 def nested(type: int, *attributes: bytes) -> bytes:
+    """An attribute that holds others."""
     return attribute(type | NESTED, b"".join(attributes))
 
 
 def text(type: int, value: str) -> bytes:
+    """A text attribute, ended by a NUL."""
     return attribute(type, value.encode() + b"\0")
 
 
 def u32(type: int, value: int) -> bytes:
+    """A number of 32 bits."""
     return attribute(type, U32.pack(value))
 
 
@@ -109,6 +116,7 @@ def parse_attributes(data: bytes, offset: int = 0) -> dict[int, bytes]:
 
 
 def each_attribute(data: bytes, offset: int = 0) -> Iterator[tuple[int, bytes]]:
+    """Types and values in their order, also of types that are there several times."""
     while offset + 4 <= len(data):
         length, type = ATTRIBUTE.unpack_from(data, offset)
         if length < 4 or offset + length > len(data):
@@ -131,6 +139,7 @@ class Netlink:
         self._sequence = 0
 
     def close(self) -> None:
+        """Let go of the socket."""
         self._socket.close()
 
     def __enter__(self) -> Netlink:
@@ -140,6 +149,7 @@ class Netlink:
         self.close()
 
     def fileno(self) -> int:
+        """For an event loop: readable when something has arrived."""
         return self._socket.fileno()
 
     def join(self, *groups: int) -> None:
@@ -241,6 +251,7 @@ def attach_filter(target: socket.socket, program: bytes) -> None:
 
 
 def encode(message: Message, sequence: int, extra: Flag) -> bytes:
+    """A message with its header, padded."""
     length = HEADER.size + len(message.body)
     flags = int(message.flags) | int(extra) | int(Flag.REQUEST)
     return HEADER.pack(length, message.type, flags, sequence, 0) + message.body + bytes(-length & 3)
@@ -264,6 +275,7 @@ def explain(failures: dict[int, bytes], messages: tuple[Message, ...], first: in
 
 
 def failure(body: bytes, about: str) -> OSError:
+    """The OSError of an error message, with the kernel's own sentence where it gives one."""
     number = -ERROR.unpack_from(body)[0]
     attributes = parse_attributes(body, 4 + HEADER.size)
     said = attributes.get(NLMSGERR_ATTR_MSG, b"").rstrip(b"\0").decode("utf-8", "replace")

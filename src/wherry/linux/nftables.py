@@ -68,6 +68,8 @@ class MapElement:
 
 @dataclass(frozen=True, slots=True)
 class Count:
+    """What a counter has seen."""
+
     packets: int
     bytes: int
 
@@ -78,6 +80,7 @@ def field(value: bytes) -> bytes:
 
 
 def header(family: int = IPV4, resource: int = 0) -> bytes:
+    """``struct nfgenmsg``, in front of every body."""
     return bytes((family, 0)) + resource.to_bytes(2, "big")
 
 
@@ -98,6 +101,7 @@ class Tables:
         self._netlink = Netlink(Protocol.NETFILTER)
 
     def close(self) -> None:
+        """Let go of the socket."""
         self._netlink.close()
 
     def comment(self, table: str) -> bytes | None:
@@ -240,10 +244,13 @@ class Watch:
         self._netlink.join(GROUP)
 
     def fileno(self) -> int:
+        """For an event loop: readable when something has changed."""
         return self._netlink.fileno()
 
     def close(self) -> None:
+        """Let go of the socket."""
         self._netlink.close()
 
     def drain(self) -> None:
+        """Throw away what is waiting."""
         self._netlink.drain()

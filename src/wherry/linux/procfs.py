@@ -46,6 +46,7 @@ class ProcessDirectory:
         os.close(self.fd)
 
     def text(self, name: str) -> str:
+        """A file below it, by name."""
         return read(name, dir_fd=self.fd)
 
     def open(self, name: str) -> int:
@@ -53,6 +54,7 @@ class ProcessDirectory:
         return os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self.fd)
 
     def status(self) -> Status:
+        """What the file ``status`` tells."""
         return parse_status(self.text("status"))
 
     def namespaces(self) -> dict[str, int]:
@@ -60,6 +62,7 @@ class ProcessDirectory:
         return {kind: inode for kind in NAMESPACES if (inode := self.namespace(kind))}
 
     def namespace(self, kind: str) -> int:
+        """The inode of the namespace of a kind (``net``, ``pid`` …); 0 where the kernel has no such kind."""
         try:
             return os.stat(f"ns/{kind}", dir_fd=self.fd).st_ino
         except FileNotFoundError:
@@ -165,6 +168,7 @@ class Status:
 
     @property
     def alive(self) -> bool:
+        """Whether it can still do something: not a zombie, not dead."""
         return self.state not in ("Z", "X")
 
 
@@ -224,6 +228,7 @@ class ProcessLimit:
 
 
 def parse_limits(text: str) -> tuple[ProcessLimit, ...]:
+    """The text of ``limits``."""
     rows = ([line[column].strip() for column in LIMIT_COLUMNS] for line in text.splitlines()[1:])
     return tuple(ProcessLimit(name, limit(soft), limit(hard), unit) for name, soft, hard, unit in rows)
 
@@ -242,6 +247,7 @@ class IdRange:
 
 
 def parse_id_map(text: str) -> tuple[IdRange, ...]:
+    """The text of ``uid_map`` or ``gid_map``."""
     return tuple(IdRange(*map(int, line.split())) for line in text.splitlines())
 
 

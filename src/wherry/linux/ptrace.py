@@ -34,6 +34,7 @@ def seccomp_filter(pid: int, index: int = 0) -> bytes:
 
 
 def read_filter(pid: int, index: int) -> bytes:
+    """What ``seccomp_filter`` does, in a thread that ends with it."""
     request(SEIZE, pid, 0, None)
     request(INTERRUPT, pid, 0, None)
     wait_for_stop(pid)
@@ -55,4 +56,5 @@ def wait_for_stop(pid: int) -> None:
 
 
 def request(what: int, pid: int, address: int, data: ctypes.Array[ctypes.c_char] | None) -> int:
+    """ptrace(2). OSError with the process's directory."""
     return libc.call("ptrace", what, pid, address, data, about=f"/proc/{pid}")

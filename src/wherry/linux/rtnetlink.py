@@ -79,11 +79,14 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class NetworkState:
+    """All that a network namespace holds."""
+
     interfaces: tuple[Interface, ...] = ()
     addresses: tuple[Address, ...] = ()
     routes: tuple[Route, ...] = ()
 
     def name_of(self, index: int) -> str:
+        """An interface's name by its index; "" for none."""
         return next((i.name for i in self.interfaces if i.index == index), "")
 
 
@@ -100,10 +103,12 @@ def read_inside(namespace: int) -> NetworkState:
 
 
 def query(kind: int, body: bytes) -> Message:
+    """A request for a dump."""
     return Message(kind, body, about="the network's state")
 
 
 def interfaces(socket: Netlink, *, statistics: bool = True) -> Iterator[Interface]:
+    """All interfaces, with their counters where ``statistics`` are wanted."""
     body = IFINFO.pack(0, 0, 0, 0, 0, 0) + (b"" if statistics else SKIP_STATISTICS)
     return map(read_interface, socket.dump(query(GET_LINK, body)))
 
@@ -120,6 +125,7 @@ def find(socket: Netlink, index: int) -> Interface | None:
 
 
 def routes(socket: Netlink) -> Iterator[Route]:
+    """All unicast routes but those of the local table."""
     for reply in socket.dump(query(GET_ROUTE, RTMSG.pack(0, 0, 0, 0, 0, 0, 0, 0, 0))):
         yield from read_route(reply)
 

@@ -20,6 +20,7 @@ def view(plan: Plan, masked: Mapping[str, str] | None = None) -> PlanView:
 
 
 def numbered(plan: Plan) -> Iterator[tuple[int, str, Step]]:
+    """The steps in the order of execution, with their numbers and who does them."""
     phase, number = "monitor", 0
     for step in plan.preparation:
         number += 1
@@ -32,6 +33,7 @@ def numbered(plan: Plan) -> Iterator[tuple[int, str, Step]]:
 
 
 def step_view(number: int, phase: str, step: Step, masked: Mapping[str, str]) -> StepView:
+    """One step for a reader, with ``masked`` texts replaced."""
     arguments = {
         f.name: argument(getattr(step, f.name))
         for f in dataclasses.fields(step)
@@ -110,6 +112,7 @@ def compare(a: PlanView, b: PlanView, name_a: str, name_b: str) -> PlanDifferenc
 
 
 def difference(a: StepView | None, b: StepView | None) -> Difference | None:
+    """What differs between two steps that are the same one; None for nothing."""
     if a is not None and b is not None and a.arguments == b.arguments:
         return None
     step = a or b

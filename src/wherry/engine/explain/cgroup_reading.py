@@ -16,6 +16,7 @@ NO_CHILDREN = 2  # links of a directory without directories in it
 
 
 def read_cgroup(plan: Plan, cgroups: Cgroups, path: str, depth: Depth) -> CgroupState:
+    """All that is told of a container's cgroup: limits, devices, use as far as ``depth`` asks for it, and members."""
     written = [os.path.basename(step.path) for step in plan.steps if isinstance(step, CgroupWrite)]
     kinds = limit_files(cgroups.version, written)
     return CgroupState(

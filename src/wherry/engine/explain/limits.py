@@ -73,6 +73,7 @@ def last_number(text: str) -> int | str | None:
 
 
 def lines(text: str) -> frozenset[str]:
+    """The lines, however they are spaced."""
     return frozenset(" ".join(line.split()) for line in text.splitlines() if line.strip())
 
 
@@ -83,6 +84,7 @@ def oom_switch(text: str) -> int | str | None:
 
 
 def number(text: str) -> int | str | None:
+    """A number of a control file; None for no limit; a text that is no number as it is."""
     plain = text.strip()
     if plain in ("max", "", "-1"):
         return None
@@ -90,17 +92,20 @@ def number(text: str) -> int | str | None:
 
 
 def pages(value: int | str | None) -> int | str | None:
+    """What the kernel makes of bytes; None for what version 1 shows where there is no limit."""
     if not isinstance(value, int):
         return value
     return None if value >= NO_LIMIT else value // PAGE * PAGE
 
 
 def shares(text: str) -> int | str | None:
+    """Within the kernel's bounds."""
     value = number(text)
     return min(max(value, SHARES[0]), SHARES[1]) if isinstance(value, int) else value
 
 
 def cpu_set(text: str) -> frozenset[int] | str:
+    """The CPUs or nodes of a list; the text where it is none."""
     try:
         return frozenset(parse_set(text.strip(), "list"))
     except InvalidArgument:
@@ -108,6 +113,7 @@ def cpu_set(text: str) -> frozenset[int] | str:
 
 
 def pairs(text: str) -> Iterable[tuple[str, str]]:
+    """Each limit of each device of ``io.max``, without those that are none."""
     for line in text.splitlines():
         device, *settings = line.split() or [""]
         yield from ((device, setting) for setting in settings if not setting.endswith("=max"))

@@ -23,6 +23,7 @@ class DeviceAccess:
 
     @property
     def unrestricted(self) -> bool:
+        """Whether everything is allowed."""
         return self.allow and not self.exceptions
 
 
@@ -54,10 +55,12 @@ def key_of(rule: oci.DeviceRule) -> Key:
 
 
 def number(value: int | None) -> int:
+    """A device number; -1 for any."""
     return ANY if value is None or value < 0 else value
 
 
 def letters(access: str) -> str:
+    """Kinds of access in the order ``rwm``, each once."""
     return "".join(c for c in EVERYTHING if c in access)
 
 

@@ -73,15 +73,18 @@ def only_swap(wanted: Wanted) -> Iterable[str]:
 
 
 def no_oom_killer(wanted: Wanted) -> Iterable[str]:
+    """Version 1 only: processes wait for memory instead of being killed."""
     return ("1",) if wanted.memory.disable_oom_killer else ()
 
 
 def processes(wanted: Wanted) -> Iterable[str]:
+    """0 and less are no limit."""
     limit = wanted.pids.limit
     return () if limit is None else (str(limit) if limit > 0 else "max",)
 
 
 def cpu_weight(wanted: Wanted) -> Iterable[str]:
+    """Shares as version 2 weighs."""
     return (str(weight_of(wanted.cpu.shares)),) if wanted.cpu.shares else ()
 
 
@@ -92,6 +95,7 @@ def weight_of(shares: int) -> int:
 
 
 def quota_and_period(wanted: Wanted) -> Iterable[str]:
+    """Version 2 has one file for both."""
     quota, period = wanted.cpu.quota, wanted.cpu.period
     if quota is None and period is None:
         return ()
@@ -99,6 +103,7 @@ def quota_and_period(wanted: Wanted) -> Iterable[str]:
 
 
 def device_weights(wanted: Wanted) -> Iterable[str]:
+    """A line for each device."""
     devices = wanted.blocks.weight_device
     return (f"{d.major}:{d.minor} {d.weight}" for d in devices if d.weight is not None)
 

@@ -172,4 +172,5 @@ def parse_blocks(text: str) -> Iterator[BlockOperation]:
 
 
 def detect_v2(root: str) -> CgroupsV2:
+    """What is mounted there, and its controllers."""
     return CgroupsV2(root, frozenset(kernel_file.read(f"{root}/cgroup.controllers").split()))
