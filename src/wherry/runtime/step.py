@@ -16,10 +16,11 @@ Wire form of a step (all integers little endian): ``u32 code, u32 argc`` and for
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import Enum, Flag, IntEnum, IntFlag
-from functools import cache
+from functools import cache, lru_cache
+from operator import attrgetter
 from typing import Annotated, Any, ClassVar, get_args, get_type_hints
 
 
@@ -130,8 +131,17 @@ def encode_argument(value: Arg) -> bytes:
     """One argument with its length in front and a NUL behind."""
     if isinstance(value, int):
         return INTEGER.pack(INTEGER_BYTES, value)
-    raw = value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value
-    return LENGTH.pack(len(raw)) + raw + b"\0"
+    return encode_text(value) if isinstance(value, str) else encode_bytes(value)
+
+
+def encode_bytes(raw: bytes) -> bytes:
+    return b"%b%b\0" % (LENGTH.pack(len(raw)), raw)
+
+
+@lru_cache(maxsize=512)
+def encode_text(value: str) -> bytes:
+    """Most texts of a plan are the same in every plan."""
+    return encode_bytes(value.encode("utf-8", "surrogateescape"))
 
 
 class Side(Flag):
@@ -169,11 +179,9 @@ class Step:
 
     def args(self) -> Sequence[Arg]:
         """The arguments as they go over the wire."""
-        found: list[Arg] = []
-        for name, letter in fields_on_wire(self.name):
-            value = getattr(self, name)
-            found += value if letter == REPEATED else (value,)
-        return found
+        values, repeated = reader_of(self.name)
+        found: Sequence[Arg] = values(self)
+        return (*found[:-1], *found[-1]) if repeated else found
 
     def describe(self) -> str:
         """What the step does, in words for a reader."""
@@ -187,7 +195,7 @@ class Step:
     def encode(self) -> bytes:
         """The step as the launcher reads it."""
         arguments = self.args()
-        return HEAD.pack(self.code, len(arguments)) + b"".join(map(encode_argument, arguments))
+        return b"".join((HEAD.pack(self.code, len(arguments)), *map(encode_argument, arguments)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +218,16 @@ def fields_on_wire(name: str) -> tuple[tuple[str, str], ...]:
     hints = get_type_hints(kind, include_extras=True)
     letters = [(f.name, letter_of(hints[f.name])) for f in fields(kind) if f.name != "cause"]
     return tuple(sorted((pair for pair in letters if pair[1]), key=lambda pair: pair[1] == REPEATED))
+
+
+@cache
+def reader_of(name: str) -> tuple[Callable[[Step], tuple[Any, ...]], bool]:
+    """What reads all arguments of a kind of step at once, and whether the last of them is a repeated one."""
+    wire = fields_on_wire(name)
+    if len(wire) > 1:
+        return attrgetter(*(field for field, _ in wire)), wire[-1][1] == REPEATED
+    single = attrgetter(wire[0][0]) if wire else None
+    return lambda step: (single(step),) if single else (), bool(wire) and wire[0][1] == REPEATED
 
 
 def letter_of(hint: Any) -> str:
