@@ -23,9 +23,9 @@ static void tell(struct monitor *monitor, const void *message, size_t size)
 
 void control_started(struct monitor *monitor)
 {
-    unsigned char message[5] = {'S'};
-    uint32_t pid = (uint32_t)monitor->child;
-    memcpy(message + 1, &pid, 4);
+    unsigned char message[9] = {'S'};
+    uint32_t pids[2] = {(uint32_t)monitor->child, (uint32_t)getpid()};
+    memcpy(message + 1, pids, sizeof pids);
     tell(monitor, message, sizeof message);
 }
 

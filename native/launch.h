@@ -81,6 +81,9 @@ int root_directory(const struct launch *launch, const char *path, mode_t mode);
 int root_file(const struct launch *launch, const char *path);
 int root_parent(const struct launch *launch, const char *path, const char **name);
 
+/* spawner.c */
+void spawner_run(void);
+
 /* monitor.c */
 _Noreturn void monitor_run(struct launch *launch, pid_t child, int console);
 

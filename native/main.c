@@ -44,14 +44,11 @@ static void reserve_numbers(int null)
         close(null);
 }
 
-/* A process of its own: no terminal, no signals meant for the daemon, no descriptors but those of the contract. */
-static void stand_alone(void)
+/* Nothing of the daemon's: no signals meant for it, none of its streams, no descriptors but those of the contract. */
+static void let_go_of_daemon(void)
 {
     sigset_t child;
     static const int ignored[] = {SIGPIPE, SIGHUP, SIGINT, SIGTERM, SIGQUIT};
-    setsid();
-    prctl(PR_SET_NAME, "wherry-monitor", 0, 0, 0);
-    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
         signal(ignored[i], SIG_IGN);
@@ -68,6 +65,15 @@ static void stand_alone(void)
     umask(022);
     if (chdir("/") != 0)
         refuse(0, errno, "/");
+}
+
+/* A process of its own: no terminal, no other monitor's descriptors, and whatever the container leaves comes to it. */
+static void stand_alone(void)
+{
+    setsid();
+    prctl(PR_SET_NAME, "wherry-monitor", 0, 0, 0);
+    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    sys_close_range(FD_FREE, ~0U, 0);
 }
 
 /* The plan stays mapped until the child has begun; strings that the monitor keeps are copied by the steps. */
@@ -177,10 +183,15 @@ static int await_exec(pid_t child, int status)
     return console;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     int ends[2];
     size_t size;
+    let_go_of_daemon();
+    if (argc > 0 && strcmp(argv[0], "wherry-spawner") == 0) {
+        prctl(PR_SET_NAME, "wherry-spawner", 0, 0, 0);
+        spawner_run(); /* returns in a process for a plan */
+    }
     stand_alone();
     const char *bytes = map_plan(&size);
     const char *wrong = plan_read(bytes, size, &launch.plan);

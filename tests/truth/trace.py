@@ -58,6 +58,12 @@ def parse(text: str) -> list[Call]:
     return [call for call in calls if call is not None]
 
 
+def spawners(pid: int) -> list[str]:
+    """The process that makes the launchers of a daemon, once it has made one."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [child for child in children if Path(f"/proc/{child}/comm").read_text() == "wherry-spawner\n"]
+
+
 class Tracer:
     """strace on a process (a daemon) and on all that it starts, as a context. ``options`` are more of strace's own."""
 
@@ -66,7 +72,7 @@ class Tracer:
 
     def __enter__(self) -> Tracer:
         command = ["strace", "-f", "-y", "-s", "256", "-e", f"trace={TRACED}", "-o", str(self._file)]
-        command += [*self._options, "-p", str(self._pid)]
+        command += [*self._options, *(f"--attach={pid}" for pid in (self._pid, *spawners(self._pid)))]
         self._process = subprocess.Popen(command, stderr=subprocess.PIPE)
         assert self._process.stderr is not None
         assert b"attached" in self._process.stderr.readline()
@@ -81,7 +87,7 @@ class Tracer:
         """The calls of the monitor, from the launcher's start on, and those of its child (with an init: and the
         child's child) up to the command; of the only launch traced."""
         calls = parse(self._file.read_text(errors="replace"))
-        start = next(i for i, c in enumerate(calls) if c.name == "execve" and '"wherry-monitor"' in c.args)
+        start = next(i for i, c in enumerate(calls) if c.name == "prctl" and '"wherry-monitor"' in c.args)
         monitor = [c for c in calls[start + 1 :] if c.pid == calls[start].pid]
         first = next(int(c.result.split()[0]) for c in monitor if c.name in ("clone3", "clone"))
         child = [c for c in calls if c.pid == first]

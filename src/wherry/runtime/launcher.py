@@ -1,7 +1,7 @@
 """Start plans: the daemon's way to the launcher.
 
 ``docs/launcher.md`` has the contract, ``monitored.py`` what the launcher becomes. Nothing here blocks the event loop:
-a launch is one ``posix_spawn``, and a monitor is reaped through its pidfd.
+a launch is one packet to the spawner.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import socket
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from wherry.errors import Internal, LaunchFailed
+from wherry.errors import LaunchFailed
 from wherry.runtime.monitored import (
     LOST_EXIT_CODE,
     Attach,
@@ -22,6 +22,7 @@ from wherry.runtime.monitored import (
     Monitored,
     read_exit_file,
 )
+from wherry.runtime.spawner import Spawner
 from wherry.runtime.steps import Fd, Monitor, Plan
 
 __all__ = [
@@ -85,7 +86,7 @@ async def reconnect(listen_path: Path, exit_file: Path | None = None) -> Monitor
     except OSError:
         connection.close()
         raise
-    monitored = Monitored(connection, 0, None, exit_file)
+    monitored = Monitored(connection, None, exit_file)
     try:
         await monitored.started
     except LaunchFailed as error:
@@ -100,10 +101,12 @@ class Launcher:
         copy = sealed_memfd("wherry-launcher", binary.read_bytes())
         self._binary = fcntl.fcntl(copy, fcntl.F_DUPFD_CLOEXEC, HIGH_FD)
         os.close(copy)
+        self._spawner = Spawner(self._binary)
         self._former: dict[Path, Monitored] = {}
 
     def close(self) -> None:
         """Running monitors are not touched."""
+        self._spawner.close()
         if self._binary >= 0:
             os.close(self._binary)
         self._binary = -1
@@ -134,15 +137,14 @@ class Launcher:
             stack.callback(os.close, given[Fd.PLAN])
             if listen_path is not None:
                 given[Fd.LISTEN] = stack.enter_context(listen_at(listen_path)).fileno()
-            monitored = Monitored(ours, 0, plan, exit_file_of(plan))
+            monitored = Monitored(ours, plan, exit_file_of(plan))
             try:
                 for attach in attaches:
                     await monitored.attach(attach)
-                monitored.pid = self._spawn(given)
+                await self._spawner.spawn(given)
             except BaseException:
                 monitored.close()
                 raise
-        self._reap(monitored.pid)
         try:
             await started(monitored)
         except BaseException:
@@ -173,36 +175,6 @@ class Launcher:
         former = self._former.get(listen_path)
         if former is not None and former.exited.done():
             await asyncio.shield(former.cleaned)
-
-    def _spawn(self, given: Mapping[Fd, int]) -> int:
-        """The launcher with just these descriptors, an empty environment, and nothing of the daemon's."""
-        copies = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, HIGH_FD) for fd in given.values()]
-        actions = [
-            (os.POSIX_SPAWN_DUP2, copy, int(number)) for number, copy in zip(given, copies, strict=True)
-        ]
-        missing = [(os.POSIX_SPAWN_CLOSE, int(number)) for number in Fd if number not in given]
-        try:
-            return os.posix_spawn(
-                f"/proc/self/fd/{self._binary}", ["wherry-monitor"], {}, file_actions=[*actions, *missing]
-            )
-        except OSError as error:
-            raise Internal(f"the launcher cannot be started: {error}") from error
-        finally:
-            for copy in copies:
-                os.close(copy)
-
-    def _reap(self, pid: int) -> None:
-        """Collect the monitor when it ends, whenever that is."""
-        loop = asyncio.get_running_loop()
-        pidfd = os.pidfd_open(pid)
-
-        def collect() -> None:
-            loop.remove_reader(pidfd)
-            os.close(pidfd)
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, os.WNOHANG)
-
-        loop.add_reader(pidfd, collect)
 
 
 async def started(monitored: Monitored) -> None:

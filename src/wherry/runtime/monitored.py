@@ -76,14 +76,12 @@ def read_exit_file(path: Path) -> ExitStatus | None:
 class Monitored:
     """A container, or an exec, under its monitor.
 
-    ``pid`` is the monitor's (0 after a reconnect), ``init_pid`` that of the container's first process on the host.
+    ``pid`` is the monitor's (0 until it has started), ``init_pid`` that of the container's first process on the host.
     ``exited`` resolves when that process has ended; ``cleaned`` when its cgroups are gone too: only then may the
     same cgroups be made again. Neither ever raises, and both resolve if the monitor is lost.
     """
 
-    def __init__(
-        self, connection: socket.socket, pid: int, plan: Plan | None, exit_file: Path | None
-    ) -> None:
+    def __init__(self, connection: socket.socket, plan: Plan | None, exit_file: Path | None) -> None:
         self._loop = asyncio.get_running_loop()
         self._socket = connection
         self._plan = plan
@@ -92,7 +90,7 @@ class Monitored:
         self._attached: set[int] = set()
         self._detached: list[tuple[int, int]] = []
         self._on_detach: Callable[[int, int], None] | None = None
-        self.pid = pid
+        self.pid = 0
         self.init_pid = 0
         self.warnings: list[str] = []
         self._started: asyncio.Future[None] = self._loop.create_future()
@@ -213,7 +211,8 @@ class Monitored:
     def _handle(self, packet: bytes) -> None:
         kind, body = packet[:1], packet[1:]
         if kind == b"S":
-            self.init_pid = struct.unpack("<I", body)[0]
+            self.init_pid, *monitor = struct.unpack(f"<{len(body) // 4}I", body)
+            self.pid = next(iter(monitor), 0)
             resolve(self._started, None)
         elif kind == b"W":
             self.warnings.append(

@@ -180,8 +180,8 @@ class Step:
     def args(self) -> Sequence[Arg]:
         """The arguments as they go over the wire."""
         values, repeated = reader_of(self.name)
-        found: Sequence[Arg] = values(self)
-        return (*found[:-1], *found[-1]) if repeated else found
+        found = values(self)
+        return [*found[:-1], *found[-1]] if repeated else [*found]
 
     def describe(self) -> str:
         """What the step does, in words for a reader."""

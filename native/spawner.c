@@ -1,0 +1,93 @@
+/*
+ * The spawner: one process of each daemon's that waits, and makes a process for each plan: a fork of something this
+ * small costs less than a new start of the binary, and the daemon does not stand still for it. It holds nothing of any
+ * container's; when it or the daemon dies, monitors go on, and init collects them.
+ */
+#define _GNU_SOURCE
+#include "launch.h"
+#include "kernel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+
+enum { GIVEN_MAX = 16 };
+
+/* What came with one request: descriptors, and the numbers under which the launcher looks for them. */
+struct given {
+    int fds[GIVEN_MAX];
+    unsigned char numbers[GIVEN_MAX];
+    unsigned count;
+};
+
+union descriptor_list {
+    struct cmsghdr header;
+    char bytes[CMSG_SPACE(GIVEN_MAX * sizeof(int))];
+};
+
+static void close_all(const struct given *given)
+{
+    for (unsigned i = 0; i < given->count; i++)
+        close(given->fds[i]);
+}
+
+/* The next request. False at the end: the daemon is gone. */
+static bool receive(int socket, struct given *given)
+{
+    union descriptor_list control;
+    struct iovec place = {given->numbers, sizeof given->numbers};
+    struct msghdr message = {.msg_iov = &place, .msg_iovlen = 1, .msg_control = &control,
+                             .msg_controllen = sizeof control.bytes};
+    ssize_t size;
+    do
+        size = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+    while (size < 0 && errno == EINTR);
+    if (size <= 0)
+        return false;
+    const struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    given->count = header ? (unsigned)((header->cmsg_len - CMSG_LEN(0)) / sizeof(int)) : 0;
+    if (given->count > 0)
+        memcpy(given->fds, CMSG_DATA(header), given->count * sizeof(int));
+    if (given->count != (size_t)size) { /* not all of them could be had: who asked sees the others close */
+        close_all(given);
+        given->count = 0;
+    }
+    return true;
+}
+
+/* In the new process: each descriptor at its place. None of them is at another's, since all those are taken. */
+static void take_places(const struct given *given)
+{
+    for (unsigned i = 0; i < given->count; i++)
+        dup3(given->fds[i], given->numbers[i], O_CLOEXEC);
+}
+
+static void tell_failure(const struct given *given, int error)
+{
+    for (unsigned i = 0; i < given->count; i++)
+        if (given->numbers[i] == FD_CONTROL)
+            send_failure(given->fds[i], ~0U, error, "no process could be made for it");
+}
+
+/* Waits for requests; returns in each process that is made for one. Everything that they share is set already. */
+void spawner_run(void)
+{
+    struct given given;
+    int socket = fcntl(FD_CONTROL, F_DUPFD_CLOEXEC, FD_FREE);
+    dup3(STDIN_FILENO, FD_CONTROL, O_CLOEXEC); /* /dev/null, as all free numbers are */
+    signal(SIGCHLD, SIG_IGN);
+    while (receive(socket, &given)) {
+        pid_t pid = given.count > 0 ? fork() : 0;
+        if (pid == 0 && given.count > 0) {
+            signal(SIGCHLD, SIG_DFL);
+            take_places(&given);
+            return;
+        }
+        if (pid < 0)
+            tell_failure(&given, errno);
+        close_all(&given);
+    }
+    _exit(0);
+}

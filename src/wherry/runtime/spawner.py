@@ -1,0 +1,78 @@
+"""The process that makes a launcher's process for each plan, so that the daemon need not wait for one to begin.
+
+``posix_spawn`` holds its caller until the new program has begun, which is milliseconds where processors are short;
+a packet to a process that waits for it holds nobody. ``native/spawner.c`` is the other side. What it makes are its
+own children: it, or init, collects them.
+"""
+
+from __future__ import annotations
+
+import array
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import Mapping
+
+from wherry.errors import Internal
+from wherry.runtime.step import Fd
+
+NAME = "wherry-spawner"
+
+
+class Spawner:
+    """Hands plans to a spawner, which it starts with the first of them, and anew if that one is gone."""
+
+    def __init__(self, binary: int) -> None:
+        self._binary = binary  # a descriptor; the caller's
+        self._socket: socket.socket | None = None
+        self._pid = 0
+
+    def close(self) -> None:
+        """End the process; what it has made goes on."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(self._pid, 0)
+
+    async def spawn(self, given: Mapping[Fd, int]) -> None:
+        """A launcher with just these descriptors, which stay the caller's. What it says comes by its control socket."""
+        numbers = bytes(int(number) for number in given)
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", given.values()))]
+        while True:
+            connection = self._socket or self._start()
+            try:
+                connection.sendmsg([numbers], rights)
+                return
+            except BlockingIOError:  # hundreds wait already
+                await writable(connection)
+            except (BrokenPipeError, ConnectionResetError):
+                self.close()
+
+    def _start(self) -> socket.socket:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            place = (os.POSIX_SPAWN_DUP2, theirs.fileno(), int(Fd.CONTROL))
+            others = ((os.POSIX_SPAWN_CLOSE, int(fd)) for fd in Fd if fd is not Fd.CONTROL)
+            try:
+                self._pid = os.posix_spawn(
+                    f"/proc/self/fd/{self._binary}", [NAME], {}, file_actions=[place, *others]
+                )
+            except OSError as error:
+                ours.close()
+                raise Internal(f"the launcher cannot be started: {error}") from error
+        ours.setblocking(False)
+        self._socket = ours
+        return ours
+
+
+async def writable(connection: socket.socket) -> None:
+    """Wait until more can be sent."""
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    loop.add_writer(connection, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_writer(connection)
