@@ -30,6 +30,7 @@ from wherry.engine.registry import Registry
 from wherry.engine.store import Store
 from wherry.engine.system import System
 from wherry.engine.task import Task
+from wherry.engine.views import Views
 from wherry.errors import LaunchFailed
 from wherry.image.blobs import BlobStore
 from wherry.runtime.launcher import Attach, ExitStatus
@@ -142,6 +143,7 @@ class Double:
     events: EventBus
     system: System
     explainer: PretendExplainer
+    views: Views
 
 
 class PretendExplainer:
@@ -180,10 +182,12 @@ def make_double(base: Path) -> Double:
     images = Images(store, BlobStore(config.blobs_dir), LayerStore(config.layers_dir), events, users)
     containers = Containers(config, store, images, snapshots, registry, networks, planner, executor, events)
     cgroups: Any = SimpleNamespace(version=1)
+    execs = Execs(containers, executor, events)
     return Double(
         config=config,
         containers=containers,
-        execs=Execs(containers, executor, events),
+        execs=execs,
+        views=Views(config, containers, execs, images, networks),
         images=images,
         networks=networks,
         events=events,

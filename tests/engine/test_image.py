@@ -134,7 +134,7 @@ def test_resolve_by_name_id_and_prefix(root: Path) -> None:
         digits = id.removeprefix("sha256:")
         for ref in ("busybox:1", "docker.io/library/busybox:1", "reg.example:5000/a/b", id, digits, digits[:12],
                     digits[:1], f"sha256:{digits[:7]}", f"busybox@{id}"):  # fmt: skip
-            assert (await world.images.resolve(ref)).id == id, ref
+            assert (world.images.find(ref)).id == id, ref
         for ref, text in [
             ("busybox", "No such image: busybox:latest"),
             ("busybox:2", "No such image: busybox:2"),
@@ -143,10 +143,10 @@ def test_resolve_by_name_id_and_prefix(root: Path) -> None:
             (digits[:5] + ("0" if digits[5] != "0" else "1"), "No such image: "),
         ]:
             with pytest.raises(NotFound) as caught:
-                await world.images.resolve(ref)
+                world.images.find(ref)
             assert caught.value.message.startswith(text)
         with pytest.raises(InvalidArgument, match="invalid reference format"):
-            await world.images.resolve("not a name")
+            world.images.find("not a name")
 
     run(root, scenario)
 
@@ -156,9 +156,9 @@ def test_a_name_wins_over_an_id_prefix_and_ambiguity_is_told(root: Path) -> None
         ids = [await world.load(tar(file(f"f{n}"))) for n in range(18)]
         shared = next(d for d in "0123456789abcdef" if sum(i[7] == d for i in ids) > 1)
         with pytest.raises(NotFound, match=f"No such image: {shared}:latest: . image ids begin with"):
-            await world.images.resolve(shared)
+            world.images.find(shared)
         named = await world.load(OTHER, tags=[shared])
-        assert (await world.images.resolve(shared)).id == named
+        assert (world.images.find(shared)).id == named
 
     run(root, scenario)
 
@@ -178,7 +178,7 @@ def test_load_says_what_docker_says(root: Path) -> None:
             f"The image app:1 already exists, renaming the old one with ID {old} to empty string\n",
             "Loaded image: app:1\n",
         ]
-        assert (await world.images.get(old)).repo_tags == ("app:2",)
+        assert (world.images.view(old)).repo_tags == ("app:2",)
         assert ("load", old) in await world.happened()
 
     run(root, scenario)
@@ -227,7 +227,7 @@ def test_a_reader_that_leaves_does_not_stop_the_load(root: Path) -> None:
             await asyncio.sleep(0.01)
             if world.images.count():
                 break
-        assert (await world.images.get("a")).repo_tags == ("a:latest",)
+        assert (world.images.view("a")).repo_tags == ("a:latest",)
 
     run(root, scenario)
 
@@ -242,7 +242,7 @@ def test_import_names_and_configures(root: Path) -> None:
             message="hello",
             platform=Platform("arm64", "linux"),
         )
-        image = await world.images.resolve("imp:1")
+        image = world.images.find("imp:1")
         assert (image.id, image.config.run.cmd, image.config.comment) == (
             id,
             ["/bin/sh", "-c", "ls"],
@@ -273,7 +273,7 @@ def test_list_and_its_filters(root: Path) -> None:
 
         async def ids(**filters: str) -> list[str]:
             wanted = Filters({name.replace("_", "-"): (value,) for name, value in filters.items()})
-            return [view.record.id for view in await world.images.list(wanted)]
+            return [view.record.id for view in world.images.list(wanted)]
 
         assert await ids() == [new, none, old]
         assert await ids(dangling="true") == [none]
@@ -289,7 +289,7 @@ def test_list_and_its_filters(root: Path) -> None:
         assert await ids(until="2023-06-01T00:00:01Z") == [new, none, old]
         assert await ids(until="1h") == [new, none, old]
         assert await ids(until="1600000000") == [old]
-        [view] = await world.images.list(Filters({"reference": ("lib/*",)}))
+        [view] = world.images.list(Filters({"reference": ("lib/*",)}))
         assert (view.repo_tags, view.containers) == (("lib/app:2",), 1)
         for name, value in (("until", "x"), ("dangling", "maybe"), ("nonsense", "1")):
             with pytest.raises(InvalidArgument):
@@ -308,7 +308,7 @@ def test_history_newest_first(root: Path) -> None:
             {"created": "2024-01-03T00:00:00Z", "created_by": "COPY top", "comment": "c"},
         ]
         id = await world.load(BASE, TOP, tags=["app"], history=steps)
-        found = await world.images.history("app")
+        found = world.images.history("app")
         assert [(item.created_by, item.size) for item in found] == [
             ("COPY top", 3),
             ("ENV A=1", 0),
@@ -332,9 +332,9 @@ def test_tag_moves_a_name(root: Path) -> None:
         one, two = await world.load(BASE, tags=["one"]), await world.load(TOP, tags=["two"])
         await world.images.tag("one", "docker.io/library/name", "x")
         await world.images.tag(two[7:19], "name", "x")
-        assert (await world.images.resolve("name:x")).id == two
-        assert (await world.images.get(one)).repo_tags == ("one:latest",)
-        assert (await world.images.get(two)).record.tagged_at > 0
+        assert (world.images.find("name:x")).id == two
+        assert (world.images.view(one)).repo_tags == ("one:latest",)
+        assert (world.images.view(two)).record.tagged_at > 0
         assert ("tag", "name:x") in await world.happened()
         for repo, tag, text in [
             ("Name", "", "must be lowercase"),
@@ -356,7 +356,7 @@ def test_removing_the_last_name_removes_the_image_and_what_only_it_needs(root: P
         await world.load(BASE, OTHER, tags=["two"])
         assert world.on_disk() == (3, 5)
         assert names(await world.images.remove("uno")) == ["Untagged: uno:latest"]
-        chain = (await world.images.resolve("one")).chain_ids
+        chain = (world.images.find("one")).chain_ids
         await world.happened()
         assert names(await world.images.remove("one")) == [
             "Untagged: one:latest", f"Deleted: {one}", f"Deleted: {chain[1]}",
@@ -413,7 +413,7 @@ def test_images_of_containers(root: Path) -> None:
         assert names(await world.images.remove("b")) == ["Untagged: b:latest"]
         assert names(await world.images.remove("a", force=True)) == ["Untagged: a:latest", f"Deleted: {id}"]
         with pytest.raises(NotFound):
-            await world.images.resolve("a")
+            world.images.find("a")
         assert world.images.count() == 0
         assert world.store.images.get(id) is not None  # the container can still be started
         assert world.on_disk() == (1, 2)
@@ -438,7 +438,7 @@ def test_images_of_running_containers_cannot_be_forced(root: Path) -> None:
         ):
             await world.images.remove(id, force=True)
         assert names(await world.images.remove("a", force=True)) == ["Untagged: a:latest"]
-        assert (await world.images.resolve(id)).id == id
+        assert (world.images.find(id)).id == id
 
     run(root, scenario)
 
@@ -456,9 +456,9 @@ def test_what_no_record_needs_is_swept_at_start(root: Path) -> None:
         await again.recover()
         assert world.on_disk() == (1, 2)
         assert not os.listdir(world.layers.root / "tmp")
-        assert (await again.resolve("kept")).id
+        assert (again.find("kept")).id
         with pytest.raises(NotFound):
-            await again.resolve("lost")
+            again.find("lost")
 
     run(root, scenario)
 
@@ -470,7 +470,7 @@ def test_an_image_without_its_layers_is_forgotten_at_start(root: Path) -> None:
         world.layers.remove(sha256(BASE))
         again = Images(world.store, world.blobs, world.layers, world.events, lambda image: [])
         await again.recover()
-        assert [view.record.id for view in await again.list()] == [whole]
+        assert [view.record.id for view in again.list()] == [whole]
         assert list(world.store.tags.all().values()) == [whole]
         assert await world.load(BASE, tags=["broken"]) == id
         assert world.on_disk() == (2, 4)
@@ -485,7 +485,7 @@ def test_records_survive_the_process(root: Path) -> None:
     run(root, scenario)
 
     async def later(world: World) -> None:
-        image = await world.images.resolve("a")
+        image = world.images.find("a")
         assert image.size == 7
         assert image.config.run.labels == {"made": "by hand"}
 

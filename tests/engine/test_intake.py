@@ -242,7 +242,7 @@ def test_the_images_of_an_archive_are_recorded_together_or_not_at_all(
         monkeypatch.setattr(world.store.images, "put", full)
         with pytest.raises(sqlite3.OperationalError):
             await world.lines(layout.tar())
-        assert [view.repo_tags for view in await world.images.list()] == [("kept:latest",)]
+        assert [view.repo_tags for view in world.images.list()] == [("kept:latest",)]
         assert world.on_disk() == (1, 2)
         await world.lines(layout.tar())
         assert world.images.count() == 3
@@ -342,7 +342,7 @@ async def import_one(world: World, rng: random.Random) -> None:
 
 
 async def remove_all(world: World, rng: random.Random) -> None:
-    for view in await world.images.list(all=True):
+    for view in world.images.list(all=True):
         with suppress(NotFound):
             await world.images.remove(view.record.id, force=True)
 
@@ -353,7 +353,7 @@ async def collect(world: World, rng: random.Random) -> None:
 
 async def whole(world: World) -> None:
     """Every image has its blobs, which are what their names say, and its layers with all their files."""
-    for view in await world.images.list(all=True):
+    for view in world.images.list(all=True):
         for blob in view.record.blobs:
             assert sha256(world.blobs.read(blob)) == blob
         for chain_id, size in zip(view.record.chain_ids, view.record.layer_sizes, strict=True):

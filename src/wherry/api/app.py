@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -65,9 +65,12 @@ class App:
             asked = self._asked(message.method, message.path)
             if not asked.bound.at_once:
                 return None
+            result = asked.bound.call(Call(self.engine, asked.version, asked.query), asked.names)
+            if isinstance(result, Coroutine):
+                result.close()  # this time it has to wait: it is asked again, in a task
+                return None
             self.activity.touch()
-            call = Call(self.engine, asked.version, asked.query)
-            return answer_of(asked.bound.call(call, asked.names), asked.bound.status)
+            return answer_of(result, asked.bound.status)
         except Exception as error:
             return failed(error, message.method, message.path)
 

@@ -8,16 +8,16 @@ is the JSON body (optional with ``| None``); anything else is a query parameter 
 encoded as JSON, unless it is a ``Stream``, ``Plain`` or ``HANDED_OVER``. None is an answer without a body.
 
 A route that has nothing to wait for is a plain ``def``: it is answered in the same turn of the event loop in which
-its request arrived.
+its request arrived. One that has to wait in some cases returns what is to be awaited then (``Later``).
 """
 
 from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, Union, get_type_hints
 from urllib.parse import unquote
 
 import msgspec
@@ -30,6 +30,8 @@ from wherry.engine.fates import parameter_fate
 
 Handler = Callable[..., Any]
 H = TypeVar("H", bound=Handler)
+T = TypeVar("T")
+Later = Union[T, Coroutine[Any, Any, T]]  # noqa: UP007  (mypy takes no bar in an alias with a variable)
 Read = Callable[[Any, "Names"], Any]
 Names = tuple[str, ...]
 """What stands for a pattern's placeholders, in their order."""
@@ -127,7 +129,8 @@ class Bound:
     async def __call__(self, call: Exchange, names: Names) -> Any:
         """Read the parameters and run the route, whichever kind it is."""
         if self.at_once:
-            return self.call(call, names)
+            result = self.call(call, names)
+            return await result if isinstance(result, Coroutine) else result
         arguments = {name: read(call, names) for name, read in self._readers}
         if self.body is not None:
             arguments[self._body_name] = await read_body(call, self.body, self._body_required)

@@ -154,7 +154,7 @@ class Containers:
         """The record of a container that is asked for, checked; its image; and warnings. Nothing is kept."""
         if not request.image:
             raise InvalidArgument("config cannot be empty in order to create a container")
-        image = await self._images.resolve(request.image)
+        image = self._images.find(request.image)
         if platform:
             check_platform(request.image, image, platform)
         record = make_record(new_id(), self._registry.claim(name), request, image, self._config)

@@ -23,6 +23,7 @@ from wherry.engine.recovery import recover
 from wherry.engine.registry import Registry
 from wherry.engine.store import Store
 from wherry.engine.system import System
+from wherry.engine.views import Views
 from wherry.errors import Unavailable
 from wherry.image.blobs import BlobStore
 from wherry.runtime import capabilities, cgroups
@@ -42,7 +43,7 @@ class Engine:
 
     ``await engine.start()`` takes over what an earlier engine left; ``await engine.stop()`` leaves
     running containers running. The parts are public: ``containers``, ``execs``, ``executor``, ``images``, ``networks``,
-    ``events``, ``system``, ``explainer``.
+    ``events``, ``system``, ``explainer``, ``views``.
     """
 
     def __init__(self, config: EngineConfig) -> None:
@@ -80,6 +81,7 @@ class Engine:
             config, self._store, self.containers, self.images, self._cgroups, self.executor.journal
         )
         self.explainer = Explainer(config, self._host, self.containers, self.executor.journal)
+        self.views = Views(config, self.containers, self.execs, self.images, self.networks)
         self._sweeper: asyncio.Task[None] | None = None
 
     def _image_users(self, image_id: str) -> list[tuple[str, bool]]:

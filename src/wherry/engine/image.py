@@ -56,22 +56,22 @@ class Images:
 
     # --- looking
 
-    async def resolve(self, ref: str) -> ImageRecord:
+    def find(self, ref: str) -> ImageRecord:
         """The image that a name, a full id or the start of an id means. NotFound, InvalidArgument."""
         return self._register.catalog().find(ref)
 
-    async def get(self, ref: str) -> ImageView:
+    def view(self, ref: str) -> ImageView:
         """The same with its names. NotFound, InvalidArgument."""
         catalog = self._register.catalog()
         image = catalog.find(ref)
         return view(catalog, image, len(self._users(image.id)), lambda reference: True)
 
-    async def list(self, filters: Filters | None = None, *, all: bool = False) -> Sequence[ImageView]:
+    def list(self, filters: Filters | None = None, *, all: bool = False) -> Sequence[ImageView]:
         """Newest first; without ``all``, none that is only a step towards another. InvalidArgument, NotFound."""
         users = self._users
         return select(self._register.catalog(), filters or Filters(), lambda id: len(users(id)), show_all=all)
 
-    async def history(self, ref: str) -> Sequence[HistoryItem]:
+    def history(self, ref: str) -> Sequence[HistoryItem]:
         """The steps that made an image, newest first."""
         catalog = self._register.catalog()
         return history(catalog, catalog.find(ref))

@@ -18,7 +18,7 @@ from wherry.engine.filters import Filters
 from wherry.engine.firewall_watch import FirewallWatch
 from wherry.engine.store import Store
 from wherry.engine.store.networks import NetworkRecord
-from wherry.errors import InvalidArgument, NotFound, Unavailable
+from wherry.errors import Denied, InvalidArgument, NotFound, Unavailable
 from wherry.messages.network import EndpointResource, Ipam, NetworkResource, SubnetConfig
 from wherry.network.driver import PLAIN, EndpointWish, Network, NetworkDriver, NetworkOptions
 from wherry.network.drivers.catalogue import DEFAULT_NETWORK, DRIVERS, PREDEFINED
@@ -193,6 +193,10 @@ class Networks:
         if not found:
             raise NotFound(f"network {ref} not found")
         return found[0]
+
+    def remove(self, ref: str) -> None:
+        """Denied: all there are, are predefined. NotFound for one that there is not."""
+        raise Denied(f"{self.find(ref).name} is a pre-defined network and cannot be removed")
 
     def _resource(self, network: Network, containers: Mapping[str, EndpointResource]) -> NetworkResource:
         description = self._driver(network.name).describe()

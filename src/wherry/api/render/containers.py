@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from ipaddress import IPv4Interface
 from typing import Any
 
@@ -12,6 +11,7 @@ from msgspec import UNSET
 
 from wherry.engine.containers import Sizes
 from wherry.engine.record import ContainerView, Phase
+from wherry.engine.views import ContainerDetail, ContainerLine, Places
 from wherry.messages.base import ZERO_TIME, GraphDriver
 from wherry.messages.container import Config, EndpointSettings, HostConfig, MountPoint, PortBinding, State
 from wherry.messages.container_view import (
@@ -32,13 +32,13 @@ from wherry.values.times import parse_rfc3339
 # ---------------------------------------------------------------- ps
 
 
-def summary(view: ContainerView, image: str, now: float, sizes: Sizes | None = None) -> ContainerSummary:
-    """One line of ``ps``. ``image`` is the name to show; ``now`` is in seconds since 1970."""
-    record = view.record
+def summary(line: ContainerLine, now: float, sizes: Sizes | None = None) -> ContainerSummary:
+    """One line of ``ps``. ``now`` is in seconds since 1970."""
+    view, record = line.view, line.view.record
     return ContainerSummary(
         id=record.id,
         names=[f"/{record.name}"],
-        image=image,
+        image=line.image,
         image_id=record.image,
         command=command_line(record.path, record.args),
         created=parse_rfc3339(record.created) // SECOND,
@@ -132,25 +132,9 @@ SENTINELS = (("PidsLimit", 0), ("MemorySwappiness", -1))  # what clients send fo
 WINDOWS_ONLY = {"CpuCount": 0, "CpuPercent": 0, "IOMaximumIOps": 0, "IOMaximumBandwidth": 0}
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
-    """Where a container's files are on the host; empty strings where they are not made as yet."""
-
-    log: str = ""
-    hosts: str = ""
-    hostname: str = ""
-    resolv_conf: str = ""
-    lower: str = ""
-    upper: str = ""
-    work: str = ""
-    merged: str = ""
-
-
-def inspect(
-    view: ContainerView, places: Places, exec_ids: list[str], sizes: Sizes | None = None
-) -> ContainerInspect:
+def inspect(detail: ContainerDetail, sizes: Sizes | None = None) -> ContainerInspect:
     """Everything that is known of a container."""
-    record = view.record
+    view, record, places = detail.view, detail.view.record, detail.places
     return ContainerInspect(
         id=record.id,
         created=record.created,
@@ -165,7 +149,7 @@ def inspect(
         name=f"/{record.name}",
         restart_count=view.state.restart_count,
         platform=record.platform,
-        exec_ids=exec_ids or None,
+        exec_ids=detail.exec_ids or None,
         host_config=host_config(record.host_config),
         graph_driver=graph_driver(record.id, places),
         size_rw=sizes.size_rw if sizes else UNSET,

@@ -11,6 +11,7 @@ from wherry.api.call import Version
 from wherry.api.render.containers import CONFIG_OPTIONAL, without_empty
 from wherry.engine.image import Deleted, HistoryItem, ImageView
 from wherry.engine.image_removal import Removal
+from wherry.engine.views import ImageDetail
 from wherry.image.manifest import RunConfig
 from wherry.messages.base import ZERO_TIME, GraphDriver
 from wherry.messages.container import Config
@@ -42,12 +43,9 @@ def summary(view: ImageView, version: Version) -> ImageSummary:
     )
 
 
-def inspect(view: ImageView, directories: list[str], version: Version) -> ImageInspect:
-    """Everything about one image, in the shape of the client's API version.
-
-    ``directories`` are those of its layers, lowest first.
-    """
-    record, document = view.record, view.record.config
+def inspect(detail: ImageDetail, version: Version) -> ImageInspect:
+    """Everything about one image, in the shape of the client's API version."""
+    view, record, document = detail.view, detail.view.record, detail.view.record.config
     return ImageInspect(
         id=record.id,
         repo_tags=list(view.repo_tags),
@@ -64,7 +62,7 @@ def inspect(view: ImageView, directories: list[str], version: Version) -> ImageI
         os=document.os,
         size=record.size,
         virtual_size=record.size if version < (1, 44) else UNSET,
-        graph_driver=graph_driver(directories),
+        graph_driver=graph_driver(detail.directories),
         root_fs=RootFS(type="layers", layers=list(record.diff_ids) or UNSET),
         metadata=Metadata(
             last_tag_time=rfc3339(int(record.tagged_at * 1e9)) if record.tagged_at else ZERO_TIME

@@ -12,17 +12,14 @@ from wherry.api.call import HANDED_OVER, Call, Exchange, HandedOver, Reply, Stre
 from wherry.api.hijack import take_connection
 from wherry.api.query import NO_FILTERS, NO_TIME, Named, Nanoseconds
 from wherry.api.render import containers as render
-from wherry.api.routing import Routes
+from wherry.api.routing import Later, Routes
 from wherry.engine.container import WaitResult
 from wherry.engine.containers import ListQuery
 from wherry.engine.engine import Engine
 from wherry.engine.filters import Filters
-from wherry.engine.paths import ContainerPaths
-from wherry.engine.record import ContainerView
 from wherry.engine.streams import AttachRequest
-from wherry.engine.task import layer_names
-from wherry.errors import InvalidArgument, NotFound, WherryError
-from wherry.messages.base import ZERO_TIME
+from wherry.engine.views import ContainerDetail, ContainerLine
+from wherry.errors import InvalidArgument
 from wherry.messages.container import ContainerCreate
 from wherry.messages.container_view import (
     ContainerInspect,
@@ -58,24 +55,33 @@ async def create(
 
 
 @routes.get("/containers/json")
-async def list_containers(
+def list_containers(
     engine: Engine, all: bool = False, limit: int = 0, size: bool = False, filters: Filters = NO_FILTERS
-) -> list[ContainerSummary]:
+) -> Later[list[ContainerSummary]]:
     """Containers, newest first: the running ones, or those that ``all``, ``limit`` and ``filters`` ask for."""
-    filters = await resolve_ancestors(engine, filters)
-    views = engine.containers.list(ListQuery(all, max(limit, 0), filters))
-    names = await image_names(engine, views)
-    sizes = [await engine.containers.size(view.id) if size else None for view in views]
+    lines = engine.views.containers(ListQuery(all, max(limit, 0), filters))
+    if size:
+        return list_with_sizes(engine, lines)
     now = time.time()
-    return [render.summary(v, names[v.id], now, s) for v, s in zip(views, sizes, strict=True)]
+    return [render.summary(line, now) for line in lines]
+
+
+async def list_with_sizes(engine: Engine, lines: list[ContainerLine]) -> list[ContainerSummary]:
+    sizes = await engine.views.sizes([line.view for line in lines])
+    now = time.time()
+    return [render.summary(line, now, size) for line, size in zip(lines, sizes, strict=True)]
 
 
 @routes.get("/containers/{ref}/json")
-async def inspect(engine: Engine, ref: str, size: bool = False) -> ContainerInspect:
+def inspect(engine: Engine, ref: str, size: bool = False) -> Later[ContainerInspect]:
     """Everything about one container."""
-    view = engine.containers.find(ref)
-    sizes = await engine.containers.size(ref) if size else None
-    return render.inspect(view, await places(engine, view), engine.execs.of_container(view.id), sizes)
+    detail = engine.views.container(ref)
+    return inspect_with_size(engine, detail) if size else render.inspect(detail)
+
+
+async def inspect_with_size(engine: Engine, detail: ContainerDetail) -> ContainerInspect:
+    (size,) = await engine.views.sizes([detail.view])
+    return render.inspect(detail, size)
 
 
 @routes.post("/containers/{ref}/start", status=204)
@@ -223,58 +229,3 @@ async def attach(
     taken = await take_connection(exchange, framed=framed)
     await engine.containers.attach(record.id, wanted, taken.fd, taken.leftover)
     return HANDED_OVER
-
-
-# ---------------------------------------------------------------- what a record does not say itself
-
-
-async def places(engine: Engine, view: ContainerView) -> render.Places:
-    """Where its files are. What is made at the first start has no place before it."""
-    paths = ContainerPaths(engine.config, view.id)
-    started = view.state.started_at != ZERO_TIME
-    made = {
-        name: str(getattr(paths, name)) if started else ""
-        for name in ("log", "hosts", "hostname", "resolv_conf")
-    }
-    return render.Places(
-        **made,
-        lower=":".join(await layer_directories(engine, view.record.image)),
-        upper=paths.upper,
-        work=paths.work,
-        merged=paths.merged,
-    )
-
-
-async def layer_directories(engine: Engine, image: str) -> list[str]:
-    """Directories of an image's layers, topmost first; none where the image has been removed by force."""
-    try:
-        names = layer_names(await engine.images.resolve(image))
-    except NotFound:
-        return []
-    return [str(engine.config.layers_dir / name) for name in reversed(names)]
-
-
-async def resolve_ancestors(engine: Engine, filters: Filters) -> Filters:
-    """The ``ancestor`` filter with image ids for names; a name that is none matches nothing."""
-    wanted = filters.get("ancestor")
-    if not wanted:
-        return filters
-    ids = []
-    for name in wanted:
-        try:
-            ids.append((await engine.images.resolve(name)).id)
-        except WherryError:
-            ids.append("")
-    return filters.replace("ancestor", ids)
-
-
-async def image_names(engine: Engine, views: list[ContainerView]) -> dict[str, str]:
-    """What ``ps`` shows as each container's image: the name asked for, or the id once it names another image."""
-    current: dict[str, str] = {}
-    records = [view.record for view in views]
-    for name in {record.config.image for record in records}:
-        try:
-            current[name] = (await engine.images.resolve(name)).id
-        except WherryError:
-            current[name] = ""
-    return {r.id: r.config.image if current[r.config.image] == r.image else r.image for r in records}

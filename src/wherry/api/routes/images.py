@@ -16,8 +16,7 @@ from wherry.api.upload import receiving
 from wherry.engine.engine import Engine
 from wherry.engine.filters import Filters
 from wherry.engine.image import LayerProgress, LoadLine
-from wherry.engine.task import layer_names
-from wherry.errors import InvalidArgument, NotFound, WherryError
+from wherry.errors import InvalidArgument, WherryError
 from wherry.image.manifest import Platform
 from wherry.messages.image import HistoryEntry, ImageInspect, ImageSummary, RemovalEntry
 from wherry.messages.progress import Message
@@ -28,26 +27,23 @@ routes = Routes()
 
 
 @routes.get("/images/json")
-async def list_images(
+def list_images(
     engine: Engine, call: Call, all: bool = False, filters: Filters = NO_FILTERS
 ) -> list[ImageSummary]:
     """Images, newest first; with ``all`` also those that are only steps towards others."""
-    return [render.summary(view, call.version) for view in await engine.images.list(filters, all=all)]
+    return [render.summary(view, call.version) for view in engine.images.list(filters, all=all)]
 
 
 @routes.get("/images/{name}/json")
-async def inspect(engine: Engine, call: Call, name: str, platform: str = "") -> ImageInspect:
+def inspect(engine: Engine, call: Call, name: str, platform: str = "") -> ImageInspect:
     """Everything about one image."""
-    view = await engine.images.get(name)
-    check_platform(name, view.record.config.os, view.record.config.architecture, platform)
-    directories = [str(engine.config.layers_dir / layer) for layer in layer_names(view.record)]
-    return render.inspect(view, directories, call.version)
+    return render.inspect(engine.views.image(name, parse_platform(platform)), call.version)
 
 
 @routes.get("/images/{name}/history")
-async def history(engine: Engine, name: str) -> list[HistoryEntry]:
+def history(engine: Engine, name: str) -> list[HistoryEntry]:
     """The steps that made it, newest first."""
-    return [render.history(item) for item in await engine.images.history(name)]
+    return [render.history(item) for item in engine.images.history(name)]
 
 
 @routes.post("/images/{name}/tag", status=201)
@@ -155,12 +151,3 @@ def import_platform(text: str) -> Platform | None:
         return None
     os, architecture, variant = platforms.parse_platform(text)
     return Platform(os=os, architecture=architecture, variant=variant)
-
-
-def check_platform(name: str, os: str, architecture: str, asked: str) -> None:
-    wanted = parse_platform(asked)
-    if wanted is not None and (wanted.os, wanted.architecture) != (os, architecture):
-        raise NotFound(
-            f"image with reference {name} was found but its platform ({os}/{architecture}) "
-            f"does not match the specified platform ({wanted})"
-        )
