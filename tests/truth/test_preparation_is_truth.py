@@ -233,7 +233,7 @@ def test_the_engine_changes_only_what_its_steps_say(
         assert daemon.api("POST", "/containers/truth/start").status == 204
         steps = engine_steps(daemon)
     calls = parse((tmp_path / "trace").read_text(errors="replace"))
-    launched = next(i for i, c in enumerate(calls) if c.name == "execve" and '"wherry-monitor"' in c.args)
+    launched = next(i for i, c in enumerate(calls) if c.name == "prctl" and '"wherry-monitor"' in c.args)
     own = {daemon.pid, *(int(t) for t in os.listdir(f"/proc/{daemon.pid}/task"))}
     made = [c for c in calls[:launched] if c.pid in own and changes(c)]
     strange = [

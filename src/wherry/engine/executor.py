@@ -6,8 +6,11 @@ process on layers is another.
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -26,6 +29,8 @@ from wherry.messages.exec import ExecCreate, ExecStart
 from wherry.network.endpoint import Attachment
 from wherry.runtime.launcher import Attach, Launcher, Monitored
 from wherry.runtime.steps import Fd
+
+END_SECONDS = 10.0
 
 
 @dataclass(slots=True)
@@ -103,10 +108,13 @@ class Executor:
         self, task: Task, prepared: Sequence[EngineStep], launch: Launch, attaches: Sequence[Attach]
     ) -> Monitored:
         launched = self._planner.plan(task, prepared)
-        self.journal.keep(task.id, launched)
         socket = Path(ContainerPaths(self._config, task.id).socket)
         return await self._launcher.launch(
-            launched.plan, fds=launch.fds, listen_path=socket, attaches=attaches
+            launched.plan,
+            fds=launch.fds,
+            listen_path=socket,
+            attaches=attaches,
+            meanwhile=lambda: self.journal.keep(task.id, launched),
         )
 
     def _run(self, id: str, monitor: Monitored, done: tuple[EngineStep, ...]) -> Run:
@@ -120,13 +128,19 @@ class Executor:
     # ------------------------------------------------------------ after a restart of the daemon
 
     async def take_over(self, id: str) -> Run | None:
-        """The process of a task that an earlier daemon started, if it runs still."""
+        """The process of a task that an earlier daemon started, if it runs still.
+
+        One whose journal is not whole was under way when that daemon died, and nobody was told of it: it is ended.
+        """
         paths = ContainerPaths(self._config, id)
         try:
             monitor = await self._launcher.take_over(Path(paths.socket), Path(paths.exit))
         except OSError:
             return None
         launched = self.journal.under_way(id)
+        if launched is not None and launched.spec is None:
+            await end(monitor)
+            return None
         done = due(launched.preparation, Moment.START) if launched is not None else ()
         for step in done:
             step.adopt(self._host)
@@ -160,6 +174,13 @@ def made(steps: Sequence[EngineStep]) -> tuple[EngineStep, ...]:
         replace(step, record=None) if isinstance(step, WriteRecord) else step
         for step in due(steps, Moment.CREATE)
     )
+
+
+async def end(monitor: Monitored) -> None:
+    """Kill a process and wait until its cgroups are gone, but not for ever."""
+    await monitor.signal(signal.SIGKILL)
+    with suppress(TimeoutError):
+        await asyncio.wait_for(monitor.cleaned, END_SECONDS)
 
 
 def open_pidfd(pid: int) -> int:

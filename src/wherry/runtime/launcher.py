@@ -11,7 +11,7 @@ import contextlib
 import fcntl
 import os
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from wherry.errors import LaunchFailed
@@ -94,6 +94,10 @@ async def reconnect(listen_path: Path, exit_file: Path | None = None) -> Monitor
     return monitored
 
 
+def nothing() -> None:
+    """The default of what is done while the launcher is at work."""
+
+
 class Launcher:
     """Starts plans. Holds a sealed copy of the binary, so that no container can ever change what is executed."""
 
@@ -118,12 +122,14 @@ class Launcher:
         fds: Mapping[Fd, int],
         listen_path: Path | None,
         attaches: Sequence[Attach] = (),
+        meanwhile: Callable[[], None] = nothing,
     ) -> Monitored:
         """Carry out a plan; returns when its command runs.
 
         ``fds`` are the descriptors that the plan names; the caller keeps its own. With ``listen_path`` a later daemon
         finds the monitor there. ``attaches`` get the very first byte. LaunchFailed names the step that failed;
         then nothing is left of the container, and the clients' sockets are the caller's again.
+        ``meanwhile`` is called while the launcher is at work; what it raises ends the launch.
         A former monitor with the same ``listen_path`` is waited for until it has removed its cgroups.
         """
         if listen_path is not None:
@@ -146,7 +152,7 @@ class Launcher:
                 monitored.close()
                 raise
         try:
-            await started(monitored)
+            await started(monitored, meanwhile)
         except BaseException:
             if listen_path is not None:
                 listen_path.unlink(missing_ok=True)
@@ -177,15 +183,16 @@ class Launcher:
             await asyncio.shield(former.cleaned)
 
 
-async def started(monitored: Monitored) -> None:
+async def started(monitored: Monitored, meanwhile: Callable[[], None]) -> None:
     """Wait for the launcher's word. What a caller has given up is ended when it has come so far."""
     try:
+        meanwhile()
         await monitored.started
-    except asyncio.CancelledError:
-        monitored.abandon()
+    except LaunchFailed:
+        monitored.close()
         raise
     except BaseException:
-        monitored.close()
+        monitored.abandon()
         raise
 
 

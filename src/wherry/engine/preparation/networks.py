@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Interface
-from typing import Self
+from typing import Any, Self
 
 from wherry.engine.preparation.step import EngineStep, Host, Launch
 from wherry.engine.preparation.storage import HIDDEN
@@ -94,7 +94,6 @@ class PublishPort(EngineStep):
     """Put an element into the firewall's map of published ports. ``host_port`` 0: any free one."""
 
     name, heading = "publish-port", Heading.NETWORK
-    identity = "container_port"
     compared = True
     proto: str
     host_ip: str
@@ -102,6 +101,11 @@ class PublishPort(EngineStep):
     host_port_end: int
     container_port: int
     address: str = field(default="", metadata=HIDDEN)  # of the container, with its prefix, once it is done
+
+    @classmethod
+    def identify(cls, arguments: Mapping[str, Any]) -> str:
+        """By the container's side and the host's address: one port may be published on several."""
+        return f"{arguments['container_port']}/{arguments['proto']} {arguments['host_ip']}"
 
     def describe(self) -> str:
         port = str(self.host_port) if self.host_port else "a free port"
