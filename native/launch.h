@@ -15,7 +15,7 @@ enum { CGROUPS_MAX = 64, HOME_MAX = 4096, GROUPS_MAX = 65536 /* the kernel's own
 /* What the host's steps leave for the monitor. The texts are kept apart from the plan, which is let go of. */
 struct settings {
     const char *exit_file, *spool_dir;
-    bool listen;
+    bool listen, mounts_last;
     bool tty, stdin_open, stdin_once;
     uint16_t rows, columns;
     const char *log_path, *log_attributes;
@@ -34,6 +34,7 @@ struct launch {
     int procfs;     /* child: a procfs of our own, or -1 */
     int empty_dir;  /* child: the first masked directory, which later ones are cloned from, or -1 */
     int input[2], output[2], errors[2]; /* pipes: read end, write end */
+    int mounts;     /* the container's mount namespace, which then outlives its processes, or -1 */
     const char *cgroup;    /* child: of version 2, to be entered because the clone could not place it there, or NULL */
     bool cgroup_namespace; /* child: unshare it once every cgroup has been entered */
     bool retry_directory;  /* child: the working directory was closed to root; try as the user */

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -18,7 +19,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-static struct launch launch = {.status = -1, .root = -1, .procfs = -1, .empty_dir = -1,
+static struct launch launch = {.status = -1, .root = -1, .procfs = -1, .empty_dir = -1, .mounts = -1,
                                .input = {-1, -1}, .output = {-1, -1}, .errors = {-1, -1}};
 
 static _Noreturn void refuse(uint32_t step, int error, const char *text)
@@ -134,6 +135,18 @@ static pid_t make_child(void)
     return pid;
 }
 
+/*
+ * The process that is last in a mount namespace takes its mounts down before its end is seen: grace periods, layers,
+ * caches. Where the plan has it so, that is left to the monitor, when it has told of the end.
+ */
+static void keep_mounts(pid_t child)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/ns/mnt", child);
+    if (launch.settings.mounts_last)
+        launch.mounts = open(path, O_RDONLY | O_CLOEXEC);
+}
+
 static void close_child_ends(void)
 {
     int ends[] = {launch.input[0], launch.output[1], launch.errors[1]};
@@ -215,6 +228,7 @@ int main(int argc, char **argv)
     }
     close(ends[1]);
     close_child_ends();
+    keep_mounts(child);
     int console = await_exec(child, ends[0]);
     plan_release(&launch.plan);
     munmap((void *)(uintptr_t)bytes, size);

@@ -100,6 +100,8 @@ static void container_exited(struct monitor *monitor, int status)
     control_exited(monitor);
     monitor->told = true;
     clients_end(monitor, true);
+    if (monitor->mounts >= 0)
+        close(monitor->mounts);
     monitor->clean_at = monitor->now;
     monitor->clean_until = monitor->now + CLEAN_FOR_MS;
 }
@@ -227,6 +229,7 @@ _Noreturn void monitor_run(struct launch *launch, pid_t child, int console)
     struct monitor *monitor = &self;
     monitor->settings = &launch->settings;
     monitor->control = FD_CONTROL;
+    monitor->mounts = launch->mounts;
     monitor->child = child;
     monitor->code = -1;
     monitor->held = -1;

@@ -4,7 +4,7 @@
 
 /* Code, constant, function, name, where it may stand, the letters of its arguments. */
 #define EACH_STEP(STEP) \
-    STEP(1, MONITOR, monitor, "monitor", HOST, "tti") \
+    STEP(1, MONITOR, monitor, "monitor", HOST, "ttii") \
     STEP(2, STDIO, stdio, "stdio", HOST, "iiiii") \
     STEP(3, LOG, log, "log", HOST, "piit") \
     STEP(4, HOST_DIRECTORY, host_directory, "mkdir", HOST, "pi") \
@@ -44,7 +44,7 @@
     STEP(38, EXEC, exec, "exec", CHILD, "it*")
 
 /* The arguments of each, by place. */
-enum { MONITOR_EXIT_FILE, MONITOR_SPOOL_DIR, MONITOR_LISTEN };
+enum { MONITOR_EXIT_FILE, MONITOR_SPOOL_DIR, MONITOR_LISTEN, MONITOR_MOUNTS_LAST };
 enum { STDIO_TTY, STDIO_STDIN, STDIO_STDIN_ONCE, STDIO_ROWS, STDIO_COLUMNS };
 enum { LOG_PATH, LOG_MAX_SIZE, LOG_MAX_FILE, LOG_ATTRIBUTES };
 enum { HOST_DIRECTORY_PATH, HOST_DIRECTORY_MODE };

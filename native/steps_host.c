@@ -11,6 +11,7 @@ int step_monitor(struct launch *launch, const struct step *step)
 {
     struct settings *settings = &launch->settings;
     settings->listen = step_integer(step, MONITOR_LISTEN) != 0;
+    settings->mounts_last = step_integer(step, MONITOR_MOUNTS_LAST) != 0;
     if (keep_text(launch, &settings->exit_file, step_text(step, MONITOR_EXIT_FILE)) != 0)
         return -1;
     return keep_text(launch, &settings->spool_dir, step_text(step, MONITOR_SPOOL_DIR));

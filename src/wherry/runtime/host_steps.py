@@ -20,6 +20,9 @@ class Monitor(HostStep):
     exit_file: Text = ""  # written by rename; "" for none (exec)
     spool_dir: Text = ""  # where output waits for a slow reader, in unlinked files
     listen: bool = True  # accept further control connections on Fd.LISTEN
+    mounts_last: bool = (
+        False  # keep the mounts until the end has been told; they take the kernel half a millisecond
+    )
 
     def describe(self) -> str:
         return "stay as the container's monitor" + (

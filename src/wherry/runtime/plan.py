@@ -28,6 +28,7 @@ from wherry.runtime.steps import (
     Domainname,
     Exec,
     Fd,
+    HostFile,
     Hostname,
     JoinNamespace,
     Log,
@@ -107,7 +108,7 @@ def plan_container(spec: oci.Spec, causes: Causes, context: PlanContext) -> Plan
     cgroups = context.cgroups.plan(linux.cgroups_path, linux.resources, causes)
     return Plan(
         (
-            *host_steps(process, context, cgroups),
+            *host_steps(spec, process, context, cgroups),
             *namespace_steps(linux, causes, cgroups),
             *identity_steps(spec, linux, causes, context),
             *root_steps(spec, linux, causes, context),
@@ -130,13 +131,25 @@ def refuse_unsupported(spec: oci.Spec, linux: oci.Linux) -> None:
 # ---------------------------------------------------------------- on the host
 
 
-def host_steps(process: oci.Process, context: PlanContext, cgroups: CgroupSteps) -> Iterator[Step]:
-    yield Monitor(context.exit_file, context.spool_dir, context.listen)
+def host_steps(
+    spec: oci.Spec, process: oci.Process, context: PlanContext, cgroups: CgroupSteps
+) -> Iterator[Step]:
+    yield Monitor(context.exit_file, context.spool_dir, context.listen, owns_mounts(spec, context))
     yield stdio_step(process, context)
     if context.log is not None:
         yield context.log
     yield from context.files
     yield from cgroups.setup
+
+
+def owns_mounts(spec: oci.Spec, context: PlanContext) -> bool:
+    """Whether nothing of the host's is mounted: nobody can notice then that mounts go just after the end was told.
+
+    Who has mounted a disk or a volume may want to take it away as soon as the container has ended.
+    """
+    own = {step.path for step in context.files if isinstance(step, HostFile)}
+    binds = (mount for mount in spec.mounts if is_bind(mount))
+    return isinstance(context.root, OverlayRoot) and all(mount.source in own for mount in binds)
 
 
 def stdio_step(process: oci.Process, context: PlanContext) -> Stdio:
