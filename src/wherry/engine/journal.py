@@ -24,6 +24,8 @@ from wherry.runtime.oci_spec import Spec
 from wherry.runtime.plan_file import Document, encode, from_document, named
 from wherry.runtime.steps import Plan
 
+RECENT = 32  # launches that are kept in memory
+
 
 class File(msgspec.Struct, omit_defaults=True):
     """The file as it is read. ``steps`` and ``spec`` are empty until the plan is whole."""
@@ -58,11 +60,15 @@ class Journal:
 
     def __init__(self, config: EngineConfig) -> None:
         self._config = config
+        self._recent: dict[
+            str, Launched
+        ] = {}  # a command in a container needs its plan, and reading that is dear
 
     def begin(self, id: str, steps: Iterable[EngineStep]) -> None:
         """These steps are about to be done."""
         with suppress(FileExistsError):
             os.mkdir(ContainerPaths(self._config, id).runtime, 0o700)
+        self._recent.pop(id, None)
         self._write(id, {"preparation": named(steps)})
 
     def keep(self, id: str, launched: Launched) -> None:
@@ -71,16 +77,26 @@ class Journal:
         self._write(
             id, {"preparation": named(plan.preparation), "steps": named(plan.steps), "spec": launched.spec}
         )
+        self._remember(id, launched)
 
     def end(self, id: str) -> None:
         """The host holds nothing of it any more."""
         paths = ContainerPaths(self._config, id)
+        self._recent.pop(id, None)
         with suppress(FileNotFoundError):
             os.rename(paths.launch, paths.ended)
 
     def under_way(self, id: str) -> Launched | None:
         """What the host may hold something of."""
-        return read(ContainerPaths(self._config, id).launch)
+        found = self._recent.get(id) or read(ContainerPaths(self._config, id).launch)
+        if found is not None:
+            self._remember(id, found)
+        return found
+
+    def _remember(self, id: str, launched: Launched) -> None:
+        self._recent[id] = launched
+        if len(self._recent) > RECENT:
+            self._recent.pop(next(iter(self._recent)), None)
 
     def last(self, id: str) -> Launched | None:
         """What runs or, if nothing does, what was started last since the machine came up."""
