@@ -7,11 +7,13 @@ process on layers is another.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from wherry.engine.config import EngineConfig
@@ -19,16 +21,17 @@ from wherry.engine.journal import Journal, Launched
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.planning import Planner
 from wherry.engine.preparation.carry_out import carry_out, due, ending, take_back
+from wherry.engine.preparation.cgroups import have_parents_again
 from wherry.engine.preparation.networks import attachments_of
 from wherry.engine.preparation.planned import IdOf
 from wherry.engine.preparation.step import EngineStep, Host, Launch, Moment
 from wherry.engine.preparation.storage import WriteRecord
 from wherry.engine.task import Task
-from wherry.errors import Conflict
+from wherry.errors import Conflict, LaunchFailed
 from wherry.messages.exec import ExecCreate, ExecStart
 from wherry.network.endpoint import Attachment
 from wherry.runtime.launcher import Attach, Launcher, Monitored
-from wherry.runtime.steps import Fd
+from wherry.runtime.steps import CgroupCreate, Fd
 
 END_SECONDS = 10.0
 
@@ -109,13 +112,22 @@ class Executor:
     ) -> Monitored:
         launched = self._planner.plan(task, prepared)
         socket = Path(ContainerPaths(self._config, task.id).socket)
-        return await self._launcher.launch(
+        carry_on = partial(
+            self._launcher.launch,
             launched.plan,
             fds=launch.fds,
             listen_path=socket,
             attaches=attaches,
             meanwhile=lambda: self.journal.keep(task.id, launched),
         )
+        try:
+            return await carry_on()
+        except LaunchFailed as error:
+            if (error.name, error.errno) != (CgroupCreate.name, errno.ENOENT):
+                raise
+        # Somebody has taken the parent cgroup away; to look for it at each start would be to wait for the kernel.
+        have_parents_again(prepared, self._host)
+        return await carry_on()
 
     def _run(self, id: str, monitor: Monitored, done: tuple[EngineStep, ...]) -> Run:
         return Run(id, monitor, done, open_pidfd(monitor.init_pid), attachments_of(done))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
@@ -26,3 +27,10 @@ class ParentCgroup(EngineStep):
     def look(self, host: Host) -> bool:
         above, _, name = self.path.strip("/").rpartition("/")
         return name in host.cgroups.names(above)
+
+
+def have_parents_again(steps: Iterable[EngineStep], host: Host) -> None:
+    """Make anew what this daemon believes to have made before."""
+    for step in steps:
+        if isinstance(step, ParentCgroup):
+            host.cgroups.prepare(step.path)

@@ -75,7 +75,8 @@ class Cgroups(Protocol):
         """Make a parent of containers, with what its children need. Idempotent; OSError with the path."""
 
     def ensure(self, parent: str) -> None:
-        """As ``prepare``, for one that most likely is prepared: only looks, where this daemon has done it before."""
+        """As ``prepare``, but nothing where it has been done before: even a look waits for what the kernel does to
+        other cgroups (a third of a start was spent on that)."""
 
     def remove_parent(self, parent: str) -> bool:
         """Remove a parent where it is empty. True when it is gone."""

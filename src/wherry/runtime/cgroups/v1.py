@@ -133,7 +133,7 @@ class CgroupsV1:
             prepare_cpuset(f"{self.root}/{self.controllers['cpuset']}", parent.strip("/").split("/"))
 
     def ensure(self, parent: str) -> None:
-        if parent not in self.prepared or not all(map(os.path.isdir, self.directories(parent))):
+        if parent not in self.prepared:
             self.prepare(parent)
             self.prepared.add(parent)
 

@@ -100,7 +100,7 @@ class CgroupsV2:
         self.switch_on(here)
 
     def ensure(self, parent: str) -> None:
-        if parent not in self.prepared or not os.path.isdir(self.directory(parent)):
+        if parent not in self.prepared:
             self.prepare(parent)
             self.prepared.add(parent)
 
