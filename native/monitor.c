@@ -100,8 +100,6 @@ static void container_exited(struct monitor *monitor, int status)
     control_exited(monitor);
     monitor->told = true;
     clients_end(monitor, true);
-    if (monitor->mounts >= 0)
-        close(monitor->mounts);
     monitor->clean_at = monitor->now;
     monitor->clean_until = monitor->now + CLEAN_FOR_MS;
 }
@@ -138,6 +136,8 @@ static void clean(struct monitor *monitor, int64_t *deadline)
         monitor->cleaned = gone || monitor->now >= monitor->clean_until;
         monitor->clean_at = monitor->now + (first ? CLEAN_FIRST_MS : CLEAN_EVERY_MS);
         if (monitor->cleaned) {
+            if (monitor->mounts >= 0)
+                close(monitor->mounts); /* the kernel takes them down before this returns */
             control_cleaned(monitor);
             return;
         }

@@ -47,7 +47,7 @@ struct client {
 struct monitor {
     const struct settings *settings;
     int epoll, control, signals, input;
-    int mounts;        /* the container's mount namespace, held until its end has been told, or -1 */
+    int mounts;        /* the container's mount namespace, held until all else is gone, or -1 */
     pid_t child;
     int code;          /* -1 while the container runs */
     bool oom, told, cleaned; /* told: the daemon has the exit status, so clients may see the end */

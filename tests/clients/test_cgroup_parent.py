@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from glob import glob
 from pathlib import Path
 
 from tests.harness.daemon import Daemon
+from tests.network.lab import eventually
 
 
 def test_a_parent_that_somebody_removed_is_made_again(daemon: Daemon) -> None:
     daemon.docker("run", "--rm", "busybox", "true")
     parent = daemon.sandbox.cgroup_parent
-    for folder in Path("/sys/fs/cgroup").glob(f"*/{parent}"):
+    folders = list(Path("/sys/fs/cgroup").glob(f"*/{parent}"))
+    inner = [f"{folder}/*/" for folder in folders]
+    assert eventually(
+        lambda: not any(map(glob, inner))
+    )  # the monitor removes them when it has told of the end
+    for folder in folders:
         folder.rmdir()
     assert daemon.docker("run", "--rm", "busybox", "echo", "again").stdout == "again\n"
 
