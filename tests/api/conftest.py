@@ -1,30 +1,38 @@
-"""A real API server on a real socket, in front of an engine that only pretends to run containers."""
+"""A real daemon behind the API, mostly; and an API without an engine, for faults that no engine produces on demand."""
 
 from __future__ import annotations
 
 import asyncio
-import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from tests.api.client import Api
-from tests.api.double import Double, make_double
+from tests.harness.daemon import Daemon
 from wherry.api.app import create_app, serve
 from wherry.api.server import ApiRunner
+from wherry.engine.events import EventBus
+
+
+def fail() -> None:
+    raise ZeroDivisionError("division by zero")
 
 
 class Served:
-    """The API, served from a thread of its own."""
+    """The API in this process, in a thread of its own, in front of nothing but a real event bus.
+
+    Only what needs no engine can be asked of it: `/_ping`, `/events`, and `/version`, which fails as no engine would
+    on demand. Tests that look into the server itself use it; all others ask a daemon.
+    """
 
     def __init__(self, base: Path) -> None:
         self.path = base / "api.sock"
-        self.engine: Double
+        self.events = EventBus()
         self.runner: ApiRunner
-        self._base = base
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -34,9 +42,13 @@ class Served:
         """Run a coroutine in the server's event loop."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
 
+    def soon(self, work: Any) -> None:
+        """Call a function in the server's event loop."""
+        self._loop.call_soon_threadsafe(work)
+
     async def _start(self) -> None:
-        self.engine = make_double(self._base)
-        self.runner = await serve(create_app(cast(Any, self.engine)), [f"unix://{self.path}"])
+        engine = SimpleNamespace(events=self.events, system=SimpleNamespace(host=fail))
+        self.runner = await serve(create_app(cast(Any, engine)), [f"unix://{self.path}"])
 
     def close(self) -> None:
         self.run(self.runner.close())
@@ -44,24 +56,13 @@ class Served:
         self._thread.join(10)
 
 
-@pytest.fixture(scope="module")
-def module_served(busybox_archive: bytes) -> Iterator[Served]:
-    with tempfile.TemporaryDirectory() as base:
-        served = Served(Path(base))
-        reply = Api(served.path).call("POST", "/images/load?quiet=1", raw=busybox_archive)
-        assert reply.status == 200 and b"error" not in reply.body, reply.body
-        yield served
-        served.close()
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    made = Served(tmp_path)
+    yield made
+    made.close()
 
 
 @pytest.fixture
-def served(module_served: Served) -> Iterator[Served]:
-    yield module_served
-    api = Api(module_served.path)
-    for container in api.get("/containers/json", all="1").json:
-        api.delete(f"/containers/{container['Id']}", force="1")
-
-
-@pytest.fixture
-def api(served: Served) -> Api:
-    return Api(served.path)
+def api(daemon: Daemon) -> Api:
+    return Api(daemon.socket)

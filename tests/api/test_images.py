@@ -110,7 +110,7 @@ def test_errors(api: Api, method: str, path: str, status: int, text: str) -> Non
 
 
 def test_an_image_in_use_stays(api: Api) -> None:
-    id = api.create("sleep", name="user")
+    id = api.create("sleep", "1000", name="user")
     reply = api.delete("/images/busybox")
     assert reply.status == 409
     assert id[:12] in reply.message

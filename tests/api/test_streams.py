@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.api.client import Api, Wire
 from tests.api.conftest import Served
+from tests.harness.daemon import Daemon
 
 
 def eventually(true: Callable[[], Any], seconds: float = 5) -> bool:
@@ -18,6 +21,27 @@ def eventually(true: Callable[[], Any], seconds: float = 5) -> bool:
     while not true() and time.monotonic() < deadline:
         time.sleep(0.01)
     return bool(true())
+
+
+def descriptors(daemon: Daemon) -> list[str]:
+    """What the daemon holds open."""
+    folder = Path(f"/proc/{daemon.pid}/fd")
+    found = []
+    for entry in folder.iterdir():
+        with suppress(OSError):
+            found.append(str(entry.readlink()))
+    return found
+
+
+def watches(daemon: Daemon) -> int:
+    """Logs that are followed."""
+    return descriptors(daemon).count("anon_inode:inotify")
+
+
+def being_written(daemon: Daemon) -> int:
+    """Files of content on its way in."""
+    roots = (f"{daemon.data_root}/blobs", f"{daemon.data_root}/layers")
+    return sum(path.startswith(roots) for path in descriptors(daemon))
 
 
 def begin(wire: Wire, method: str, path: str) -> dict[str, str]:
@@ -34,22 +58,22 @@ def begin(wire: Wire, method: str, path: str) -> dict[str, str]:
 @pytest.mark.parametrize("condition", ["next-exit", "not-running"])
 def test_wait_sends_its_head_before_it_waits(api: Api, condition: str) -> None:
     """``docker run`` waits for the head of wait, and only then starts the container."""
-    id = api.create("exit", "7")
+    id = api.create("sh", "-c", "exit 7")
     if condition == "not-running":
-        id = api.create("sleep")
+        id = api.create("sleep", "1000")
         api.post(f"/containers/{id}/start")
     with api.wire() as wire:
         headers = begin(wire, "POST", f"/containers/{id}/wait?condition={condition}")
         assert headers["content-type"] == "application/json"
         api.post(f"/containers/{id}/start")
         if condition == "not-running":
-            api.post(f"/containers/{id}/kill?signal=TERM")
-        assert json.loads(wire.read_chunk()) == {"StatusCode": 7 if condition == "next-exit" else 143}
+            api.post(f"/containers/{id}/kill")
+        assert json.loads(wire.read_chunk()) == {"StatusCode": 7 if condition == "next-exit" else 137}
         assert wire.read_chunk() == b""
 
 
 def test_wait_for_removal(api: Api) -> None:
-    id = api.create("exit", "3", HostConfig={"AutoRemove": True})
+    id = api.create("sh", "-c", "exit 3", HostConfig={"AutoRemove": True})
     with api.wire() as wire:
         begin(wire, "POST", f"/containers/{id}/wait?condition=removed")
         api.post(f"/containers/{id}/start")
@@ -58,21 +82,23 @@ def test_wait_for_removal(api: Api) -> None:
 
 
 def test_wait_for_what_is_over(api: Api) -> None:
-    id = api.create("sleep")
+    id = api.create("sleep", "1000")
     assert api.post(f"/containers/{id}/wait").json == {"StatusCode": 0}
     reply = api.post(f"/containers/{id}/wait?condition=someday")
     assert (reply.status, reply.message) == (400, 'invalid condition: "someday"')
     assert api.post("/containers/nobody/wait").status == 404
 
 
-def test_a_waiter_that_goes_is_forgotten(api: Api, served: Served) -> None:
-    id = api.create("sleep")
+def test_a_waiter_that_goes_is_forgotten(fresh_daemon: Callable[..., Daemon]) -> None:
+    """A daemon that ends when nobody needs it does so, though somebody has waited for what never came."""
+    daemon = fresh_daemon("--idle-exit", "500ms")
+    api = Api(daemon.socket)
     with api.wire() as wire:
+        id = api.create("sleep", "1000")
         begin(wire, "POST", f"/containers/{id}/wait?condition=next-exit")
-        waiters = served.engine.containers.get(id).waiters
-        assert [future.done() for _, future in waiters] == [False]
-    assert eventually(waiters[0][1].cancelled)
-    assert eventually(lambda: served.runner.activity.open == 0)
+        time.sleep(1.5)
+        assert daemon.running  # somebody waits
+    assert daemon.process.wait(timeout=30) == 0
 
 
 # ---------------------------------------------------------------- events
@@ -81,7 +107,7 @@ def test_a_waiter_that_goes_is_forgotten(api: Api, served: Served) -> None:
 def test_events_come_as_they_happen(api: Api) -> None:
     with api.wire() as wire:
         begin(wire, "GET", '/events?filters={"type":["container"]}')
-        id = api.create("sleep", name="seen", Labels={"app": "x"})
+        id = api.create("sleep", "1000", name="seen", Labels={"app": "x"})
         event = json.loads(wire.read_chunk())
         assert (event["Type"], event["Action"], event["id"]) == ("container", "create", id)
         assert event["Actor"]["Attributes"] == {"app": "x", "image": "busybox", "name": "seen"}
@@ -89,7 +115,7 @@ def test_events_come_as_they_happen(api: Api) -> None:
 
 def test_events_of_the_past_end_at_until(api: Api) -> None:
     since = time.time()
-    id = api.create("sleep", name="past")
+    id = api.create("sleep", "1000", name="past")
     api.post(f"/containers/{id}/rename?name=later")
     reply = api.get("/events", since=f"{since:.9f}", until=f"{time.time():.9f}", filters={"container": [id]})
     lines = reply.body.splitlines()
@@ -110,22 +136,22 @@ def test_an_event_filter_that_is_none(api: Api) -> None:
 
 
 @pytest.mark.parametrize("leave", ["close", "half"])
-def test_a_listener_that_goes_is_forgotten(api: Api, served: Served, leave: str) -> None:
-    before = served.engine.events.listeners
+def test_a_listener_that_goes_is_forgotten(served: Served, leave: str) -> None:
+    api, before = Api(served.path), served.events.listeners
     wires = [api.wire() for _ in range(20)]
     for wire in wires:
         begin(wire, "GET", "/events")
-    assert served.engine.events.listeners == before + 20
+    assert served.events.listeners == before + 20
     for wire in wires:
         wire.sock.close() if leave == "close" else wire.half_close()
-    assert eventually(lambda: served.engine.events.listeners == before)
+    assert eventually(lambda: served.events.listeners == before)
     for wire in wires:
         wire.sock.close()
 
 
-def test_a_listener_that_does_not_read_holds_nobody_up(api: Api, served: Served) -> None:
+def test_a_listener_that_does_not_read_holds_nobody_up(served: Served) -> None:
     """Its events pile up to a bound, then it is dropped; everybody else goes on."""
-    events = served.engine.events
+    api, events = Api(served.path), served.events
     before = events.listeners
 
     def flood() -> None:
@@ -135,7 +161,7 @@ def test_a_listener_that_does_not_read_holds_nobody_up(api: Api, served: Served)
     with api.wire() as slow:
         begin(slow, "GET", "/events")
         for _ in range(4):
-            served._loop.call_soon_threadsafe(flood)
+            served.soon(flood)
             started = time.monotonic()
             assert api.get("/_ping").status == 200
             assert time.monotonic() - started < 1
@@ -146,33 +172,34 @@ def test_a_listener_that_does_not_read_holds_nobody_up(api: Api, served: Served)
 
 
 def test_logs_need_a_stream(api: Api) -> None:
-    id = api.create("sleep")
+    id = api.create("sleep", "1000")
     reply = api.get(f"/containers/{id}/logs")
     assert (reply.status, reply.message) == (400, "Bad parameters: you must choose at least one stream")
     assert api.get("/containers/nobody/logs?stdout=1").status == 404
 
 
-def test_following_logs_sends_the_head_at_once_and_ends_with_the_client(api: Api, served: Served) -> None:
-    id = api.create("sleep")
+def test_following_logs_sends_the_head_at_once_and_ends_with_the_client(api: Api, daemon: Daemon) -> None:
+    id = api.create("sleep", "1000")
     api.post(f"/containers/{id}/start")
     with api.wire() as wire:
         headers = begin(wire, "GET", f"/containers/{id}/logs?stdout=1&follow=1")
         assert headers["content-type"] == "application/vnd.docker.multiplexed-stream"
-        assert served.runner.activity.open == 1
-    assert eventually(lambda: served.runner.activity.open == 0)
+        assert eventually(lambda: watches(daemon) == 1)
+    assert eventually(lambda: watches(daemon) == 0)
 
 
 # ---------------------------------------------------------------- uploads
 
 
-def test_an_upload_that_breaks_off_is_no_image(api: Api, served: Served, busybox_tar: bytes) -> None:
+def test_an_upload_that_breaks_off_is_no_image(api: Api, daemon: Daemon, busybox_tar: bytes) -> None:
     before = api.get("/images/json", all="1").json
     with api.wire() as wire:
         wire.send(
             b"POST /images/create?fromSrc=-&repo=broken HTTP/1.1\r\nHost:\r\nContent-Length: 9999999\r\n\r\n"
         )
         wire.send(busybox_tar[:200_000])
-    assert eventually(lambda: served.runner.activity.open == 0)
+        assert eventually(lambda: being_written(daemon) > 0)
+    assert eventually(lambda: being_written(daemon) == 0)
     assert api.get("/images/json", all="1").json == before
 
 
