@@ -450,11 +450,11 @@ def test_a_stale_undo_leaves_the_next_owners_port(
 def test_a_record_is_enough_to_release(bridge: BridgeDriver) -> None:
     """Whoever has only what was recorded gives back all of it, the descriptor too: the host fixture counts them."""
     endpoint = bridge.make()
-    assert bridge.has(endpoint.host_interface)
+    assert bridge.has(endpoint.attachment)
     assert bridge.held(endpoint.endpoint_id) is endpoint
     bridge.release(endpoint.attachment.endpoint_id)
     assert bridge.held(endpoint.endpoint_id) is None
-    assert eventually(lambda: not bridge.has(endpoint.host_interface))
+    assert eventually(lambda: not bridge.has(endpoint.attachment))
 
 
 def test_an_interface_called_otherwise(bridge: BridgeDriver) -> None:

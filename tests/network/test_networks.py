@@ -19,6 +19,7 @@ from wherry.engine.filters import parse_filters
 from wherry.engine.network import Networks
 from wherry.engine.store import Store
 from wherry.errors import Internal, InvalidArgument, NotFound, Unavailable
+from wherry.linux import netns
 from wherry.messages.network import EndpointResource
 from wherry.network.drivers.catalogue import DRIVERS, PREDEFINED
 from wherry.network.endpoint import Attachment, Endpoint
@@ -204,17 +205,31 @@ def test_what_an_earlier_version_recorded_is_taken_over(host: int, store: Store)
     asyncio.run(main())
 
 
-def test_the_hosts_network_and_none_give_no_endpoint(host: int, store: Store) -> None:
+def test_the_hosts_network_gives_no_endpoint(host: int, store: Store) -> None:
     async def body(networks: Networks) -> None:
-        assert [name for name, kind in PREDEFINED.items() if DRIVERS[kind].gives_endpoints] == ["bridge"]
-        for name in ("host", "none"):
-            with pytest.raises(Internal, match=f"network {name} gives no endpoints"):
-                await networks.attach(name)
-            place = Attachment(network=name, network_id=networks.find(name).id)
-            assert not networks.has(place)
-            assert not networks.release(place)
+        assert [name for name, kind in PREDEFINED.items() if not DRIVERS[kind].gives_endpoints] == ["host"]
+        with pytest.raises(Internal, match="network host gives no endpoints"):
+            await networks.attach("host")
+        place = Attachment(network="host", network_id=networks.find("host").id)
+        assert not networks.has(place)
+        assert not networks.release(place)
         with pytest.raises(NotFound, match="network nowhere not found"):
             await networks.attach("nowhere")
+
+    with_networks(store, body)
+
+
+def test_no_network_is_a_namespace_with_nothing_but_lo(host: int, store: Store) -> None:
+    async def body(networks: Networks) -> None:
+        first, second = await networks.attach("none"), await networks.attach("none")
+        assert not netns.same(first.netns_fd, second.netns_fd)
+        with netns.inside(first.netns_fd):
+            assert [line.split()[1] for line in run("ip -o link").splitlines()] == ["lo:"]
+            assert "UP" in run("ip -o link show lo")
+        assert networks.has(first.attachment) and first.address is None
+        assert networks.release(first.attachment) and not networks.release(first.attachment)
+        assert not networks.has(first.attachment)
+        networks.release(second.attachment)
 
     with_networks(store, body)
 

@@ -47,6 +47,9 @@ def published(daemon: Daemon, args: Step) -> bool:
 
 
 def plugged(daemon: Daemon, args: Step) -> bool:
+    if not args["inside"]:  # no network: a namespace that is neither the host's nor another's
+        state = daemon.inspect("truth")["State"] if in_store(daemon) else {"Pid": 0}
+        return bool(state["Pid"]) and not same_namespace("net", state["Pid"], daemon.pid)
     return bool(args["interface"]) and args["interface"] in daemon.sandbox.links()
 
 

@@ -37,6 +37,7 @@ from wherry.messages.container import (
 )
 from wherry.messages.exec import ExecCreate, ExecStart
 from wherry.messages.plan import PlanComparison, PlanSource
+from wherry.network.drivers.catalogue import DEFAULT_NETWORK
 
 NOT_HERE = "not supported by this version of wherry"
 RUNTIMES = ("wherry", "runc", "io.containerd.runc.v2")  # the last two: what clients of Docker name by habit
@@ -115,7 +116,7 @@ def volume_type(kind: str, mount: Mount) -> Iterator[str]:
 def further_networks(networking: NetworkingConfig | None, request: ContainerCreate) -> Iterator[str]:
     """A container is on one network, the one of its network mode."""
     mode = (request.host_config or HostConfig()).network_mode
-    own = ("default", "bridge") if mode in ("default", "bridge", "") else (mode,)
+    own = ("default", DEFAULT_NETWORK) if mode in ("default", DEFAULT_NETWORK, "") else (mode,)
     for name in (networking and networking.endpoints_config) or ():
         if name not in own:
             yield name

@@ -81,10 +81,10 @@ class Networks:
             raise Unavailable(f"cannot set up network {network.name}: {error}") from None
 
     def _options(self, network: Network) -> NetworkOptions:
-        """Those of the default network are the daemon's; no other has any yet."""
-        if network.name != DEFAULT_NETWORK:
-            return NetworkOptions()
+        """Those of the default network are the daemon's; of no other is anything wished yet."""
         config = self._config
+        if network.name != DEFAULT_NETWORK:
+            return NetworkOptions(pool_size=config.pool_size)
         address = parse_bip(config.bip) if config.bip else None
         return NetworkOptions(config.bridge, address, pool_size=config.pool_size)
 
@@ -154,14 +154,15 @@ class Networks:
         endpoint = driver.held(attachment.endpoint_id) if driver is not None else None
         if driver is None or endpoint is None:
             return False
-        self.host.withdraw(endpoint.address)
+        if endpoint.address is not None:
+            self.host.withdraw(endpoint.address)
         driver.release(attachment.endpoint_id)
         return True
 
     def has(self, attachment: Attachment) -> bool:
         """Whether the host's end of an endpoint is there, by the kernel's word."""
         driver = self._drivers.get(attachment.network)
-        return driver is not None and driver.has(attachment.interface)
+        return driver is not None and driver.has(attachment)
 
     def _driver(self, name: str) -> NetworkDriver:
         if name in self._drivers:

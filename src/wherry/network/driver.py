@@ -77,7 +77,8 @@ class Description:
 class NetworkDriver(ABC):
     """One open network."""
 
-    gives_endpoints: ClassVar[bool]  # False: a container on it has a namespace, or the host's, and no more
+    gives_endpoints: ClassVar[bool]  # False: a container on it has the host's namespace, and no more
+    gives_addresses: ClassVar[bool] = True  # False: an endpoint is a namespace with lo, and no more
     network: Network
     interface: str = ""  # of the host, that the network rests on
 
@@ -129,8 +130,9 @@ class NetworkDriver(ABC):
         """Take an endpoint back: namespace and address. That nobody has it is fine."""
 
     @abstractmethod
-    def has(self, interface: str) -> bool:
-        """Whether the host's end of an endpoint is there and plugged in, by the kernel's word."""
+    def has(self, attachment: Attachment) -> bool:
+        """Whether the host's end of an endpoint is there and plugged in, by the kernel's word; of one that has no end
+        on the host, whether somebody has it."""
 
     # ------------------------------------------------------------ the end
 
@@ -176,7 +178,7 @@ class WithoutEndpoints(NetworkDriver):
     def release(self, endpoint_id: str) -> None:
         return
 
-    def has(self, interface: str) -> bool:
+    def has(self, attachment: Attachment) -> bool:
         return False
 
     @property

@@ -14,7 +14,7 @@ from wherry.network.ports import PublishedPort
 class Attachment(msgspec.Struct, kw_only=True, frozen=True):
     """What a container was given on a network, as the store keeps it, so that a restarted daemon can take it over.
 
-    A network that gives no endpoint (the host's, or none) leaves all but its own name and id empty.
+    A network without addresses leaves all but names and ids empty.
     """
 
     network: str
@@ -41,13 +41,13 @@ class Endpoint:
     """
 
     attachment: Attachment
-    address: IPv4Interface  # the attachment's
+    address: IPv4Interface | None  # the attachment's; None on a network without addresses
     netns_fd: int = -1
 
     @classmethod
     def adopted(cls, attachment: Attachment) -> Endpoint:
         """One that an earlier daemon made, of which only the record and the container's processes are left."""
-        return cls(attachment, IPv4Interface(attachment.address))
+        return cls(attachment, IPv4Interface(attachment.address) if attachment.address else None)
 
     @property
     def endpoint_id(self) -> str:

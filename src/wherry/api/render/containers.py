@@ -108,15 +108,15 @@ def endpoint(name: str, asked: EndpointSettings, view: ContainerView) -> Endpoin
     lease, network_id = view.attachments.get(name), view.state.networks.get(name, "")
     if lease is None:
         return msgspec.structs.replace(asked, network_id=network_id)
-    interface = IPv4Interface(lease.address)
+    interface = IPv4Interface(lease.address) if lease.address else None
     return msgspec.structs.replace(
         asked,
         network_id=lease.network_id,
         endpoint_id=lease.endpoint_id,
         gateway=lease.gateway,
         mac_address=lease.mac,
-        ip_address=str(interface.ip),
-        ip_prefix_len=interface.network.prefixlen,
+        ip_address=str(interface.ip) if interface is not None else "",
+        ip_prefix_len=interface.network.prefixlen if interface is not None else 0,
     )
 
 

@@ -89,7 +89,7 @@ def planned_routes(endpoint: NetworkEndpoint | None) -> set[Way]:
 
 
 def planned_interfaces(endpoint: NetworkEndpoint | None) -> tuple[str, ...]:
-    return (LOOPBACK, endpoint.inside) if endpoint is not None else (LOOPBACK,)
+    return (LOOPBACK, endpoint.inside) if endpoint is not None and endpoint.inside else (LOOPBACK,)
 
 
 def container_address(plan: Plan) -> str:

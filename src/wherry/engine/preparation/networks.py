@@ -39,6 +39,8 @@ class NetworkEndpoint(EngineStep):
     container: str = field(default="", metadata=HIDDEN)  # whose it is, by id
 
     def describe(self) -> str:
+        if not self.inside:
+            return "network namespace with nothing but lo, from the pool"
         there = f" as {self.interface}" if self.interface else ""
         where = f"{self.inside}, plugged into {self.plugged_into}{there}"
         return f"network namespace with {where}, address {self.address or FROM_POOL}"
@@ -65,7 +67,7 @@ class NetworkEndpoint(EngineStep):
             self._tell("disconnect", host)
 
     def look(self, host: Host) -> bool:
-        return bool(self.interface) and host.networks.has(self.attachment())
+        return bool(self.endpoint_id) and host.networks.has(self.attachment())
 
     def adopt(self, host: Host) -> None:
         host.networks.adopt(self.attachment())

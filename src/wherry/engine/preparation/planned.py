@@ -107,7 +107,10 @@ def network(task: Task, config: EngineConfig) -> Iterator[EngineStep]:
     mode = task.host.network_mode
     if mode.startswith(CONTAINER) or not DRIVERS[PREDEFINED[mode]].gives_endpoints:
         return
-    yield NetworkEndpoint(mode, config.bridge, FIRST_INSIDE, mac=task.config.mac_address, container=task.id)
+    wired = DRIVERS[PREDEFINED[mode]].gives_addresses
+    plug, inside = (config.bridge, FIRST_INSIDE) if wired else ("", "")
+    mac = task.config.mac_address if wired else ""
+    yield NetworkEndpoint(mode, plug, inside, mac=mac, container=task.id)
     yield from sorted(wanted_ports(task), key=lambda port: not port.host_port)
 
 

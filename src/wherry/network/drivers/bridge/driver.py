@@ -198,7 +198,7 @@ class BridgeDriver(NetworkDriver):
 
     def adopt(self, attachment: Attachment) -> Endpoint:
         endpoint = Endpoint.adopted(attachment)
-        if not self._leases.claim(endpoint.address.ip):
+        if not self._leases.claim(IPv4Interface(attachment.address).ip):
             log.warning(
                 "address %s of a running container is not free in %s", endpoint.address, self.address.network
             )
@@ -213,8 +213,8 @@ class BridgeDriver(NetworkDriver):
         if endpoint is not None:
             self.wiring.discard(endpoint)
 
-    def has(self, interface: str) -> bool:
-        end = self._links.find(interface)
+    def has(self, attachment: Attachment) -> bool:
+        end = self._links.find(attachment.interface)
         return end is not None and end.master == self._index
 
     # ------------------------------------------------------------ the end

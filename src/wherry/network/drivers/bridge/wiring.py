@@ -95,7 +95,8 @@ class Wiring:
         """Let go of an endpoint. The kernel takes it down in the background."""
         if endpoint.netns_fd >= 0:
             os.close(endpoint.netns_fd)
-        self._leases.free_address(endpoint.address.ip)
+        if endpoint.address is not None:
+            self._leases.free_address(endpoint.address.ip)
 
 
 def disable_ipv6(interface: str) -> None:
