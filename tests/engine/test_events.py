@@ -11,11 +11,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from wherry.engine.events import BACKLOG, Event, EventBus, EventQuery
+from wherry.engine.events import BACKLOG, EventBus, EventQuery
 from wherry.engine.filters import Filters, parse_filters
 from wherry.engine.record import ContainerRecord
 from wherry.errors import InvalidArgument
 from wherry.messages.container import Config, HostConfig
+from wherry.messages.event import Event
 
 
 def record(**config: Any) -> ContainerRecord:

@@ -12,10 +12,9 @@ from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 
-import msgspec
-
 from wherry.engine.filters import Filters
 from wherry.engine.record import ContainerRecord
+from wherry.messages.event import Actor, Event
 
 HISTORY = 1000
 BACKLOG = 4096  # events that a subscriber may lag behind
@@ -27,25 +26,6 @@ EVENT_FILTERS = frozenset(
 )  # fmt: skip
 # These actions carry more behind a colon, so that a filter names only the beginning.
 OPEN_ENDED = frozenset(("exec_create", "exec_start", "health_status"))
-
-
-class Actor(msgspec.Struct, rename="pascal"):
-    id: str = msgspec.field(default="", name="ID")
-    attributes: dict[str, str] = msgspec.field(default_factory=dict)
-
-
-class Event(msgspec.Struct, kw_only=True, rename="pascal"):
-    """One event, in the API's shape. ``status``, ``id`` and ``from`` are there for old clients."""
-
-    status: str | msgspec.UnsetType = msgspec.field(default=msgspec.UNSET, name="status")
-    id: str | msgspec.UnsetType = msgspec.field(default=msgspec.UNSET, name="id")
-    source: str | msgspec.UnsetType = msgspec.field(default=msgspec.UNSET, name="from")
-    type: str
-    action: str
-    actor: Actor
-    scope: str = msgspec.field(default="local", name="scope")
-    time: int = msgspec.field(name="time")
-    time_nano: int = msgspec.field(name="timeNano")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from typing import Annotated
 from wherry.api.query import Named
 from wherry.api.routing import Routes
 from wherry.engine.engine import Engine
-from wherry.engine.explain.model import Checked, Explanation
 from wherry.errors import InvalidArgument
+from wherry.messages.explain import Checked, Explanation
 
 routes = Routes()
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from wherry.engine.explain.limits import shown, value_of
-from wherry.engine.explain.model import Drift
 from wherry.engine.explain.mounts import (
     NULL_DEVICE,
     How,
@@ -30,6 +29,7 @@ from wherry.engine.explain.planned import (
 from wherry.engine.preparation.step import EngineStep
 from wherry.engine.preparation.step import Host as EngineHost
 from wherry.linux.mountinfo import MountEntry
+from wherry.messages.explain import Drift
 from wherry.runtime import capabilities
 from wherry.runtime.cgroups.files import DEVICES_LIST
 from wherry.runtime.steps import Capabilities, NoNewPrivileges, Plan, Seccomp, Step

@@ -23,7 +23,6 @@ from wherry.engine.explain.courtesy import Courtesy, Starts, no_pause
 from wherry.engine.explain.drift import find_drift, preparation_drift
 from wherry.engine.explain.host_reading import read_host
 from wherry.engine.explain.layers import layer_items
-from wherry.engine.explain.model import Checked, Cost, Drift, Explanation
 from wherry.engine.explain.mounts import planned_mounts
 from wherry.engine.explain.observed import Depth, Host, Observed, Stray, Subject
 from wherry.engine.explain.reading import CHECK, Pause, read_container
@@ -34,6 +33,7 @@ from wherry.engine.paths import ContainerPaths
 from wherry.engine.preparation.step import Host as EngineHost
 from wherry.engine.record import ContainerView
 from wherry.errors import WherryError
+from wherry.messages.explain import Checked, Cost, Drift, Explanation
 from wherry.network.firewall import table_name
 from wherry.runtime.steps import Plan
 

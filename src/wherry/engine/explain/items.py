@@ -5,16 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from wherry.engine.explain.limits import value_of
-from wherry.engine.explain.model import (
-    Cost,
-    InterfaceItem,
-    LimitItem,
-    MountItem,
-    NamespaceItem,
-    PortItem,
-    ProcessItem,
-    RouteItem,
-)
 from wherry.engine.explain.mounts import PlannedMount, match_mounts
 from wherry.engine.explain.network_drift import container_end, host_key, routes_by_hand
 from wherry.engine.explain.observed import CgroupState, Host, LimitReading, Observed, Subject
@@ -34,6 +24,16 @@ from wherry.engine.preparation.namespaces import ShareWithHost
 from wherry.engine.preparation.networks import NetworkEndpoint, PublishPort
 from wherry.linux.mountinfo import MountEntry
 from wherry.linux.rtnetlink import Interface
+from wherry.messages.explain import (
+    Cost,
+    InterfaceItem,
+    LimitItem,
+    MountItem,
+    NamespaceItem,
+    PortItem,
+    ProcessItem,
+    RouteItem,
+)
 from wherry.runtime.cgroups import Usage, files
 from wherry.runtime.cgroups.files import Form
 from wherry.runtime.steps import Exec, Plan, Step, TinyInit

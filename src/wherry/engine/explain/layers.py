@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from wherry.engine.explain.model import LayerItem
 from wherry.engine.explain.planned import steps_of
 from wherry.engine.image_record import ImageRecord
+from wherry.messages.explain import LayerItem
 from wherry.runtime.steps import OverlayRoot, Plan
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv4Interface
 
-from wherry.engine.explain.model import Drift
 from wherry.engine.explain.observed import Host, Observed
 from wherry.engine.explain.planned import (
     LOOPBACK,
@@ -20,6 +19,7 @@ from wherry.engine.explain.planned import (
 )
 from wherry.engine.preparation.networks import NetworkEndpoint, PublishPort
 from wherry.linux.rtnetlink import Interface, NetworkState
+from wherry.messages.explain import Drift
 from wherry.network.ports import PublishedPort
 from wherry.runtime.steps import Plan
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wherry.engine.explain.model import RightsItem
 from wherry.engine.explain.observed import CgroupState, Observed, Rights
 from wherry.engine.explain.planned import cause_of, planned_devices, steps_of
 from wherry.engine.explain.seccomp import passage
 from wherry.engine.preparation.rights import LeftOut
 from wherry.linux.procfs import IdRange, ProcessLimit
+from wherry.messages.explain import RightsItem
 from wherry.runtime import capabilities
 from wherry.runtime.steps import Capabilities, NoNewPrivileges, OomScoreAdjust, Plan, Rlimit, Seccomp, User
 

@@ -7,11 +7,12 @@ plan has none: then it is drift, and stands in ``drift`` too.
 
 from __future__ import annotations
 
-import msgspec
 from msgspec import field
 
+from wherry.messages.base import Model
 
-class Item(msgspec.Struct, rename="pascal", kw_only=True):
+
+class Item(Model, kw_only=True):
     """Base: one line of an explanation."""
 
     cause: str = ""
@@ -94,7 +95,7 @@ class ProcessItem(Item):
     descriptors: int = 0
 
 
-class Cost(msgspec.Struct, rename="pascal", kw_only=True):
+class Cost(Model, kw_only=True):
     """What it costs, in bytes: ``private`` is memory of its own, ``shared`` its share (PSS) of what others map too."""
 
     processes: int = 0
@@ -106,7 +107,7 @@ class Cost(msgspec.Struct, rename="pascal", kw_only=True):
     log: int = 0  # bytes of its log files
 
 
-class Drift(msgspec.Struct, rename="pascal", kw_only=True):
+class Drift(Model, kw_only=True):
     """One difference between plan and kernel."""
 
     kind: str  # namespace, mount, limit, rights, interface, address, route, port, process
@@ -116,7 +117,7 @@ class Drift(msgspec.Struct, rename="pascal", kw_only=True):
     cause: str = ""  # of what was planned
 
 
-class Checked(msgspec.Struct, rename="pascal", kw_only=True):
+class Checked(Model, kw_only=True):
     """One container in the answer of ``check``: no ``drift``, no difference."""
 
     id: str
@@ -124,7 +125,7 @@ class Checked(msgspec.Struct, rename="pascal", kw_only=True):
     drift: list[Drift] = field(default_factory=list)
 
 
-class Explanation(msgspec.Struct, rename="pascal", kw_only=True):
+class Explanation(Model, kw_only=True):
     """All of it. A container that does not run has ``running`` False and only what is left of it."""
 
     id: str
