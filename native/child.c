@@ -12,13 +12,12 @@
 
 enum { KEYCTL_JOIN_SESSION = 1 };
 
-/* Signals as a fresh process has them, whatever the daemon and the monitor ignore. */
+/* Signals as a fresh process has them. */
 static void reset_signals(void)
 {
     sigset_t none;
-    for (int number = 1; number < NSIG; number++)
-        if (number != SIGKILL && number != SIGSTOP)
-            signal(number, SIG_DFL);
+    for (int i = 0; i < IGNORED_SIGNALS; i++)
+        signal(ignored_signals[i], SIG_DFL);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
 }

@@ -5,12 +5,17 @@
 #include "packet.h"
 #include "plan.h"
 
+#include <signal.h>
 #include <sys/types.h>
 
 /* Descriptors that the daemon leaves open for the launcher; Fd in step.py. */
 enum { FD_PLAN = 3, FD_CONTROL = 4, FD_LISTEN = 5, FD_NET = 6, FD_TARGET = 11, FD_FREE = 12 };
 
 enum { CGROUPS_MAX = 64, HOME_MAX = 4096, GROUPS_MAX = 65536 /* the kernel's own bound */ };
+
+/* Signals that are the daemon's business; its monitors ignore them. */
+static const int ignored_signals[] = {SIGPIPE, SIGHUP, SIGINT, SIGTERM, SIGQUIT};
+enum { IGNORED_SIGNALS = sizeof ignored_signals / sizeof *ignored_signals };
 
 /* What the host's steps leave for the monitor. The texts are kept apart from the plan, which is let go of. */
 struct settings {
@@ -33,6 +38,8 @@ struct launch {
     int root;       /* child: O_PATH descriptor of the container's root, or -1 */
     int procfs;     /* child: a procfs of our own, or -1 */
     int empty_dir;  /* child: the first masked directory, which later ones are cloned from, or -1 */
+    int null;       /* child: the container's own /dev/null, once it was found to be that, or -1 */
+    int limits;     /* the cgroup file that the last step wrote to, and the next one does, or -1 */
     int input[2], output[2], errors[2]; /* pipes: read end, write end */
     int mounts;     /* the container's mount namespace, which then outlives its processes, or -1 */
     const char *cgroup;    /* child: of version 2, to be entered because the clone could not place it there, or NULL */

@@ -19,7 +19,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-static struct launch launch = {.status = -1, .root = -1, .procfs = -1, .empty_dir = -1, .mounts = -1,
+static struct launch launch = {.status = -1, .root = -1, .procfs = -1, .empty_dir = -1, .null = -1, .limits = -1, .mounts = -1,
                                .input = {-1, -1}, .output = {-1, -1}, .errors = {-1, -1}};
 
 static _Noreturn void refuse(uint32_t step, int error, const char *text)
@@ -49,10 +49,11 @@ static void reserve_numbers(int null)
 static void let_go_of_daemon(void)
 {
     sigset_t child;
-    static const int ignored[] = {SIGPIPE, SIGHUP, SIGINT, SIGTERM, SIGQUIT};
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
-        signal(ignored[i], SIG_IGN);
+    for (int number = 1; number < NSIG; number++)
+        signal(number, SIG_DFL); /* the daemon may ignore some, which an exec keeps */
+    for (int i = 0; i < IGNORED_SIGNALS; i++)
+        signal(ignored_signals[i], SIG_IGN);
     sigemptyset(&child);
     sigaddset(&child, SIGCHLD);
     sigprocmask(SIG_SETMASK, &child, NULL);

@@ -28,10 +28,26 @@ int step_cgroup_create(struct launch *launch, const struct step *step)
     return 0;
 }
 
+/* Opening such a file costs the kernel more than writing to it, and rules for devices come by the dozen. */
+static bool next_writes_too(const struct launch *launch, const char *path)
+{
+    const struct step *next = &launch->plan.steps[launch->index + 1]; /* there always is one: the clone */
+    return next->code == STEP_CGROUP_WRITE && strcmp(step_text(next, CGROUP_WRITE_PATH), path) == 0;
+}
+
 int step_cgroup_write(struct launch *launch, const struct step *step)
 {
     const char *path = step_text(step, CGROUP_WRITE_PATH);
-    if (write_value(path, step_text(step, CGROUP_WRITE_VALUE)) == 0)
+    if (launch->limits < 0)
+        launch->limits = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    bool written = launch->limits >= 0 && write(launch->limits, step_text(step, CGROUP_WRITE_VALUE), step->args[CGROUP_WRITE_VALUE].length) >= 0;
+    int error = errno;
+    if (launch->limits >= 0 && !next_writes_too(launch, path)) {
+        close(launch->limits);
+        launch->limits = -1;
+    }
+    errno = error;
+    if (written)
         return 0;
     fail_on(launch, path);
     if (step_integer(step, CGROUP_WRITE_OPTIONAL) == 0)

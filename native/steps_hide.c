@@ -23,22 +23,22 @@ static int empty_directory(struct launch *launch, int *keep)
     return *keep;
 }
 
-/* The container's own /dev/null, if it really is that. */
+/* A mount of the container's own /dev/null, if it really is that. It is looked at once: nobody is there to change it. */
 static int null_device(struct launch *launch)
 {
     struct stat status;
+    if (launch->null >= 0)
+        return clone_mount(launch->null);
     int null = root_open(launch, "/dev/null", O_PATH, 0);
     if (null < 0)
         return -1;
-    int tree = -1;
-    if (fstat(null, &status) == 0 && S_ISCHR(status.st_mode) && status.st_rdev == makedev(1, 3))
-        tree = clone_mount(null);
-    else
+    if (fstat(null, &status) != 0 || !S_ISCHR(status.st_mode) || status.st_rdev != makedev(1, 3)) {
+        close(null);
         errno = ENXIO;
-    int error = errno;
-    close(null);
-    errno = error;
-    return tree;
+        return -1;
+    }
+    launch->null = null; /* stays open until exec */
+    return clone_mount(null);
 }
 
 int step_mask(struct launch *launch, const struct step *step)
