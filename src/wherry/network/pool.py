@@ -1,6 +1,6 @@
 """Ready-made endpoints, so that a container's start takes one instead of building one.
 
-One thread makes them, up to ``target``: when a quarter is gone, or when nobody has taken one for a moment, so that
+One thread makes them, up to ``target``: when half are gone, or when nobody has taken one for a moment, so that
 the work does not run beside every single start. The target doubles when a taker finds the pool empty and returns
 to its base when nobody has come for a while. A taker that finds none waits for the next one made.
 """
@@ -50,6 +50,7 @@ class Pool:
         self._wake = threading.Condition()
         self._last_taken = 0.0
         self._filling = True
+        self._clockless = False  # the thread sleeps until it is woken
         self._closed = False
         self._thread: threading.Thread | None = None
 
@@ -78,8 +79,8 @@ class Pool:
             endpoint = self._ready.popleft() if self._ready else None
             if endpoint is None:
                 self._target = min(max(1, self._target) * 2, self._largest)
-            if not self._filling:
-                self._wake.notify()
+            if not self._filling and (self._clockless or self._low()):
+                self._wake.notify()  # else the thread comes by itself: to wake it is to share the interpreter with it
         if endpoint is not None:
             self._given(endpoint)
         return endpoint
@@ -124,16 +125,23 @@ class Pool:
                     self._target = self._base
                 if self._has_work(quiet):
                     return True
-                self._wake.wait(self._patience(quiet))
+                patience = self._patience(quiet)
+                self._clockless = patience is None
+                self._wake.wait(patience)
+                self._clockless = False
             return False
 
     def _has_work(self, quiet: float) -> bool:
         stock = len(self._ready)
         if stock >= self._target:
             self._filling = False
-        elif stock <= self._target * 3 // 4 or quiet >= QUIET_SECONDS:
+        elif self._low() or quiet >= QUIET_SECONDS:
             self._filling = True
         return bool(self._waiting) or self._filling or stock > self._target
+
+    def _low(self) -> bool:
+        """Whether it is time to make some although takers come one after the other."""
+        return len(self._ready) <= self._target // 2
 
     def _patience(self, quiet: float) -> float | None:
         """How long until the clock alone makes work."""
