@@ -73,6 +73,7 @@ FLAG: dict[str, Any] = {"nargs": "?", "const": True, "type": truth, "metavar": "
 
 
 def parser() -> argparse.ArgumentParser:
+    """wherryd's options; where dockerd has one, under its name."""
     p = argparse.ArgumentParser(prog="wherryd", description="The Wherry container engine.")
     p.add_argument("-H", "--host", action="append", dest="hosts", metavar="ADDRESS",
                    help=f"unix://PATH, or tcp://IP:PORT with --tlsverify (default {DEFAULT_HOST})")  # fmt: skip
@@ -219,6 +220,7 @@ async def run(
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the daemon until it is ended; the exit code."""
     args = parser().parse_args(argv)
     try:
         file = read_file(args.config_file)

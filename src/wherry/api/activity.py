@@ -16,6 +16,7 @@ class Activity:
     last: float = field(default_factory=time.monotonic)
 
     def touch(self) -> None:
+        """Something was asked just now."""
         self.last = time.monotonic()
 
     @contextmanager

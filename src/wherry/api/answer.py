@@ -44,9 +44,11 @@ class Whole:
         self._head = head
 
     def force_close(self) -> None:
+        """Let the connection end behind it."""
         self.keep_alive = False
 
     async def prepare(self, request: BaseRequest) -> None:
+        """aiohttp tells which request it answers."""
         self._request = request
         self.keep_alive = self.keep_alive and request.keep_alive
 

@@ -163,6 +163,7 @@ def version_of(prefix: str) -> Version | None:
 
 
 def check_version(version: Version, shown: str) -> None:
+    """HttpError, in Docker's words, for a version that is not served."""
     if version > MAX_VERSION:
         raise HttpError(
             400,

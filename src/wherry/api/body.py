@@ -43,6 +43,7 @@ def decode_body(data: bytes, kind: type[T]) -> T:
 
 
 def decode_leniently(data: bytes, kind: type[T]) -> T:
+    """The slower way, for documents that only Go would take."""
     try:
         document = msgspec.json.decode(data)
         return msgspec.convert({} if document is None else as_go_reads(document, kind), kind)

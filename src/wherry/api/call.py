@@ -24,6 +24,7 @@ JSON = "application/json"
 
 
 def show_version(version: Version) -> str:
+    """``(1, 44)`` as ``1.44``."""
     return f"{version[0]}.{version[1]}"
 
 

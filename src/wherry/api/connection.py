@@ -54,7 +54,8 @@ class Taken:
 class Handler(Protocol):
     """What answers requests."""
 
-    def at_once(self, message: RawRequestMessage) -> Whole | None: ...
+    def at_once(self, message: RawRequestMessage) -> Whole | None:
+        """The answer, where there is nothing to wait for; None where there is."""
 
     async def __call__(self, request: BaseRequest) -> StreamResponse | Whole: ...
 

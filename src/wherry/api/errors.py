@@ -50,6 +50,7 @@ def status_of(error: WherryError) -> int:
 
 
 def error_body(message: str) -> bytes:
+    """Docker's error document."""
     # A lone surrogate (of a path that is not UTF-8) must not make an error of the error.
     readable = message.encode("utf-8", "replace").decode()
     return msgspec.json.encode(ErrorBody(readable)) + b"\n"

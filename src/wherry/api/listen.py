@@ -67,6 +67,7 @@ def tcp_address(host: str, rest: str, default_port: int) -> tuple[str, int]:
 
 
 def open_tcp_socket(host: str, address: str, port: int) -> socket.socket:
+    """Listen on an address. Unavailable where it cannot be had."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -124,6 +125,7 @@ def remove_stale(path: Path) -> None:
 
 
 def give_to_group(path: Path) -> None:
+    """Let the group docker use the socket, where there is one."""
     try:
         group = grp.getgrnam(GROUP).gr_gid
     except KeyError:

@@ -40,6 +40,7 @@ class Pattern:
 
     @property
     def spans(self) -> bool:
+        """Is there a placeholder?"""
         return bool(self.names)
 
     @property

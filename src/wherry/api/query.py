@@ -48,6 +48,7 @@ def parse_bool(text: str) -> bool:
 
 
 def parse_int(text: str) -> int:
+    """InvalidArgument for what is no whole number of at most 18 digits."""
     if not re.fullmatch(r"[+-]?\d{1,18}", text, re.ASCII):
         raise InvalidArgument(f"{text!r} is not a whole number")
     return int(text)

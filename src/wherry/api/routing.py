@@ -54,6 +54,7 @@ class Routes:
     declared: list[Route] = field(default_factory=list)
 
     def get(self, pattern: str, *, status: int = 200) -> Callable[[H], H]:
+        """Declare a route; so do the others."""
         return self._declare("GET", pattern, status)
 
     def head(self, pattern: str, *, status: int = 200) -> Callable[[H], H]:
@@ -138,6 +139,7 @@ class Bound:
 
 
 async def read_body(call: Exchange, kind: type[msgspec.Struct], required: bool) -> msgspec.Struct | None:
+    """The body as the route's struct; None where it may be missing and is. InvalidArgument."""
     request = call.request
     has_body = request.body_exists and request.content_length != 0
     check_content_type(request.headers.get("Content-Type"), has_body)

@@ -68,6 +68,7 @@ class ApiRunner:
 
 
 def sockets_of(listener: asyncio.AbstractServer) -> Sequence[socket.socket]:
+    """Those that a listener listens on."""
     sockets: Sequence[socket.socket] = getattr(listener, "sockets", ())
     return sockets
 

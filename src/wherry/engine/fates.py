@@ -45,6 +45,8 @@ NOTHING: tuple[object, ...] = (None, "", 0, False, [], {}, ())  # a field's zero
 
 
 class Kind(Enum):
+    """What becomes of it, as the table says it."""
+
     DONE = "done"
     REFUSED = "refused"
     TOLD = "told"
@@ -77,6 +79,7 @@ class Fate:
 
 
 def done(words: str = "", *, refused: str = "", wrong: Wrong | None = None) -> Fate:
+    """It has effect; values that ``wrong`` finds are refused nevertheless."""
     return Fate(Kind.DONE, words, refused, wrong)
 
 
@@ -86,10 +89,12 @@ def refused(option: str, words: str = "", *, but: Iterable[object] = ()) -> Fate
 
 
 def told(words: str, warning: str) -> Fate:
+    """Left undone, and ``warning`` says so to the client."""
     return Fate(Kind.TOLD, words, warning)
 
 
 def echoed(words: str) -> Fate:
+    """Kept and shown; ``words`` say why that is enough."""
     return Fate(Kind.ECHOED, words)
 
 

@@ -10,6 +10,8 @@ from wherry.messages.base import ZERO_TIME, Model, Request
 
 
 class HealthConfig(Request, frozen=True):
+    """How a container is asked whether it is well. Engine API, HealthConfig; times in nanoseconds."""
+
     test: list[str] | None = None
     interval: int = 0
     timeout: int = 0
@@ -49,33 +51,45 @@ class Config(Request, frozen=True):
 
 
 class PortBinding(Request, frozen=True):
+    """Where a port is published on the host; empty for any address, or a port of our choice."""
+
     host_ip: str = ""
     host_port: str = ""
 
 
 class RestartPolicy(Request, frozen=True):
+    """What follows the end of a container."""
+
     name: str = ""
     maximum_retry_count: int = 0
 
 
 class LogConfig(Request, frozen=True):
+    """Where its output goes."""
+
     type: str = ""
     config: dict[str, str] | None = None
 
 
 class DeviceMapping(Request, frozen=True):
+    """A device of the host in the container."""
+
     path_on_host: str = ""
     path_in_container: str = ""
     cgroup_permissions: str = ""
 
 
 class Ulimit(Request, frozen=True):
+    """One limit of setrlimit(2); -1 is none."""
+
     name: str
     soft: int = 0
     hard: int = 0
 
 
 class BindOptions(Request, frozen=True):
+    """How a directory of the host is mounted."""
+
     propagation: str = ""
     non_recursive: bool = False
     create_mountpoint: bool = False
@@ -84,12 +98,16 @@ class BindOptions(Request, frozen=True):
 
 
 class TmpfsOptions(Request, frozen=True):
+    """How a tmpfs is mounted."""
+
     size_bytes: int = 0
     mode: int = 0
     options: list[list[str]] | None = None
 
 
 class Mount(Request, frozen=True):
+    """One ``--mount``. Engine API, Mount."""
+
     type: str = ""
     source: str = ""
     target: str = ""
@@ -192,6 +210,8 @@ class EndpointSettings(Request, frozen=True):
 
 
 class NetworkingConfig(Request, frozen=True):
+    """Networks to be on, by name."""
+
     endpoints_config: dict[str, EndpointSettings | None] | None = None
 
 

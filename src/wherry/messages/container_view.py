@@ -12,6 +12,8 @@ from wherry.messages.container import EndpointSettings, PortBinding, State
 
 
 class Port(msgspec.Struct, omit_defaults=True, rename="pascal"):
+    """A port in ``ps``."""
+
     ip: str = field(default="", name="IP")
     private_port: int = 0
     public_port: int = 0
@@ -19,14 +21,20 @@ class Port(msgspec.Struct, omit_defaults=True, rename="pascal"):
 
 
 class SummaryHostConfig(Model, kw_only=True):
+    """What ``ps`` shows of the HostConfig."""
+
     network_mode: str
 
 
 class SummaryNetworks(Model, kw_only=True):
+    """The networks in ``ps``."""
+
     networks: dict[str, EndpointSettings]
 
 
 class ContainerSummary(Model, kw_only=True):
+    """``GET /containers/json``, one container."""
+
     id: str
     names: list[str]
     image: str
@@ -45,6 +53,8 @@ class ContainerSummary(Model, kw_only=True):
 
 
 class NetworkSettings(Model, kw_only=True):
+    """The networks in ``inspect``; at the top those of the default one, for old clients."""
+
     bridge: str = ""
     sandbox_id: str = field(default="", name="SandboxID")
     sandbox_key: str = ""
@@ -66,6 +76,8 @@ class NetworkSettings(Model, kw_only=True):
 
 
 class ContainerInspect(Model, kw_only=True):
+    """``GET /containers/{id}/json``."""
+
     id: str
     created: str
     path: str
@@ -94,19 +106,27 @@ class ContainerInspect(Model, kw_only=True):
 
 
 class CreatedAnswer(Model, kw_only=True):
+    """``POST /containers/create``."""
+
     id: str
     warnings: list[str]
 
 
 class TopAnswer(Model, kw_only=True):
+    """``GET /containers/{id}/top``."""
+
     processes: list[list[str]]
     titles: list[str]
 
 
 class WaitError(Model, kw_only=True):
+    """Why a wait ended without an exit code."""
+
     message: str
 
 
 class WaitAnswer(Model, kw_only=True):
+    """``POST /containers/{id}/wait``."""
+
     status_code: int
     error: WaitError | UnsetType = UNSET

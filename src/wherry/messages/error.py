@@ -6,4 +6,6 @@ import msgspec
 
 
 class ErrorBody(msgspec.Struct):
+    """Docker's error document."""
+
     message: str

@@ -6,6 +6,8 @@ import msgspec
 
 
 class Actor(msgspec.Struct, rename="pascal"):
+    """Whom an event is about."""
+
     id: str = msgspec.field(default="", name="ID")
     attributes: dict[str, str] = msgspec.field(default_factory=dict)
 

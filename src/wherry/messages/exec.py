@@ -33,6 +33,8 @@ class ExecStart(Request, frozen=True):
 
 
 class ProcessConfig(msgspec.Struct):
+    """What an exec runs."""
+
     tty: bool
     entrypoint: str
     arguments: list[str]
@@ -41,6 +43,8 @@ class ProcessConfig(msgspec.Struct):
 
 
 class ExecInspect(Model, kw_only=True):
+    """``GET /exec/{id}/json``."""
+
     id: str = field(name="ID")
     running: bool
     exit_code: int | None
@@ -55,4 +59,6 @@ class ExecInspect(Model, kw_only=True):
 
 
 class ExecCreated(Model, kw_only=True):
+    """``POST /containers/{id}/exec``."""
+
     id: str

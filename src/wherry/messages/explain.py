@@ -28,12 +28,16 @@ class LayerItem(Item):
 
 
 class NamespaceItem(Item):
+    """A namespace that its first process is in."""
+
     kind: str  # mnt, pid, net, ipc, uts, cgroup, user, time
     inode: int
     shared_with: str = ""  # "host", a container's name, or "" for its own
 
 
 class MountItem(Item):
+    """A mount that its first process sees."""
+
     target: str
     fstype: str
     source: str
@@ -61,6 +65,8 @@ class RightsItem(Item):
 
 
 class InterfaceItem(Item):
+    """A network interface inside."""
+
     name: str
     mac: str = ""
     addresses: list[str] = field(default_factory=list)
@@ -72,6 +78,8 @@ class InterfaceItem(Item):
 
 
 class RouteItem(Item):
+    """A route inside."""
+
     destination: str  # "default" or a network
     gateway: str = ""
     interface: str = ""
@@ -89,6 +97,8 @@ class PortItem(Item):
 
 
 class ProcessItem(Item):
+    """A process, with what it holds."""
+
     pid: int  # on the host
     command: str
     pss: int = 0  # bytes

@@ -10,6 +10,8 @@ from wherry.messages.base import GraphDriver, Model
 
 
 class ImageSummary(Model, kw_only=True):
+    """``GET /images/json``, one image."""
+
     containers: int
     created: int
     id: str
@@ -23,15 +25,21 @@ class ImageSummary(Model, kw_only=True):
 
 
 class RootFS(Model, kw_only=True):
+    """The layers, as diff IDs, lowest first."""
+
     type: str
     layers: list[str] | UnsetType = UNSET
 
 
 class Metadata(Model, kw_only=True):
+    """What is ours about an image."""
+
     last_tag_time: str
 
 
 class ImageInspect(Model, kw_only=True):
+    """``GET /images/{name}/json``."""
+
     id: str
     repo_tags: list[str]
     repo_digests: list[str]
@@ -53,6 +61,8 @@ class ImageInspect(Model, kw_only=True):
 
 
 class HistoryEntry(Model, kw_only=True):
+    """``GET /images/{name}/history``, one step."""
+
     comment: str
     created: int
     created_by: str
@@ -62,5 +72,7 @@ class HistoryEntry(Model, kw_only=True):
 
 
 class RemovalEntry(Model, kw_only=True):
+    """``DELETE /images/{name}``, one name or image that is gone."""
+
     untagged: str | UnsetType = UNSET
     deleted: str | UnsetType = UNSET

@@ -8,17 +8,23 @@ from wherry.messages.base import Model
 
 
 class SubnetConfig(Model):
+    """A subnet of a network."""
+
     subnet: str = ""
     gateway: str = ""
 
 
 class Ipam(Model):
+    """How addresses are given."""
+
     driver: str = "default"
     options: dict[str, str] | None = None
     config: list[SubnetConfig] | None = None
 
 
 class ConfigReference(Model):
+    """Always empty: it concerns swarms."""
+
     network: str = ""
 
 

@@ -22,6 +22,8 @@ class StepView(Model):
 
 
 class PlanView(Model):
+    """A plan, for a reader."""
+
     steps: list[StepView]
 
 
@@ -36,6 +38,8 @@ class Difference(Model):
 
 
 class PlanDifference(Model):
+    """``POST /plans/compare``: what differs between ``a`` and ``b``."""
+
     a: str
     b: str
     differences: list[Difference]

@@ -7,11 +7,15 @@ from msgspec import UNSET, UnsetType, field
 
 
 class ProgressDetail(msgspec.Struct, omit_defaults=True):
+    """Bytes done, and in all."""
+
     current: int = 0
     total: int = 0
 
 
 class ErrorDetail(msgspec.Struct):
+    """What went wrong in the midst of it."""
+
     message: str
 
 

@@ -9,16 +9,22 @@ from wherry.messages.base import Model
 
 
 class PlatformName(Model, kw_only=True):
+    """Who serves."""
+
     name: str
 
 
 class Component(Model, kw_only=True):
+    """A part of the engine, with its version."""
+
     name: str
     version: str
     details: dict[str, str]
 
 
 class VersionInfo(Model, kw_only=True):
+    """``GET /version``."""
+
     platform: PlatformName
     components: list[Component]
     version: str
@@ -33,6 +39,8 @@ class VersionInfo(Model, kw_only=True):
 
 
 class Plugins(Model, kw_only=True):
+    """Kinds of drivers that are there."""
+
     volume: list[str]
     network: list[str]
     authorization: list[str] | None
@@ -40,6 +48,8 @@ class Plugins(Model, kw_only=True):
 
 
 class IndexConfig(Model, kw_only=True):
+    """What is known of a registry."""
+
     mirrors: list[str]
     name: str
     official: bool
@@ -47,16 +57,22 @@ class IndexConfig(Model, kw_only=True):
 
 
 class RegistryConfig(Model, kw_only=True):
+    """The registries."""
+
     index_configs: dict[str, IndexConfig]
     insecure_registry_cidrs: list[str] = field(name="InsecureRegistryCIDRs")
     mirrors: list[str] | None
 
 
 class Runtime(msgspec.Struct):
+    """What runs containers."""
+
     path: str
 
 
 class Swarm(Model, kw_only=True):
+    """There is none."""
+
     node_id: str = field(default="", name="NodeID")
     node_addr: str = ""
     local_node_state: str = "inactive"
@@ -66,14 +82,20 @@ class Swarm(Model, kw_only=True):
 
 
 class Commit(Model, kw_only=True):
+    """Versions of what Docker consists of; empty here."""
+
     id: str = field(default="", name="ID")
 
 
 class FirewallBackend(Model, kw_only=True):
+    """What ports are published with."""
+
     driver: str
 
 
 class Info(Model, kw_only=True):
+    """``GET /info``."""
+
     id: str = field(name="ID")
     containers: int
     containers_running: int

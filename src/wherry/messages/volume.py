@@ -6,5 +6,7 @@ from wherry.messages.base import Model
 
 
 class VolumeList(Model, kw_only=True):
+    """``GET /volumes``."""
+
     volumes: list[None]
     warnings: list[str] | None = None

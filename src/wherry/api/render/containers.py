@@ -178,6 +178,7 @@ def state(view: ContainerView) -> State:
 
 
 def config(config: Config) -> dict[str, Any]:
+    """``Config`` without those fields that say nothing."""
     return without_empty(msgspec.to_builtins(config), CONFIG_OPTIONAL)
 
 
@@ -207,6 +208,7 @@ def without_empty(document: dict[str, Any], optional: Iterable[str]) -> dict[str
 
 
 def graph_driver(id: str, places: Places) -> GraphDriver:
+    """Directories of the root filesystem, as overlayfs has them."""
     data = {
         "ID": id,
         "LowerDir": places.lower,

@@ -28,6 +28,7 @@ IMAGE_CONFIG = frozenset(
 
 
 def summary(view: ImageView, version: Version) -> ImageSummary:
+    """One line of ``images``, in the shape of the client's API version."""
     record = view.record
     nameless = not view.repo_tags and not view.repo_digests and version < (1, 43)
     return ImageSummary(
@@ -88,6 +89,7 @@ def config(run: RunConfig, version: Version) -> dict[str, Any]:
 
 
 def history(item: HistoryItem) -> HistoryEntry:
+    """One step that made an image."""
     return HistoryEntry(
         comment=item.comment,
         created=int(item.created),
@@ -99,6 +101,7 @@ def history(item: HistoryItem) -> HistoryEntry:
 
 
 def removal(step: Removal) -> RemovalEntry:
+    """One name or image that is gone."""
     if isinstance(step, Deleted):
         return RemovalEntry(deleted=step.id)
     return RemovalEntry(untagged=step.reference.familiar())

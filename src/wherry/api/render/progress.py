@@ -12,6 +12,7 @@ SIZE_DIGITS = 4
 
 
 def encode_message(message: Message) -> bytes:
+    """A line of the answer, as it is sent."""
     return msgspec.json.encode(message) + b"\r\n"
 
 
@@ -21,6 +22,7 @@ def error_message(text: str) -> Message:
 
 
 def bar_message(status: str, id: str, current: int, total: int) -> Message:
+    """How far one piece of work has come."""
     return Message(
         status=status, id=id, progress_detail=ProgressDetail(current, total), progress=bar(current, total)
     )
