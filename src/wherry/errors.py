@@ -21,6 +21,7 @@ class WherryError(Exception):
 
     @property
     def message(self) -> str:
+        """The sentence for the user."""
         return str(self.args[0]) if self.args else type(self).__name__
 
 

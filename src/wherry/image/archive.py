@@ -38,7 +38,8 @@ _UNUSED = ("VERSION", "json", "repositories", "oci-layout")  # last parts of nam
 class Source(Protocol):
     """Where an archive comes from: up to ``size`` bytes a call, none at its end. May block."""
 
-    def read(self, size: int, /) -> bytes: ...
+    def read(self, size: int, /) -> bytes:
+        """At most ``size`` bytes; none at the end."""
 
 
 def read_archive(stream: Source, blobs: BlobBatch, platform: Platform) -> list[PackedImage]:
@@ -111,6 +112,7 @@ class _Archive:
         return name in self.members.files
 
     def read(self, digest: Digest, what: str) -> bytes:
+        """A blob's content. InvalidArgument, which says ``what`` it is, where it is not there."""
         try:
             return self.batch.read(digest)
         except NotFound:

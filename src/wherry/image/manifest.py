@@ -50,6 +50,7 @@ _GO_ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i68
 
 
 def host_platform() -> Platform:
+    """Linux on this machine's architecture, in the words that Go has for it."""
     machine = host.machine()
     return Platform(architecture=_GO_ARCHITECTURE.get(machine, machine), os="linux")
 

@@ -190,6 +190,7 @@ def parse_status(text: str) -> Status:
 
 
 def numbers(text: str) -> tuple[int, ...]:
+    """The numbers in a list that is separated by white space."""
     return tuple(map(int, text.split()))
 
 
@@ -234,6 +235,7 @@ def parse_limits(text: str) -> tuple[ProcessLimit, ...]:
 
 
 def limit(text: str) -> int | None:
+    """A soft or hard limit as ``/proc/PID/limits`` prints it; None for ``unlimited``."""
     return None if text == UNLIMITED else int(text)
 
 

@@ -155,10 +155,12 @@ def state_name(state: int) -> str:
 
 
 def text(value: bytes) -> str:
+    """An attribute's string: it ends in a NUL, and need not be UTF-8."""
     return value.rstrip(b"\0").decode("utf-8", "replace")
 
 
 def number(value: bytes | None) -> int:
+    """An attribute's 32-bit number; 0 where the attribute is missing."""
     return int(U32.unpack(value)[0]) if value else 0
 
 

@@ -60,14 +60,17 @@ class Endpoint:
 
     @property
     def gateway(self) -> IPv4Address:
+        """The default route's next hop. ValueError on a network without addresses."""
         return IPv4Address(self.attachment.gateway)
 
     @property
     def mac(self) -> str:
+        """The inner interface's MAC address, as ``02:42:ac:11:00:02``; empty where there is none."""
         return self.attachment.mac
 
     @property
     def host_interface(self) -> str:
+        """The name of the host's end of the veth pair; empty where there is none."""
         return self.attachment.interface
 
     @property

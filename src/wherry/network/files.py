@@ -91,6 +91,7 @@ def render_records(records: Iterable[tuple[str, str]]) -> str:
 
 
 def render_hostname(hostname: str) -> str:
+    """The content of /etc/hostname. hostname(5)."""
     return hostname + "\n"
 
 
@@ -129,6 +130,7 @@ def reachable_over_ipv4(nameserver: str) -> bool:
 
 
 def override(host: Resolver, overrides: Overrides) -> Resolver:
+    """The host's resolver, but for what the user gave instead; a search list of ``.`` alone means none."""
     return Resolver(
         tuple(overrides.dns) or host.nameservers,
         tuple(word for word in overrides.search if word != ".") if overrides.search else host.search,
@@ -169,6 +171,7 @@ def read_host_resolv_conf(*, host_network: bool = False) -> str:
 
 
 def read_if_there(path: Path) -> str:
+    """The text, with bytes that are not UTF-8 as surrogates; empty where there is no such file."""
     try:
         return path.read_text(encoding="utf-8", errors="surrogateescape")
     except FileNotFoundError:

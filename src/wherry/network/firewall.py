@@ -88,6 +88,7 @@ def chains(networks: Sequence[NetworkFacts]) -> tuple[Chain, ...]:
 
 
 def each(networks: Sequence[NetworkFacts], rules: Callable[[NetworkFacts], Iterable[str]]) -> tuple[str, ...]:
+    """The rules of every network, one after the other."""
     return tuple(rule for network in networks for rule in rules(network))
 
 
@@ -204,6 +205,7 @@ class Firewall:
         self.set_networks(networks)
 
     def close(self) -> None:
+        """Let go of the kernel's socket. The rules stay."""
         self._tables.close()
 
     def set_networks(self, networks: Iterable[NetworkFacts]) -> None:

@@ -26,6 +26,7 @@ class Leases:
 
     @property
     def free(self) -> int:
+        """How many addresses are left to lease."""
         return self._last - self._first + 1 - len(self._taken)
 
     def lease(self) -> IPv4Interface:
@@ -85,6 +86,7 @@ def choose_subnet(in_use: Iterable[IPv4Network]) -> IPv4Network:
 
 
 def first_host(network: IPv4Network) -> IPv4Interface:
+    """The network's first address, which is the gateway's where none was asked for."""
     return IPv4Interface((int(network.network_address) + 1, network.prefixlen))
 
 

@@ -96,6 +96,7 @@ class Veth:
 
 
 def ifinfo(index: int = 0, *, up: bool = False) -> bytes:
+    """The fixed head of a message about an interface. Linux, rtnetlink(7) "struct ifinfomsg"."""
     return IFINFO.pack(0, 0, 0, index, int(up), int(up))
 
 
@@ -121,10 +122,12 @@ def create_veth(veth: Veth) -> Message:
 
 
 def set_up(index: int) -> Message:
+    """Bring the interface up."""
     return Message(Kind.NEW_LINK, ifinfo(index, up=True), about=f"interface {index}")
 
 
 def set_down(index: int) -> Message:
+    """Take the interface down; its routes go."""
     return Message(Kind.NEW_LINK, IFINFO.pack(0, 0, 0, index, 0, LinkFlag.UP), about=f"interface {index}")
 
 
@@ -136,6 +139,7 @@ def settle(index: int) -> Message:
 
 
 def delete_link(index: int) -> Message:
+    """Remove the interface; of a veth pair, the other end goes too."""
     return Message(Kind.DELETE_LINK, ifinfo(index), about=f"interface {index}")
 
 
@@ -151,10 +155,12 @@ def address_body(index: int, address: IPv4Interface) -> bytes:
 
 
 def add_address(index: int, address: IPv4Interface) -> Message:
+    """Give the interface an IPv4 address with its broadcast address. EEXIST where it has it."""
     return Message(Kind.NEW_ADDRESS, address_body(index, address), NEW, about=str(address))
 
 
 def delete_address(index: int, address: IPv4Interface) -> Message:
+    """Take an IPv4 address from the interface."""
     return Message(Kind.DELETE_ADDRESS, address_body(index, address), about=str(address))
 
 
@@ -190,6 +196,7 @@ def read_link(reply: Reply) -> Link:
 
 
 def read_text(value: bytes) -> str:
+    """An attribute's string: it ends in a NUL, and need not be UTF-8."""
     return value.rstrip(b"\0").decode("utf-8", "replace")
 
 
@@ -212,12 +219,15 @@ class Links:
         self._netlink = Netlink()
 
     def close(self) -> None:
+        """Let go of the kernel's socket. The interfaces stay."""
         self._netlink.close()
 
     def send(self, *messages: Message) -> None:
+        """Have the kernel carry them out. OSError for one it refuses, with what that is about."""
         self._netlink.request(*messages)
 
     def find(self, name: str) -> Link | None:
+        """The interface of that name; None where there is none."""
         try:
             query = Message(Kind.GET_LINK, ifinfo() + text(LinkAttr.NAME, name), about=name)
             return read_link(self._netlink.request(query)[0])
@@ -227,6 +237,7 @@ class Links:
             raise
 
     def all(self) -> list[Link]:
+        """Every interface of the namespace."""
         return [
             read_link(r) for r in self._netlink.dump(Message(Kind.GET_LINK, ifinfo(), about="interfaces"))
         ]

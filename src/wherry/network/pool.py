@@ -61,10 +61,12 @@ class Pool:
 
     @property
     def ready(self) -> int:
+        """How many endpoints wait to be taken."""
         return len(self._ready)
 
     @property
     def target(self) -> int:
+        """How many endpoints the pool keeps ready at the moment."""
         return self._target
 
     def put(self, endpoint: Endpoint) -> None:

@@ -193,6 +193,7 @@ class Ports:
                 return self._note(Reservation(port, None))
 
     def release(self, reservations: Iterable[Reservation]) -> None:
+        """Give host ports back, and close the sockets that held them."""
         with self._lock:
             for reservation in reservations:
                 self._release(reservation)

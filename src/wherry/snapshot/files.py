@@ -37,17 +37,20 @@ def set_attributes_of_name(directory: int, base: bytes, entry: Entry) -> None:
 
 
 def checked(entry: Entry) -> Entry:
+    """The entry itself. InvalidArgument for an owner that chown(2) does not take, or takes for "unchanged"."""
     if not (0 <= entry.uid < _ID_LIMIT and 0 <= entry.gid < _ID_LIMIT):
         raise InvalidArgument(f"{show(entry.name)} has an owner out of range: {entry.uid}:{entry.gid}")
     return entry
 
 
 def write(fd: int, span: memoryview) -> None:
+    """Write all of it, at the descriptor's position. OSError as of write(2)."""
     while (count := os.write(fd, span)) < len(span):
         span = span[count:]
 
 
 def write_sparse(fd: int, entry: Entry, content: Iterable[memoryview]) -> None:
+    """Write the content where the entry's extents lie; what is between them stays a hole."""
     spans = iter(content)
     span = memoryview(b"")
     for offset, length in entry.extents or ():
@@ -60,6 +63,7 @@ def write_sparse(fd: int, entry: Entry, content: Iterable[memoryview]) -> None:
 
 
 def copy_content(source: int, target: int) -> None:
+    """Copy a file to its end; a filesystem that can, shares the blocks. OSError as of copy_file_range(2)."""
     while os.copy_file_range(source, target, 1 << 24):
         pass
 

@@ -20,12 +20,15 @@ class Found(NamedTuple):
     status: os.stat_result
 
     def open_directory(self) -> int:
+        """A descriptor to list it by, which is the caller's to close. OSError where it is no directory."""
         return os.open(self.path or b".", _DIRECTORY, dir_fd=self.tree)
 
     def open_file(self) -> int:
+        """A descriptor to read it by, which is the caller's to close. OSError where it is a symlink."""
         return os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.tree)
 
     def readlink(self) -> bytes:
+        """What the symlink says. OSError where it is none."""
         return os.readlink(self.path, dir_fd=self.tree)
 
 
@@ -37,6 +40,7 @@ class Lower:
         self._stacks: dict[bytes, tuple[int, ...]] = {b"": tuple(self._fds)}
 
     def close(self) -> None:
+        """Let go of the layers; nothing is found from then on."""
         for fd in self._fds:
             os.close(fd)
         self._fds = []

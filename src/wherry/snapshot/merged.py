@@ -51,6 +51,7 @@ class Merged:
         return b"/".join(done)
 
     def resolve_parent(self, path: bytes) -> bytes:
+        """``path`` with the symlinks on the way to its last name followed, and that name as it is."""
         parent, _, base = path.rpartition(b"/")
         real = self.resolve(parent)
         return real + b"/" + base if real else base

@@ -54,10 +54,12 @@ class LayerTree:
         self._umask = umask()
 
     def close(self) -> None:
+        """Close the directories that are open. The tree stays."""
         self._forget_directories()
         os.close(self._root)
 
     def add(self, entry: Entry, content: Iterable[memoryview] = ()) -> None:
+        """Make the entry's file; a whiteout is kept for ``finish``. OCI image-spec, layer.md "Whiteouts"."""
         path = clean(entry.name)
         try:
             if b".wh." in path and (whiteout := split_whiteout(path)):

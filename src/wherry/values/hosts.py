@@ -21,6 +21,7 @@ def address_family(text: str) -> int | None:
 
 
 def is_address(text: str) -> bool:
+    """Whether it is an IPv4 or IPv6 address, without port, prefix length or brackets."""
     return address_family(text) is not None
 
 

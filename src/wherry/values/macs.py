@@ -22,4 +22,5 @@ def parse_mac(text: str) -> bytes:
 
 
 def format_mac(mac: bytes) -> str:
+    """Six bytes as ``02:42:ac:11:00:02``."""
     return mac.hex(":")

@@ -9,8 +9,10 @@ IPC = frozenset(
 
 
 def is_of_ipc(name: str) -> bool:
+    """Whether each IPC namespace has its own value. Linux, ipc_namespaces(7)."""
     return name in IPC or name.startswith("fs.mqueue.")
 
 
 def is_of_network(name: str) -> bool:
+    """Whether each network namespace has its own value. Linux, network_namespaces(7)."""
     return name.startswith("net.")

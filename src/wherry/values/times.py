@@ -24,6 +24,7 @@ _REMEMBERED = 1024
 
 
 def now() -> str:
+    """The time of the host's clock, as ``rfc3339`` writes it."""
     return rfc3339(time.time_ns())
 
 

@@ -251,6 +251,7 @@ class BridgeDriver(NetworkDriver):
 
 
 def is_plain(wish: EndpointWish) -> bool:
+    """Whether any endpoint out of the pool will do."""
     return wish is PLAIN or wish == PLAIN
 
 

@@ -29,6 +29,7 @@ class Wiring:
         self._home = netns.current()
 
     def close(self) -> None:
+        """Let go of the home network namespace. What was wired stays."""
         os.close(self._home)
 
     def make(self, wish: EndpointWish = PLAIN) -> Endpoint:
