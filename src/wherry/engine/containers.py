@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 
@@ -25,7 +26,7 @@ from wherry.engine.request import check_platform, ignored, make_record
 from wherry.engine.store import Store
 from wherry.engine.streams import AttachRequest, Streams
 from wherry.engine.task import task_of
-from wherry.errors import Conflict, InvalidArgument
+from wherry.errors import Conflict, InvalidArgument, NotFound
 from wherry.messages.container import ContainerCreate
 from wherry.messages.plan import PlanView
 from wherry.runtime.logs import LogsQuery
@@ -184,7 +185,7 @@ class Containers:
 
     # ------------------------------------------------------------ lives
 
-    async def start(self, ref: str, detach_keys: str = "") -> None:
+    async def start(self, ref: str) -> None:
         """NotModified if it runs; LaunchFailed, with Docker's texts, where it cannot."""
         await self._lifecycle.start(self.get(ref))
 
@@ -207,9 +208,7 @@ class Containers:
             raise Conflict(f"cannot kill container: {ref}: container {container.id} is not running")
         await self._lifecycle.kill(container, number)
 
-    async def remove(
-        self, ref: str, *, force: bool = False, volumes: bool = False, link: bool = False
-    ) -> None:
+    async def remove(self, ref: str, *, force: bool = False) -> None:
         """Remove a container; with ``force`` a running one is killed first."""
         await self._lifecycle.remove(self.get(ref), force=force)
 
@@ -219,13 +218,18 @@ class Containers:
 
     # ------------------------------------------------------------ streams
 
-    def check_attach(self, ref: str) -> None:
-        """Raise what ``attach`` would, while the answer can still be an error."""
-        self._streams.check_attach(self.get(ref), ref)
+    def check_attach(self, ref: str, request: AttachRequest) -> AttachRequest:
+        """The request as the container can fulfil it. Raises what stands in the way, while that can be an answer."""
+        return self._streams.check_attach(self.get(ref), ref, request)
 
     async def attach(self, ref: str, request: AttachRequest, client_fd: int, leftover: bytes = b"") -> None:
         """Hand a client's socket to the container's monitor, at once or when it starts. Takes ``client_fd``."""
-        await self._streams.attach(self.get(ref), request, client_fd, leftover)
+        try:
+            container = self.get(ref)
+        except NotFound:
+            os.close(client_fd)  # it was removed in the meantime
+            raise
+        await self._streams.attach(container, request, client_fd, leftover)
 
     def logs(self, ref: str, query: LogsQuery) -> AsyncIterator[bytes]:
         """The log as framed batches; with ``follow`` until the container ends."""

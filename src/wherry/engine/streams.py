@@ -6,7 +6,7 @@ import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wherry.engine.config import EngineConfig
@@ -41,12 +41,16 @@ class Streams:
         self._events = events
         self._attach_ids = 0
 
-    def check_attach(self, container: Container, ref: str) -> None:
-        """Raise what ``attach`` would, while the answer can still be an error."""
+    def check_attach(self, container: Container, ref: str, request: AttachRequest) -> AttachRequest:
+        """The request as the container can fulfil it. Raises what stands in the way, while that can be an answer."""
         if container.phase is Phase.PAUSED:
             raise Conflict(f"container {ref} is paused, unpause the container before attach")
         if container.phase is Phase.RESTARTING:
             raise Conflict(f"container {ref} is restarting, wait until the container is running")
+        if request.detach_keys:
+            parse_detach_keys(request.detach_keys)
+        config = container.record.config
+        return replace(request, stdin=request.stdin and config.open_stdin, framed=not config.tty)
 
     async def attach(
         self, container: Container, request: AttachRequest, client_fd: int, leftover: bytes = b""

@@ -30,7 +30,6 @@ from wherry.messages.container_view import (
     WaitError,
 )
 from wherry.runtime.logs import LogsQuery
-from wherry.values.keys import parse_detach_keys
 
 routes = Routes()
 
@@ -87,7 +86,7 @@ async def inspect_with_size(engine: Engine, detail: ContainerDetail) -> Containe
 @routes.post("/containers/{ref}/start", status=204)
 async def start(engine: Engine, ref: str, detach_keys: str = "") -> None:
     """Start a container. 304 it runs already; 400 its command cannot be run."""
-    await engine.containers.start(ref, detach_keys)
+    await engine.containers.start(ref)
 
 
 @routes.post("/containers/{ref}/stop", status=204)
@@ -111,7 +110,7 @@ async def kill(engine: Engine, ref: str, signal: str = "SIGKILL") -> None:
 @routes.delete("/containers/{ref}", status=204)
 async def remove(engine: Engine, ref: str, force: bool = False, v: bool = False, link: bool = False) -> None:
     """Remove a container. 409 it runs, unless ``force`` kills it first."""
-    await engine.containers.remove(ref, force=force, volumes=v, link=link)
+    await engine.containers.remove(ref, force=force)
 
 
 @routes.post("/containers/{ref}/rename", status=204)
@@ -212,20 +211,9 @@ async def attach(
     detach_keys: str = "",
 ) -> HandedOver:
     """Make the connection the container's streams. 409 it is paused or restarting."""
-    record = engine.containers.find(ref).record
-    engine.containers.check_attach(ref)
-    if detach_keys:
-        parse_detach_keys(detach_keys)
-    framed = not record.config.tty
-    wanted = AttachRequest(
-        stream=stream,
-        stdin=stdin and record.config.open_stdin,
-        stdout=stdout,
-        stderr=stderr,
-        logs=logs,
-        detach_keys=detach_keys,
-        framed=framed,
-    )
-    taken = await take_connection(exchange, framed=framed)
-    await engine.containers.attach(record.id, wanted, taken.fd, taken.leftover)
+    id = engine.containers.find(ref).id  # its name may be another's by then
+    asked = AttachRequest(stream, stdin, stdout, stderr, logs, detach_keys)
+    wanted = engine.containers.check_attach(ref, asked)
+    taken = await take_connection(exchange, framed=wanted.framed)
+    await engine.containers.attach(id, wanted, taken.fd, taken.leftover)
     return HANDED_OVER

@@ -32,6 +32,12 @@ LATER = (
     ("GET", "/distribution/{ref}/json", "registry client"),
     ("POST", "/auth", "registry client"),
     ("GET", "/system/df", "account of disk use"),
+    ("GET", "/containers/{ref}/attach/ws", "attaching over a web socket"),
+    ("POST", "/networks/{ref}/connect", "networks but bridge, host and none"),
+    ("POST", "/networks/{ref}/disconnect", "networks but bridge, host and none"),
+    ("PUT", "/volumes/{name}", "volumes"),
+    ("POST", "/session", "builds"),
+    ("POST", "/grpc", "builds"),
 )
 
 
