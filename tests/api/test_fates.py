@@ -27,7 +27,8 @@ from tests.harness.daemon import Daemon
 from tests.image.making import Layout
 from wherry.api.routes import all_routes
 from wherry.api.routing import Bound
-from wherry.engine.fates import FIELDS, NOT_HERE, PARAMETERS, Kind
+from wherry.engine.fate import NOT_HERE, Kind
+from wherry.engine.fates import FIELDS, PARAMETERS
 from wherry.messages.container import (
     BindOptions,
     Config,

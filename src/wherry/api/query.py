@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NewType, get_args, get_origin
 from urllib.parse import parse_qsl
 
-from wherry.engine.fates import Fate
+from wherry.engine.fate import Fate
 from wherry.engine.filters import Filters, parse_filters
 from wherry.errors import InvalidArgument
 from wherry.values.times import parse_stamp
