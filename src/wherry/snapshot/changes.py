@@ -40,17 +40,21 @@ def changes(upper: Upper) -> Iterator[Change]:
     a directory that is gone, or is something else now, what was in it is not listed.
     """
     told: list[bytes] = []  # directories on the way to the present file that are in the answer
+    opaque = b""  # the one of them that hides what lies below it, with a slash
     for visit in upper.visits():
         path = visit.path
         if len(path) > PATH_LIMIT:  # nobody can name it
             visit.descend = False
             continue
-        for change in _changes_of(upper, visit, path):
+        if not (opaque and path.startswith(opaque)):
+            is_opaque = stat.S_ISDIR(visit.status.st_mode) and upper.is_opaque(visit)
+            opaque = path + b"/" if is_opaque else b""
+        for change in _changes_of(upper, visit, path, bool(opaque)):
             yield from _parents(change.path, told)
             yield change
 
 
-def _changes_of(upper: Upper, visit: Visit, path: bytes) -> Iterator[Change]:
+def _changes_of(upper: Upper, visit: Visit, path: bytes, opaque: bool) -> Iterator[Change]:
     before = upper.lower.lookup(path)
     if is_whiteout(visit.status):
         if before is not None:
@@ -60,7 +64,7 @@ def _changes_of(upper: Upper, visit: Visit, path: bytes) -> Iterator[Change]:
         yield Change(Kind.ADDED, b"/" + path)
     elif _differs(before, visit):
         yield Change(Kind.MODIFIED, b"/" + path)
-    if before is not None and stat.S_ISDIR(visit.status.st_mode):
+    if opaque and before is not None and stat.S_ISDIR(visit.status.st_mode):
         for name in sorted(upper.hidden_below(visit)):
             yield Change(Kind.DELETED, b"/" + path + b"/" + name)
 

@@ -8,7 +8,6 @@ when the tree is mounted (``overlay.OPTIONS``): where one is found, this reader 
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,17 +35,20 @@ class Upper:
         """Whether it is a whiteout of something."""
         return is_whiteout(visit.status) and self.lower.lookup(visit.path) is not None
 
-    def hidden_below(self, visit: Visit) -> set[bytes]:
-        """What a directory hides of the layers below by being opaque: names that are not its own."""
-        found = self.lower.lookup(visit.path)
-        if found is None or not stat.S_ISDIR(found.status.st_mode):
-            return set()
+    def is_opaque(self, visit: Visit) -> bool:
+        """Whether a directory itself says that it hides what lies below it. (So does all that is in it, then.)"""
         try:
             with opened(visit) as directory:
-                if not is_opaque(directory):
-                    return set()
-                own = set(map(os.fsencode, os.listdir(directory)))
+                return is_opaque(directory)
         except OSError:  # it is gone, or no directory any more
+            return False
+
+    def hidden_below(self, visit: Visit) -> set[bytes]:
+        """What a directory that hides what lies below it hides of the layers: names that are not its own."""
+        try:
+            with opened(visit) as directory:
+                own = set(map(os.fsencode, os.listdir(directory)))
+        except OSError:
             return set()
         return self.lower.names(visit.path) - own
 
