@@ -1,7 +1,7 @@
 """``python -m benchmarks.load``: what loading an image costs, in process, on a tmpfs.
 
 100 MB in 10,000 files and 4 gzip layers. ``load`` is all that the daemon does after the bytes have arrived; the
-lines below it are its parts, each measured alone, and GNU tar on the same layers.
+lines below it are its parts, each measured alone, and GNU tar on the same layers; then the way back, from a tree.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from wherry.engine.image import Images, LoadLine
 from wherry.engine.store import Store
 from wherry.image.blobs import BlobStore
 from wherry.snapshot.layers import LayerStore
+from wherry.snapshot.overlay import OverlayStore
 
 LAYERS, FILES, BYTES = 4, 2_500, 25_000_000
 ROUNDS = 5
@@ -70,6 +71,11 @@ def gnu_tar(packed: list[bytes], folder: Path) -> None:
         subprocess.run(["tar", "-xzp", "--numeric-owner", "-C", folder], input=layer, check=True)
 
 
+def gnu_pack(tree: Path) -> None:
+    command = ["tar", "-c", "--format=posix", "--sort=name", "--numeric-owner", "--xattrs", "-C", tree, "."]
+    subprocess.run(command, stdout=subprocess.PIPE, check=True)
+
+
 def decompress(packed: list[bytes]) -> None:
     for layer in packed:
         for _ in decompressed(chunks(layer)):
@@ -94,6 +100,15 @@ def main() -> None:
     show("  of that, on its own: sha256 of the plain layers", lambda f: digest(plain))
     show("  sha256 of the packed layers", lambda f: digest(packed))
     show("GNU tar and gzip on the same layers", lambda f: gnu_tar(packed, f))
+    with tempfile.TemporaryDirectory(prefix="wherry-load-", dir="/dev/shm") as folder:
+        store = OverlayStore(LayerStore(Path(folder) / "layers"), Path(folder) / "trees")
+        upper = store.prepare("tree", []).upper
+        gnu_tar(packed, upper)
+        print()
+        show("pack the same files, as of a writable tree", lambda f: sum(map(len, store.pack("tree", []))))
+        show("  tell its changes", lambda f: store.changes("tree", []))
+        show("  count its size", lambda f: store.size_rw("tree"))
+        show("GNU tar on the same tree", lambda f: gnu_pack(upper))
 
 
 if __name__ == "__main__":
