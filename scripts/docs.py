@@ -13,11 +13,12 @@ from typing import Any, get_type_hints
 import msgspec
 
 from scripts import how_it_works, step_table
-from wherry.api.call import MAX_VERSION, MIN_VERSION, Call, Exchange, show_version
+from wherry.api.call import Call, Exchange
 from wherry.api.query import query_parameter, unwrap
 from wherry.api.routes import all_routes
 from wherry.api.routes.later import LATER
 from wherry.api.routing import Bound, Route
+from wherry.api.version import MAX_VERSION, MIN_VERSION, show_version
 from wherry.daemon import parser
 from wherry.engine.fates import FIELDS, PARAMETERS, Fates
 from wherry.messages.container import Config

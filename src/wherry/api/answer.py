@@ -15,8 +15,9 @@ from aiohttp.helpers import rfc822_formatted_time
 from aiohttp.http import HttpVersion10, HttpVersion11
 from aiohttp.web_request import BaseRequest
 
-from wherry.api.call import JSON, MAX_VERSION, Plain, Reply, show_version
 from wherry.api.errors import HttpError, error_body, status_of
+from wherry.api.reply import JSON, Plain, Reply
+from wherry.api.version import MAX_VERSION, show_version
 from wherry.engine.system import ENGINE_VERSION
 from wherry.errors import WherryError
 

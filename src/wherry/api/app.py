@@ -15,24 +15,17 @@ from aiohttp.web_response import StreamResponse
 
 from wherry.api.activity import Activity
 from wherry.api.answer import BARE_HEAD, COMMON_HEADERS, Whole, answer_of, error_answer
-from wherry.api.call import (
-    HANDED_OVER,
-    MAX_VERSION,
-    MIN_VERSION,
-    Call,
-    Exchange,
-    Stream,
-    Version,
-    show_version,
-)
+from wherry.api.call import Call, Exchange
 from wherry.api.connection import Connection
 from wherry.api.errors import HttpError
 from wherry.api.listen import open_sockets
 from wherry.api.query import parse_query
+from wherry.api.reply import HANDED_OVER, Stream
 from wherry.api.routes import all_routes
 from wherry.api.routing import Bound, Names, Router
 from wherry.api.server import ApiRunner
 from wherry.api.tls import Tcp
+from wherry.api.version import MAX_VERSION, MIN_VERSION, Version, show_version
 from wherry.engine.engine import Engine
 from wherry.errors import WherryError
 

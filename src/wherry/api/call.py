@@ -1,31 +1,17 @@
-"""One request on its way through the API, and the answers that are more than a JSON document."""
+"""One request on its way through the API, as the routes see it."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from aiohttp.web_request import BaseRequest
 
+from wherry.api.connection import Connection
+from wherry.api.version import Version
 from wherry.engine.engine import Engine
-
-if TYPE_CHECKING:
-    from wherry.api.connection import Connection
-
-Version = tuple[int, int]
-
-MIN_VERSION: Version = (1, 24)
-MAX_VERSION: Version = (1, 51)
 
 RAW_STREAM = "application/vnd.docker.raw-stream"
 MULTIPLEXED_STREAM = "application/vnd.docker.multiplexed-stream"
-JSON = "application/json"
-
-
-def show_version(version: Version) -> str:
-    """``(1, 44)`` as ``1.44``."""
-    return f"{version[0]}.{version[1]}"
 
 
 @dataclass(slots=True)
@@ -47,40 +33,3 @@ class Exchange(Call):
 
     request: BaseRequest
     connection: Connection
-
-
-@dataclass(frozen=True, slots=True)
-class Stream:
-    """An answer that is sent chunk by chunk, each as soon as it is there.
-
-    With ``eager`` the head goes out before the first chunk exists; otherwise it waits for it, so that an
-    error before the first chunk still becomes a status.
-    """
-
-    chunks: AsyncIterator[bytes]
-    content_type: str = JSON
-    eager: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Plain:
-    """An answer that is no JSON document: bytes under a content type, with further headers."""
-
-    body: bytes
-    content_type: str
-    headers: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """A document, with another status than the one that the route declares."""
-
-    document: object
-    status: int
-
-
-class HandedOver:
-    """The answer of a route that has given the connection away."""
-
-
-HANDED_OVER = HandedOver()

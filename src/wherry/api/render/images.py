@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from wherry.api.call import Version
 from wherry.api.render.containers import CONFIG_OPTIONAL, without_empty
+from wherry.api.version import Version
 from wherry.engine.image import Deleted, HistoryItem, ImageView
 from wherry.engine.image_removal import Removal
 from wherry.engine.views import ImageDetail

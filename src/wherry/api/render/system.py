@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 
-from wherry.api.call import MAX_VERSION, MIN_VERSION, Version, show_version
+from wherry.api.version import MAX_VERSION, MIN_VERSION, Version, show_version
 from wherry.engine.system import ENGINE_VERSION, RUNTIME, STORAGE_DRIVER, HostFacts, SystemInfo
 from wherry.messages.system import (
     Component,

@@ -8,10 +8,11 @@ from typing import Annotated
 
 import msgspec
 
-from wherry.api.call import HANDED_OVER, Call, Exchange, HandedOver, Reply, Stream
+from wherry.api.call import Call, Exchange
 from wherry.api.hijack import take_connection
 from wherry.api.query import NO_FILTERS, NO_TIME, Named, Nanoseconds
 from wherry.api.render import containers as render
+from wherry.api.reply import HANDED_OVER, HandedOver, Reply, Stream
 from wherry.api.routing import Later, Routes
 from wherry.engine.container import WaitResult
 from wherry.engine.containers import ListQuery

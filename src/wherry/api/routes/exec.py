@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from wherry.api.call import HANDED_OVER, Exchange, HandedOver
+from wherry.api.call import Exchange
 from wherry.api.hijack import take_connection
 from wherry.api.query import Named
 from wherry.api.render import exec as render
+from wherry.api.reply import HANDED_OVER, HandedOver
 from wherry.api.routing import Routes
 from wherry.engine.engine import Engine
 from wherry.messages.exec import ExecCreate, ExecCreated, ExecInspect, ExecStart

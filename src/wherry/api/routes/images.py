@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
-from wherry.api.call import Call, Exchange, Stream
+from wherry.api.call import Call, Exchange
 from wherry.api.errors import HttpError
 from wherry.api.query import NO_FILTERS
 from wherry.api.render import images as render
 from wherry.api.render.progress import bar_message, encode_message, error_message
+from wherry.api.reply import Stream
 from wherry.api.routing import Routes
 from wherry.api.upload import receiving
 from wherry.engine.engine import Engine

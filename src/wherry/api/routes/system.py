@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
-from wherry.api.call import Call, Plain, Stream
+from wherry.api.call import Call
 from wherry.api.errors import HttpError
 from wherry.api.query import NO_FILTERS, NO_TIME, Nanoseconds
 from wherry.api.render.system import render_info, version_info
+from wherry.api.reply import Plain, Stream
 from wherry.api.routing import Routes
 from wherry.engine.engine import Engine
 from wherry.engine.events import EventQuery, Subscription
