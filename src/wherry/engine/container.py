@@ -67,6 +67,7 @@ class Container:
 
     @property
     def view(self) -> ContainerView:
+        """The container for who looks at it; it goes on changing. See ``ContainerView.copied``."""
         return ContainerView(self.record, self.state, self.attachments)
 
     # ------------------------------------------------------------ who waits

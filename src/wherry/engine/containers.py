@@ -111,9 +111,11 @@ class Containers:
         return self._registry.get(ref)
 
     def find(self, ref: str) -> ContainerView:
+        """One container to look at. InvalidArgument where several ids begin so."""
         return self.get(ref).view
 
     def everyone(self) -> Iterable[Container]:
+        """Those of every phase, in the order in which they became known."""
         return self._registry.everyone()
 
     def list(self, query: ListQuery) -> Views:
@@ -243,4 +245,5 @@ class Containers:
 
     @property
     def lifecycle(self) -> Lifecycle:
+        """For what moves containers without a client's asking, as recovery does."""
         return self._lifecycle

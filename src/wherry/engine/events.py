@@ -37,6 +37,7 @@ class EventQuery:
     filters: Filters = field(default_factory=Filters)
 
     def wants(self, event: Event) -> bool:
+        """Whether an event is within the bounds, which count as inside, and passes the filters."""
         if self.since and event.time_nano < self.since:
             return False
         return (not self.until or event.time_nano <= self.until) and includes(self.filters, event)
@@ -55,6 +56,7 @@ class Subscription:
             self._wake.set()
 
     def offer(self, event: Event) -> None:
+        """Queue an event, if the subscriber wants it; end a subscription that has not kept up."""
         if not self._query.wants(event):
             return
         if len(self._queue) >= BACKLOG:
@@ -64,6 +66,7 @@ class Subscription:
         self._wake.set()
 
     def close(self) -> None:
+        """End it, after what is queued. Closed already is fine."""
         self._closed = True
         self._bus.forget(self)
         self._wake.set()
@@ -146,6 +149,7 @@ class EventBus:
         return len(self._subscribers)
 
     def forget(self, subscription: Subscription) -> None:
+        """Tell a subscription nothing more. Absent is fine."""
         self._subscribers.discard(subscription)
 
     def close(self) -> None:

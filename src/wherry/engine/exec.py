@@ -39,6 +39,7 @@ class Exec:
 
     @property
     def pid(self) -> int:
+        """Its first process on the host; 0 before it runs."""
         return self.monitor.init_pid if self.monitor is not None else 0
 
 
@@ -68,6 +69,7 @@ class Execs:
         return instance.id
 
     def inspect(self, id: str) -> Exec:
+        """The exec instance of that id. NotFound, also for one that ended a while ago."""
         instance = self._by_id.get(id)
         if instance is None:
             raise NotFound(f"No such exec instance: {id}")
@@ -175,6 +177,7 @@ class Execs:
         asyncio.get_running_loop().call_later(KEPT_AFTER_EXIT, self._by_id.pop, instance.id, None)
 
     async def resize(self, id: str, rows: int, columns: int) -> None:
+        """Set the size of its terminal. NotFound; Conflict where it does not run."""
         instance = self.inspect(id)
         if instance.monitor is None or not instance.running:
             raise Conflict(f"exec {id} is not running")

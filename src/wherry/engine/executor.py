@@ -48,6 +48,7 @@ class Run:
 
     @property
     def pid(self) -> int:
+        """Its first process, as the host numbers it."""
         return self.monitor.init_pid
 
     def close(self) -> None:

@@ -74,6 +74,7 @@ def profiles(options: Iterable[str] | None, message: Any) -> Iterator[str]:
 
 
 def retries(count: int, policy: RestartPolicy) -> Iterator[int]:
+    """The number of restarts, where the policy has no use for one."""
     if count and policy.name in ("", "no"):
         yield count
 

@@ -38,6 +38,7 @@ class Filters:
         return bool(self.values)
 
     def get(self, name: str) -> tuple[str, ...]:
+        """The filter's values; none where it is not given."""
         return self.values.get(name, ())
 
     def replace(self, name: str, values: Iterable[str]) -> Filters:
@@ -239,4 +240,5 @@ class PortRange:
     proto: str
 
     def holds(self, port: int, proto: str) -> bool:
+        """Whether the port is in the range, bounds included, and of its protocol."""
         return proto == self.proto and self.first <= port <= self.last

@@ -43,6 +43,7 @@ class HistoryItem:
 def view(
     catalog: Catalog, image: ImageRecord, containers: int, shown: Callable[[Reference], bool]
 ) -> ImageView:
+    """An image with its names that are ``shown``; where its manifest is known, each has a digest too."""
     names = [reference for reference in catalog.references(image.id) if shown(reference)]
     tags = tuple(reference.familiar() for reference in names if reference.tag)
     digests = [reference.familiar() for reference in names if reference.digest]

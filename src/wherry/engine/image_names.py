@@ -96,6 +96,7 @@ def is_id_prefix(image_id: Digest, ref: str) -> bool:
 
 
 def short_id(id: str) -> str:
+    """The first twelve hexadecimal digits."""
     return id.removeprefix("sha256:")[:12]
 
 

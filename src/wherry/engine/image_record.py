@@ -29,6 +29,7 @@ class ImageRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def diff_ids(self) -> tuple[Digest, ...]:
+        """Digests of its layers' plain archives, lowest first. OCI image-spec, config.md "rootfs"."""
         return self.config.diff_ids
 
     @property

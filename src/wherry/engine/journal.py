@@ -44,6 +44,7 @@ class Launched:
 
     @property
     def preparation(self) -> tuple[EngineStep, ...]:
+        """The engine's steps."""
         return tuple(step for step in self.plan.preparation if isinstance(step, EngineStep))
 
     @property
@@ -114,12 +115,14 @@ class Journal:
 
 
 def write_all(descriptor: int, content: bytes) -> None:
+    """Write the whole content, however few bytes the kernel takes at once."""
     view = memoryview(content)
     while view:
         view = view[os.write(descriptor, view) :]
 
 
 def read(path: str) -> Launched | None:
+    """What a file of the journal says; None where it is missing or cannot be read whole."""
     try:
         file = decode_file(Path(path).read_bytes())
         preparation = from_document(file.preparation)

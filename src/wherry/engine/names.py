@@ -31,6 +31,7 @@ def new_id() -> str:
 
 
 def random_name() -> str:
+    """An adjective and a noun, as Docker names containers; it may be taken."""
     return f"{secrets.choice(ADJECTIVES.split())}_{secrets.choice(NOUNS.split())}"
 
 

@@ -1,4 +1,4 @@
-"""From a task to a plan: everything that is decided about a start. Touches nothing."""
+"""From a task to a plan: everything that is decided about a start. Reads some files of the host, changes nothing."""
 
 from __future__ import annotations
 

@@ -46,6 +46,7 @@ class ContainerRecord(msgspec.Struct, kw_only=True, frozen=True):
 
     @property
     def argv(self) -> tuple[str, ...]:
+        """The command with its arguments."""
         return (self.path, *self.args)
 
 

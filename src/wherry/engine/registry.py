@@ -35,6 +35,7 @@ class Registry:
         return self._by_id[matches[0]]
 
     def everyone(self) -> Iterable[Container]:
+        """The containers of every phase, in the order in which they became known."""
         return self._by_id.values()
 
     def id_of(self, ref: str) -> str:
@@ -73,6 +74,7 @@ class Registry:
     # ------------------------------------------------------------ coming and going
 
     def add(self, container: Container) -> Container:
+        """Make it known under its id and its name, which must be free."""
         self._by_id[container.id] = container
         self._by_name[container.record.name] = container.id
         return container
@@ -91,4 +93,5 @@ class Registry:
 
 
 def no_such(ref: str) -> NotFound:
+    """The error in Docker's words, which clients look for."""
     return NotFound(f"No such container: {ref}")

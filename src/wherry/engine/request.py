@@ -114,6 +114,7 @@ def host_config(asked: HostConfig, defaults: EngineConfig) -> HostConfig:
 
 
 def log_config(asked: LogConfig, defaults: EngineConfig) -> LogConfig:
+    """The log as the container asks for it, or as the engine's defaults have it."""
     if not asked.type:
         return LogConfig(type=defaults.log_driver, config=dict(asked.config or defaults.log_opts))
     return LogConfig(type=asked.type, config=dict(asked.config or {}))
@@ -207,6 +208,7 @@ def log_size(config: LogConfig) -> int:
 
 
 def log_files(config: LogConfig) -> int:
+    """``max-file``, 1 where it is not given. InvalidArgument for less, or for no number."""
     text = (config.config or {}).get("max-file", "1")
     if not text.isdigit() or int(text) < 1:
         raise InvalidArgument("max-file cannot be less than 1")

@@ -31,9 +31,11 @@ CGROUP_ROOT = Path("/sys/fs/cgroup")
 
 class CgroupDriver(Protocol):
     @property
-    def version(self) -> int: ...
+    def version(self) -> int:
+        """1 or 2."""
 
-    def processes(self, path: str) -> list[int]: ...
+    def processes(self, path: str) -> list[int]:
+        """The host's pids in a cgroup."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ class HostFacts:
 
     @property
     def go_architecture(self) -> str:
+        """The machine in Go's words: ``amd64`` for ``x86_64``."""
         return GO_ARCHITECTURE.get(self.architecture, self.architecture)
 
 
@@ -110,6 +113,7 @@ class SystemInfo:
 
     @property
     def warnings(self) -> list[str]:
+        """What the host lacks, in the sentences of ``docker info``."""
         forwarding = [] if self.host.ipv4_forwarding else ["WARNING: IPv4 forwarding is disabled"]
         return self.limits.missing + forwarding
 
@@ -139,6 +143,7 @@ class System:
         return await asyncio.to_thread(self._info, counts)
 
     def host(self) -> HostFacts:
+        """The host as it is now."""
         return host_facts()
 
     async def processes(self, container: Container, ps_arguments: str = "") -> ProcessTable:
@@ -180,6 +185,7 @@ class System:
 
 
 def host_facts() -> HostFacts:
+    """Read them from the kernel and /etc/os-release, as they are now."""
     release = read_os_release()
     return HostFacts(
         name=socket.gethostname(),

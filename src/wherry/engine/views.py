@@ -175,4 +175,5 @@ def shown_image(view: ContainerView, current: dict[str, str]) -> str:
 
 
 def title(source: PlanSource) -> str:
+    """What a plan is called for a reader: the image or the container that it was asked for."""
     return source.create.image if source.create is not None else source.container

@@ -32,6 +32,7 @@ class Courtesy:
         self._left = PATIENCE
 
     def pause(self) -> None:
+        """Sleep while containers are being started, until this answer's patience is used up. Blocks."""
         while self._left > 0 and self._starts.going_on():
             time.sleep(TURN)
             self._left -= TURN

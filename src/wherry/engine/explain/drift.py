@@ -128,6 +128,7 @@ def mount_difference(found: Matched, host: tuple[MountEntry, ...]) -> Iterator[D
 
 
 def describe(entry: MountEntry) -> str:
+    """A mount as it is, in few words: filesystem, source, ``ro`` or ``rw``."""
     source = f" {entry.source}" if entry.source not in ("", "none", entry.fstype) else ""
     return f"{entry.fstype}{source} {'ro' if entry.read_only else 'rw'}"
 

@@ -47,6 +47,7 @@ SHARE_WORDS = {"net": "network"}  # ShareWithHost's words
 
 
 def namespace_items(subject: Subject, observed: Observed, host: Host) -> Iterator[NamespaceItem]:
+    """Each namespace of the first process, with who shares it."""
     shared = {step.kind: step for step in steps_of(subject.plan, ShareWithHost)}
     made: dict[str, Step] = {**own_namespaces(subject.plan), **joined_containers(subject.plan)}
     for kind, inode in observed.namespaces.items():
@@ -69,6 +70,7 @@ def shared_with(subject: Subject, kind: str, inode: int, host: Host) -> str:
 
 
 def mount_items(subject: Subject, observed: Observed) -> list[MountItem]:
+    """Each mount of the container, with the step that it comes from."""
     match = match_mounts(subject.mounts, observed.mounts)
     return [mount_item(m.entry, m.planned or m.below) for m in match.matched]
 
@@ -100,6 +102,7 @@ def source_of(entry: MountEntry) -> str:
 
 
 def limit_items(plan: Plan, cgroup: CgroupState) -> list[LimitItem]:
+    """The limits that the plan sets or the kernel really has, then the CPU time used."""
     causes, _ = planned_limits(plan)
     told = [reading for reading in cgroup.limits if worth_telling(reading, causes)]
     items = [limit_item(reading, limit_cause(reading, causes), cgroup) for reading in told]
@@ -191,6 +194,7 @@ def times(count: int) -> str:
 
 
 def interface_items(plan: Plan, observed: Observed) -> list[InterfaceItem]:
+    """Each interface of its network namespace; without a cause where no plan has it."""
     cause = network_cause(plan)
     endpoint = next(steps_of(plan, NetworkEndpoint), None)
     known = planned_interfaces(endpoint)
@@ -229,6 +233,7 @@ def interface_item(interface: Interface, observed: Observed, cause: str) -> Inte
 
 
 def route_items(plan: Plan, observed: Observed) -> list[RouteItem]:
+    """Each route of its network namespace; without a cause where no plan has it."""
     network, strange = observed.network, set() if joins_network(plan) else unplanned_routes(plan, observed)
     ways = [(r.destination, r.gateway, network.name_of(r.index)) for r in network.routes]
     cause = network_cause(plan)
@@ -244,6 +249,7 @@ def unplanned_routes(plan: Plan, observed: Observed) -> set[Way]:
 
 
 def port_items(plan: Plan, host: Host) -> Iterator[PortItem]:
+    """What is published to its address, by host port, with the packets and bytes that have come."""
     address = container_address(plan)
     if not address:
         return
@@ -264,6 +270,7 @@ def port_items(plan: Plan, host: Host) -> Iterator[PortItem]:
 
 
 def process_items(subject: Subject, observed: Observed) -> Iterator[ProcessItem]:
+    """Each process that could be read, with its share of memory in bytes."""
     plan = subject.plan
     command = cause_of(next(steps_of(plan, Exec), None), DEFAULT)
     init = next(steps_of(plan, TinyInit), None)
@@ -280,6 +287,7 @@ def process_items(subject: Subject, observed: Observed) -> Iterator[ProcessItem]
 
 
 def cost(observed: Observed, *, writable: int, log: int) -> Cost:
+    """What the container takes of the host: bytes of memory, of its writable layer and of its log."""
     memories = [reading.memory for reading in observed.processes]
     private = sum(memory.private for memory in memories)
     return Cost(

@@ -136,6 +136,7 @@ def normal(path: str) -> str:
 
 
 def restrictions(flags: int) -> frozenset[str]:
+    """Those of nosuid, nodev and noexec that the flags of mount(2) set."""
     return frozenset(word for bit, word in RESTRICTIONS if flags & bit)
 
 

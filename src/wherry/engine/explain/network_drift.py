@@ -107,6 +107,7 @@ def way(gateway: str, interface: str) -> str:
 
 
 def port_drift(plan: Plan, host: Host) -> Iterator[Drift]:
+    """Published ports that the firewall lacks, has elsewhere, or has without a plan."""
     address = container_address(plan)
     if not address:
         return
@@ -128,8 +129,10 @@ def port_drift(plan: Plan, host: Host) -> Iterator[Drift]:
 
 
 def host_key(port: PublishedPort) -> str:
+    """The host's end of a published port, as ``0.0.0.0:80/tcp``."""
     return f"{port.host_ip}:{port.host_port}/{port.proto}"
 
 
 def container_end(port: PublishedPort) -> str:
+    """The container's end of a published port, as ``172.17.0.2:80``."""
     return f"{port.container_ip}:{port.container_port}"

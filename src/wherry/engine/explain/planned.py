@@ -37,6 +37,7 @@ def steps_of(plan: Plan, kind: type[S]) -> Iterator[S]:
 
 
 def cause_of(step: Step | None, otherwise: str = "") -> str:
+    """Why a step is in the plan, in words; ``otherwise`` where there is no step."""
     return str(step.cause) if step is not None else otherwise
 
 
@@ -54,6 +55,7 @@ def own_namespaces(plan: Plan) -> dict[str, Step]:
 
 
 def joined_containers(plan: Plan) -> dict[str, JoinContainer]:
+    """The steps that join another container's namespaces, by the kernel's name of the kind."""
     return {JOINED[step.kind]: step for step in steps_of(plan, JoinContainer)}
 
 
@@ -73,6 +75,7 @@ def base_name(path: str) -> str:
 
 
 def planned_devices(plan: Plan) -> set[str] | None:
+    """The rules of cgroup v1 that let devices through; None where no such rule shuts the others out."""
     writes = [(base_name(step.path), step.value) for step in steps_of(plan, CgroupWrite)]
     if (DEVICES_DENY, device_rules.ALL) not in writes:
         return None
@@ -83,12 +86,14 @@ def planned_devices(plan: Plan) -> set[str] | None:
 
 
 def planned_routes(endpoint: NetworkEndpoint | None) -> set[Way]:
+    """The default route through the endpoint; none without an address."""
     if endpoint is None or not endpoint.address:
         return set()
     return {("default", endpoint.gateway, endpoint.inside)}
 
 
 def planned_interfaces(endpoint: NetworkEndpoint | None) -> tuple[str, ...]:
+    """What its interfaces are called inside: loopback and, with an endpoint that has one, its own."""
     return (LOOPBACK, endpoint.inside) if endpoint is not None and endpoint.inside else (LOOPBACK,)
 
 
@@ -99,4 +104,5 @@ def container_address(plan: Plan) -> str:
 
 
 def published_port(step: PublishPort, address: str) -> PublishedPort:
+    """A step's port as it is published to that address of the container."""
     return PublishedPort(step.proto, step.host_ip, step.host_port, step.container_port, address)

@@ -13,6 +13,7 @@ PROCESSES_MAX = 500  # that are looked at one by one
 
 
 def read_processes(pids: Iterable[int]) -> Iterator[ProcessReading]:
+    """One reading each; processes that end meanwhile are passed over."""
     for pid in pids:
         with contextlib.suppress(OSError), ProcessDirectory(pid) as process:
             yield ProcessReading(
@@ -30,6 +31,7 @@ def first_of(pids: Iterable[int], init: int) -> list[int]:
 
 
 def read_memory(pid: int) -> int:
+    """A process's share of memory (PSS) in bytes; 0 where it cannot be read."""
     try:
         with ProcessDirectory(pid) as process:
             return process.memory().proportional

@@ -38,6 +38,7 @@ RLIMIT_NAMES = {  # getrlimit(2), setrlimit's short names by what /proc/PID/limi
 
 
 def rights_items(plan: Plan, observed: Observed) -> Iterator[RightsItem]:
+    """User, capabilities, seccomp, devices, limits and id maps of the first process."""
     rights = observed.rights
     yield user_item(plan, rights)
     yield from capability_items(plan, rights)

@@ -138,6 +138,7 @@ class PublishPort(EngineStep):
         host.networks.host.adopt(IPv4Interface(self.address), [self.published()])
 
     def wish(self) -> PortWish:
+        """What the step asks of the network's ports."""
         return PortWish(self.proto, self.host_ip, self.host_port, self.container_port, self.host_port_end)
 
     def published(self) -> PublishedPort:

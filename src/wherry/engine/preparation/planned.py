@@ -92,10 +92,12 @@ def left_out(host: HostConfig) -> Iterator[EngineStep]:
 
 
 def because(host: HostConfig, otherwise: str) -> Cause:
+    """``--privileged`` where it is given, as it implies the rest; otherwise the flag for this alone."""
     return asked("--privileged" if host.privileged else otherwise)
 
 
 def joins(host: HostConfig, id_of: IdOf) -> Iterator[JoinContainer]:
+    """A step for each namespace that another container lends. The id is empty where there is none such."""
     for kind, mode, flag in namespace_modes(host):
         if mode.startswith(CONTAINER):
             other = mode.removeprefix(CONTAINER)
@@ -140,4 +142,5 @@ def port_cause(port: str, binding: PortBinding, host: HostConfig) -> Cause:
 
 
 def asked(text: str) -> Cause:
+    """The cause of what the request asks for: the flag that says so."""
     return Cause(Origin.REQUEST, text)

@@ -57,6 +57,7 @@ class Launch:
     address: IPv4Interface | None = None
 
     def close(self) -> None:
+        """Close what the launcher has its own copies of by now. Closed already is fine."""
         for descriptor in self.owned:
             os.close(descriptor)
         self.owned.clear()

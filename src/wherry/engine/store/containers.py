@@ -39,6 +39,7 @@ class ContainerRepository:
         self._run("UPDATE containers SET state = ? WHERE id = ?", encode(state), id)
 
     def has(self, id: str) -> bool:
+        """Whether there is a record for this id."""
         return bool(self._run("SELECT 1 FROM containers WHERE id = ?", id))
 
     def delete(self, id: str) -> None:
@@ -46,5 +47,6 @@ class ContainerRepository:
         self._run("DELETE FROM containers WHERE id = ?", id)
 
     def all(self) -> list[tuple[ContainerRecord, ContainerState]]:
+        """Every record with its state, in no certain order."""
         rows = self._run("SELECT record, state FROM containers")
         return [(decode_record(record), decode_state(state)) for record, state in rows]

@@ -35,6 +35,7 @@ class Database:
             raise
 
     def close(self) -> None:
+        """Let go of the file, from whichever thread."""
         self._connection.close()
 
     def run(self, sql: str, *args: object) -> list[Row]:

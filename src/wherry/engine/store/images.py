@@ -22,10 +22,12 @@ class ImageRepository:
         self._run("INSERT OR REPLACE INTO images VALUES (?, ?)", record.id, encode(record))
 
     def get(self, id: str) -> ImageRecord | None:
+        """The image of this id; None where there is none."""
         rows = self._run("SELECT record FROM images WHERE id = ?", id)
         return decode(rows[0][0]) if rows else None
 
     def all(self) -> list[ImageRecord]:
+        """Every image, in no certain order."""
         return [decode(row[0]) for row in self._run("SELECT record FROM images")]
 
     def delete(self, id: str) -> None:
@@ -48,4 +50,5 @@ class TagRepository:
         self._run("DELETE FROM tags WHERE name = ?", name)
 
     def all(self) -> dict[str, str]:
+        """Image ids by full name."""
         return {str(name): str(image) for name, image in self._run("SELECT name, image FROM tags")}

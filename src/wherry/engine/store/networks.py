@@ -31,6 +31,7 @@ class NetworkRepository:
         self._run("INSERT INTO networks VALUES (?, ?)", record.name, encode(record))
 
     def get(self, name: str) -> NetworkRecord | None:
+        """The network of this name; None where there is none."""
         rows = self._run("SELECT record FROM networks WHERE name = ?", name)
         return decode(rows[0][0]) if rows else None
 
@@ -39,4 +40,5 @@ class NetworkRepository:
         self._run("DELETE FROM networks WHERE name = ?", name)
 
     def all(self) -> list[NetworkRecord]:
+        """Every network, in no certain order."""
         return [decode(row[0]) for row in self._run("SELECT record FROM networks")]

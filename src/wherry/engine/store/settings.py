@@ -12,8 +12,10 @@ class SettingRepository:
         self._run = database.run
 
     def get(self, key: str) -> str | None:
+        """What was last set; None where nothing was."""
         rows = self._run("SELECT value FROM settings WHERE key = ?", key)
         return str(rows[0][0]) if rows else None
 
     def set(self, key: str, value: str) -> None:
+        """Remember it, in place of what was remembered before."""
         self._run("INSERT OR REPLACE INTO settings VALUES (?, ?)", key, value)

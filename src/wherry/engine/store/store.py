@@ -29,4 +29,5 @@ class Store:
         return self._database.transaction()
 
     def close(self) -> None:
+        """Let go of the database. Nothing of the store may be used after it."""
         self._database.close()
