@@ -73,6 +73,7 @@ def status_text(state: State, now: float) -> str:
 
 
 def since(time: str, now: float) -> str:
+    """The time that has passed, in the words of ``docker ps``; ``now`` is in seconds since 1970."""
     return human_duration(now - parse_rfc3339(time) / SECOND)
 
 
@@ -105,6 +106,7 @@ def endpoints(view: ContainerView) -> dict[str, EndpointSettings]:
 
 
 def endpoint(name: str, asked: EndpointSettings, view: ContainerView) -> EndpointSettings:
+    """What was asked of one network, with the address, gateway and ids that the container was given on it."""
     lease, network_id = view.attachments.get(name), view.state.networks.get(name, "")
     if lease is None:
         return msgspec.structs.replace(asked, network_id=network_id)

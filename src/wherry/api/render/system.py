@@ -107,6 +107,7 @@ def render_info(info: SystemInfo, listeners: int, version: Version) -> Info:
 
 
 def registry_config() -> RegistryConfig:
+    """What clients expect to find about Docker Hub. No registry is spoken to."""
     hub = IndexConfig(mirrors=[], name="docker.io", official=True, secure=True)
     return RegistryConfig(
         index_configs={"docker.io": hub}, insecure_registry_cidrs=["::1/128", "127.0.0.0/8"], mirrors=None
@@ -114,4 +115,5 @@ def registry_config() -> RegistryConfig:
 
 
 def security_options(cgroup_version: int) -> list[str]:
+    """What protects containers by default. Engine API, ``GET /info``, "SecurityOptions"."""
     return ["name=seccomp,profile=builtin", *(["name=cgroupns"] if cgroup_version == 2 else [])]
