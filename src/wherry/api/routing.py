@@ -66,9 +66,6 @@ class Routes:
     def put(self, pattern: str, *, status: int = 200) -> Callable[[H], H]:
         return self._declare("PUT", pattern, status)
 
-    def patch(self, pattern: str, *, status: int = 200) -> Callable[[H], H]:
-        return self._declare("PATCH", pattern, status)
-
     def delete(self, pattern: str, *, status: int = 200) -> Callable[[H], H]:
         return self._declare("DELETE", pattern, status)
 

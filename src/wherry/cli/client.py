@@ -182,7 +182,6 @@ class Client:
         self._environment = os.environ if environment is None else environment
         self._idle: Connection | None = None
         self._api = self._environment.get("DOCKER_API_VERSION", "")
-        self.ping_headers: dict[str, str] = {}
 
     @property
     def api_version(self) -> str:
@@ -191,7 +190,6 @@ class Client:
             pinged = self._exchange("HEAD", "/_ping", b"", {})
             pinged.read()
             self._release(pinged)
-            self.ping_headers = pinged.headers
             self._api = min(NEWEST_API, pinged.headers.get("api-version", OLDEST_API), key=version_tuple)
         return self._api
 

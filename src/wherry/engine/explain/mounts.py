@@ -41,7 +41,6 @@ class How(Enum):
 
 
 OPTIONAL = frozenset({How.MASK, How.READ_ONLY})  # not there where the path is not
-RECURSIVE = frozenset({How.ROOT, How.READ_ONLY})
 
 
 @dataclass(frozen=True, slots=True)
