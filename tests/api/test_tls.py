@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import ssl
 import subprocess
@@ -20,6 +21,7 @@ from tests.harness.certificates import Certificates, make_certificates
 from wherry.api.listen import open_sockets, tcp_address
 from wherry.api.relay import Relays
 from wherry.api.tls import TlsOptions, server_context
+from wherry.daemon import DaemonFile, parser, read_file, tls_options
 from wherry.errors import InvalidArgument
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -81,6 +83,25 @@ def test_certificates_that_are_no_good(certificates: Certificates, tmp_path: Pat
     ):
         with pytest.raises(InvalidArgument, match=words):
             server_context(*arguments)
+
+
+def test_the_file_says_it_too_and_the_command_line_overrules_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "daemon.json"
+    own = {"tlscacert": "a.pem", "tlscert": "b.pem", "tlskey": "c.pem"}
+    file.write_text(json.dumps({"hosts": ["tcp://127.0.0.1"], "tls": True, "tlsverify": True, **own}))
+    monkeypatch.setenv("DOCKER_CERT_PATH", "/certs")
+    read = read_file(file)
+    assert tls_options(parser().parse_args([]), read) == TlsOptions(
+        True, True, Path("a.pem"), Path("b.pem"), Path("c.pem")
+    )
+    given = parser().parse_args(["--tls=false", "--tlsverify=0", "--tlscert", "x.pem"])
+    assert tls_options(given, read) == TlsOptions(False, False, Path("a.pem"), Path("x.pem"), Path("c.pem"))
+    nothing = tls_options(parser().parse_args(["--tlsverify"]), DaemonFile())
+    assert nothing == TlsOptions(
+        None, True, Path("/certs/ca.pem"), Path("/certs/cert.pem"), Path("/certs/key.pem")
+    )
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,7 @@ class App:
 
     def at_once(self, message: RawRequestMessage) -> Whole | None:
         """The answer to a request without a body, where its route has nothing to wait for; None where it has."""
+        self.activity.touch()
         try:
             asked = self._asked(message.method, message.path)
             if not asked.bound.at_once:
@@ -62,7 +63,6 @@ class App:
             if isinstance(result, Coroutine):
                 result.close()  # this time it has to wait: it is asked again, in a task
                 return None
-            self.activity.touch()
             return answer_of(result, asked.bound.status)
         except Exception as error:
             return failed(error, message.method, message.path)
