@@ -50,6 +50,7 @@ def mask(names: Iterable[str]) -> int:
 
 
 def names_of(value: int) -> tuple[str, ...]:
+    """The names of the bits that are set; bits that this engine does not know have none."""
     return tuple(name for bit, name in enumerate(known()) if value >> bit & 1)
 
 

@@ -156,6 +156,7 @@ def runtime_rules() -> tuple[oci.DeviceRule, ...]:
 
 
 def node_step(device: oci.Device, cause: Cause = DEFAULT) -> MakeNode:
+    """The step that makes a device node in the container. OCI runtime-spec, config-linux.md "Devices"."""
     return MakeNode(
         device.path,
         "c" if device.type == "u" else device.type,

@@ -67,5 +67,6 @@ def launch_failed(plan: Plan | None, index: int, number: int, detail: str) -> La
 
 
 def warning_text(plan: Plan | None, index: int, text: str) -> str:
+    """The launcher's warning, led by the name of the step that it comes from."""
     name = plan.steps[index].name if plan is not None and index < len(plan.steps) else "launcher"
     return f"{name}: {text}"

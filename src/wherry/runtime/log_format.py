@@ -39,6 +39,7 @@ class LogsQuery:
 
     @property
     def streams(self) -> frozenset[str]:
+        """Which of ``stdout`` and ``stderr`` are asked for."""
         return frozenset(name for name, on in ((STDOUT, self.stdout), (STDERR, self.stderr)) if on)
 
     @property

@@ -104,14 +104,17 @@ class Monitored:
 
     @property
     def started(self) -> asyncio.Future[None]:
+        """Done when the command runs. Fails with LaunchFailed where it cannot."""
         return asyncio.shield(self._started)
 
     @property
     def exited(self) -> asyncio.Future[ExitStatus]:
+        """How the first process has ended."""
         return asyncio.shield(self._exited)
 
     @property
     def cleaned(self) -> asyncio.Future[None]:
+        """Done when its cgroups are gone too, or the connection to the monitor is."""
         return asyncio.shield(self._cleaned)
 
     # ------------------------------------------------------------ what the daemon asks

@@ -246,6 +246,7 @@ def tmpfs_data(options: TmpfsOptions | None, *, read_only: bool) -> str:
 
 
 def size_word(size: int) -> str:
+    """A number of bytes in the largest unit that divides it: ``64m``."""
     for suffix, unit in (("g", 1 << 30), ("m", 1 << 20), ("k", 1 << 10)):
         if size % unit == 0:
             return f"{size // unit}{suffix}"

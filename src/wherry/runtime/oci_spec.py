@@ -102,6 +102,7 @@ class Hooks(Oci):
     poststop: list[Hook] = field(default_factory=list)
 
     def any(self) -> bool:
+        """Whether there is a hook at any point."""
         return any(getattr(self, name) for name in self.__struct_fields__)
 
 
@@ -266,4 +267,5 @@ def decode(raw: bytes) -> Spec:
 
 
 def encode(spec: Spec) -> bytes:
+    """The specification as JSON, as runc reads it."""
     return msgspec.json.encode(spec)

@@ -283,6 +283,7 @@ def process_steps(process: oci.Process, causes: Causes, context: PlanContext) ->
 
 
 def rlimit_steps(process: oci.Process, causes: Causes) -> Iterator[Step]:
+    """A step for each resource limit. OCI runtime-spec, config.md "POSIX process"."""
     for limit in process.rlimits:
         name = limit.type.removeprefix("RLIMIT_").lower()
         number, cause = rlimits.number_of(limit.type), causes.get(f"process.rlimits:{name}", DEFAULT)
@@ -329,4 +330,5 @@ def capabilities_step(sets: oci.Capabilities, cause: Cause) -> Capabilities:
 
 
 def exec_step(process: oci.Process, causes: Causes) -> Exec:
+    """The last step: the command takes the place of the launcher. execve(2)."""
     return Exec(tuple(process.args), tuple(process.env), cause=causes.get("process.args", DEFAULT))

@@ -19,6 +19,7 @@ def numbers() -> dict[str, int]:
 
 
 def oci_type(name: str) -> str:
+    """``nofile`` as the specification has it: ``RLIMIT_NOFILE``."""
     return f"RLIMIT_{name.upper()}"
 
 

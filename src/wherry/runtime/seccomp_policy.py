@@ -117,6 +117,7 @@ class Machine:
 
 
 def this_machine() -> Machine:
+    """The host, as uname(2) describes it."""
     uname = os.uname()
     return Machine(uname.machine, kernel_version(uname.release))
 

@@ -214,11 +214,13 @@ def build_linux(wish: SpecInput, causes: Causes) -> oci.Linux:
 
 @cache
 def default_masked() -> tuple[str, ...]:
+    """Docker's masked paths, without those that this host's hardware adds."""
     return tuple(MASKED.split())
 
 
 @cache
 def default_read_only() -> tuple[str, ...]:
+    """Docker's paths that can be read and not written."""
     return tuple(READ_ONLY.split())
 
 

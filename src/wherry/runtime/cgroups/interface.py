@@ -60,7 +60,8 @@ class Cgroups(Protocol):
     """Paths are as in the specification: ``/parent/id``, the same below every controller."""
 
     @property
-    def version(self) -> int: ...
+    def version(self) -> int:
+        """Of the hierarchy: 1 or 2."""
 
     def plan(self, path: str, limits: oci.Resources | None, causes: Mapping[str, Cause]) -> CgroupSteps:
         """Steps that make a container's cgroup with its limits, and enter it. Pure."""
