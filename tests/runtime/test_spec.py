@@ -90,7 +90,13 @@ def test_environment_can_unset():
 def test_causes_name_the_flag_or_the_image():
     image = Config(cmd=["serve"], env=["A=1"], user="app", working_dir="/srv")
     config = Config(hostname="web", cmd=["serve"], user="app", working_dir="/else")
-    host = HostConfig(memory=64 << 20, nano_cpus=500_000_000, binds=["/a:/data"], cap_add=["NET_ADMIN"])
+    host = HostConfig(
+        memory=64 << 20,
+        nano_cpus=500_000_000,
+        binds=["/a:/data"],
+        cap_add=["NET_ADMIN"],
+        cap_drop=["CHOWN", "KILL"],
+    )
     _, causes = build(host, config, image=image)
     assert str(causes["process.args"]) == "image: CMD"
     assert str(causes["process.user"]) == "image: USER"
@@ -98,7 +104,7 @@ def test_causes_name_the_flag_or_the_image():
     assert str(causes["linux.resources.memory.limit"]) == "request: --memory 64m"
     assert str(causes["linux.resources.cpu.quota"]) == "request: --cpus 0.5"
     assert str(causes["mounts:/data"]) == "request: -v /a:/data"
-    assert str(causes["process.capabilities"]) == "request: --cap-add NET_ADMIN"
+    assert str(causes["process.capabilities"]) == "request: --cap-add NET_ADMIN --cap-drop CHOWN --cap-drop KILL"
     assert str(causes["hostname"]) == "request: --hostname web"
 
 
