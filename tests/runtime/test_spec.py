@@ -104,7 +104,9 @@ def test_causes_name_the_flag_or_the_image():
     assert str(causes["linux.resources.memory.limit"]) == "request: --memory 64m"
     assert str(causes["linux.resources.cpu.quota"]) == "request: --cpus 0.5"
     assert str(causes["mounts:/data"]) == "request: -v /a:/data"
-    assert str(causes["process.capabilities"]) == "request: --cap-add NET_ADMIN --cap-drop CHOWN --cap-drop KILL"
+    assert (
+        str(causes["process.capabilities"]) == "request: --cap-add NET_ADMIN --cap-drop CHOWN --cap-drop KILL"
+    )
     assert str(causes["hostname"]) == "request: --hostname web"
 
 

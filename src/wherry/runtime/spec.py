@@ -166,7 +166,9 @@ def container_capabilities(wish: SpecInput, causes: Causes) -> tuple[str, ...]:
     if host.privileged:
         causes["process.capabilities"] = asked("--privileged")
     elif add or drop:
-        causes["process.capabilities"] = asked(f"{flags('--cap-add', add)} {flags('--cap-drop', drop)}".strip())
+        causes["process.capabilities"] = asked(
+            f"{flags('--cap-add', add)} {flags('--cap-drop', drop)}".strip()
+        )
     return capabilities.granted(add, drop, privileged=host.privileged, available=wish.available)
 
 
