@@ -33,6 +33,7 @@ ATTACH_FLAGS = (
 
 @command("[OPTIONS] CONTAINER", ATTACH_FLAGS, least=1, most=1)
 def attach(context: Context, options: Options) -> int:
+    """The container's exit code. CliError where the user has detached."""
     client, name = context.client, options.args[0]
     waiting = begin_wait(client, name, None)
     found = client.call("GET", f"/containers/{name}/json")

@@ -38,9 +38,11 @@ class Connection:
         self.pending = b""
 
     def send(self, *parts: bytes) -> None:
+        """Send all of it. OSError where the engine has gone; no SIGPIPE."""
         self.sock.sendall(b"".join(parts), MSG_NOSIGNAL)
 
     def fill(self) -> None:
+        """Wait for more bytes of an answer. CliError where it has ended."""
         got = self.sock.recv(CHUNK)
         if not got:
             raise CliError("the engine closed the connection in the middle of an answer")
@@ -71,6 +73,7 @@ class Connection:
         return False  # the end, or bytes that nobody asked for
 
     def close(self) -> None:
+        """Let go of the socket."""
         self.sock.close()
 
 
@@ -117,9 +120,11 @@ class Response:
             yield got
 
     def read(self) -> bytes:
+        """The whole body."""
         return b"".join(self.pieces())
 
     def json(self) -> Any:
+        """The body's document; None where it is empty. CliError where it is no JSON."""
         body = self.read()
         try:
             return loads(body) if body else None
@@ -171,6 +176,7 @@ def _query_value(value: Value) -> str:
 
 
 def version_tuple(text: str) -> tuple[int, ...]:
+    """``1.44`` as (1, 44), so that versions compare as numbers."""
     return tuple(int(part) if part.isdecimal() else 0 for part in text.split("."))
 
 

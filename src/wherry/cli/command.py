@@ -18,12 +18,14 @@ FALSE = ("0", "f", "F", "false", "FALSE", "False")
 
 
 def boolean(text: str) -> bool:
+    """A flag's value as Go's ParseBool takes it. ValueError, in Go's words."""
     if text in TRUE or text in FALSE:
         return text in TRUE
     raise ValueError(f'strconv.ParseBool: parsing "{text}": invalid syntax')
 
 
 def integer(text: str) -> int:
+    """A flag's value, with ``0x`` and the like as in Go. ValueError, in Go's words."""
     try:
         return int(text, 0)
     except ValueError:
@@ -53,6 +55,7 @@ class Flag:
 
     @property
     def label(self) -> str:
+        """How errors name the flag: ``-n, --name``."""
         return f"-{self.short}, --{self.name}" if self.short else f"--{self.name}"
 
     @property
@@ -70,6 +73,7 @@ def switch(name: str, short: str, help: str, default: bool | None = False, hidde
 def text(
     name: str, short: str, help: str, word: str = "string", default: str = "", hidden: bool = False
 ) -> Flag:
+    """Declare a flag with one text; ``word`` is what help calls its value."""
     shown = f'"{default}"' if default else ""
     return Flag(name, short, word, help, str, default, hidden=hidden, shown_default=shown)
 
@@ -95,6 +99,7 @@ def number(
 def value(
     name: str, short: str, word: str, help: str, parse: Parse, default: Any, hidden: bool = False
 ) -> Flag:
+    """Declare a flag whose text ``parse`` turns into a value; its ValueError becomes a usage error."""
     return Flag(name, short, word, help, parse, default, hidden=hidden)
 
 
@@ -121,6 +126,7 @@ class Options:
             raise AttributeError(key) from None
 
     def set(self, flag: Flag, raw: str) -> None:
+        """Take a flag's text in; of one that repeats, as one more. UsageError for a wrong value."""
         try:
             parsed = flag.parse(raw)
         except ValueError as error:

@@ -44,21 +44,25 @@ def _ending(options: Options) -> Query:
 
 @command(MANY, ENDING_FLAGS, least=1)
 def stop(context: Context, options: Options) -> int:
+    """0, or 1 where any of the containers could not be stopped."""
     return _each(context, options, "POST", "/stop", _ending(options))
 
 
 @command(MANY, ENDING_FLAGS, least=1)
 def restart(context: Context, options: Options) -> int:
+    """0, or 1 where any of the containers could not be restarted."""
     return _each(context, options, "POST", "/restart", _ending(options))
 
 
 @command(MANY, KILL_FLAGS, least=1)
 def kill(context: Context, options: Options) -> int:
+    """0, or 1 where any of the containers could not be signalled."""
     return _each(context, options, "POST", "/kill", {"signal": options.signal or None})
 
 
 @command(MANY, RM_FLAGS, least=1)
 def rm(context: Context, options: Options) -> int:
+    """0, or 1 where any could not be removed; with ``--force``, that one is gone already is no failure."""
     query = {"force": options.force, "v": options.volumes, "link": options.link}
     paths = [f"/containers/{name}" for name in options.args]
     failed = False
@@ -71,6 +75,7 @@ def rm(context: Context, options: Options) -> int:
 
 @command("CONTAINER [CONTAINER...]", least=1)
 def wait(context: Context, options: Options) -> int:
+    """Print each exit code, in the order of the arguments. 1 where a container could not be waited for."""
     code = 0
     for name in options.args:
         try:
@@ -82,6 +87,7 @@ def wait(context: Context, options: Options) -> int:
 
 @command("CONTAINER NEW_NAME", least=2, most=2)
 def rename(context: Context, options: Options) -> int:
+    """0. CliError in docker's words, behind the engine's, where it is refused."""
     old, new = (name.strip() for name in options.args)
     if not old or not new:
         raise CliError("Error: Neither old nor new names may be empty")
@@ -95,6 +101,7 @@ def rename(context: Context, options: Options) -> int:
 
 @command("CONTAINER [PRIVATE_PORT[/PROTO]]", least=1, most=2)
 def port(context: Context, options: Options) -> int:
+    """Print all published ports, or the host's addresses of one. CliError where that is not published."""
     name = options.args[0]
     found = context.client.call("GET", f"/containers/{name}/json")
     ports: dict[str, list[Json] | None] = found["NetworkSettings"]["Ports"] or {}

@@ -62,6 +62,7 @@ PS_FLAGS = (
 
 @command("[OPTIONS]", PS_FLAGS, most=0)
 def ls(context: Context, options: Options) -> int:
+    """Print containers, newest first, as a table, ids or by a template."""
     limit = options.last if options.last > 0 else 1 if options.latest else None
     query = {
         "all": options.all,

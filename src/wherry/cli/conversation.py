@@ -80,6 +80,7 @@ class Resizer:
         self._path = path
 
     def send(self, rows: int, columns: int) -> bool:
+        """Set the terminal's size; False where the process does not run, or not yet."""
         try:
             self._client.call("POST", f"{self._path}/resize", {"h": rows, "w": columns})
         except ApiError:
@@ -87,6 +88,7 @@ class Resizer:
         return True
 
     def now(self) -> None:
+        """Send the size of the user's terminal, if there is one."""
         current = size()
         if current != NO_SIZE:
             self.send(*current)

@@ -43,10 +43,12 @@ class Attachment:
 
     @property
     def user_defined(self) -> bool:
+        """Whether the network is one that somebody has created."""
         return self.target not in BUILT_IN and not self.target.startswith("container:")
 
     @property
     def plain(self) -> bool:
+        """Whether nothing but the network is asked for."""
         return vars(self) == vars(Attachment(self.target))
 
     def settings(self) -> Json:
@@ -102,6 +104,7 @@ def _with_field(made: Attachment, key: str, given: str) -> Attachment:
 
 
 def hardware_address(text: str) -> str:
+    """A flag's MAC address, as it was written. ValueError where it is none."""
     try:
         if text:
             parse_mac(text)

@@ -23,6 +23,7 @@ EVENTS_FLAGS = (
 
 @command("[OPTIONS]", EVENTS_FLAGS, most=0)
 def events(context: Context, options: Options) -> int:
+    """Print events as they come, until ``--until`` or the end of the engine."""
     query = {
         "since": moment("since", options.since),
         "until": moment("until", options.until),

@@ -30,6 +30,7 @@ EXEC_FLAGS = (
 
 @command("[OPTIONS] CONTAINER COMMAND [ARG...]", EXEC_FLAGS, least=2, interspersed=False)
 def execute(context: Context, options: Options) -> int:
+    """The command's exit code; 0 where it is detached. CliError where the user has detached meanwhile."""
     client, container = context.client, options.args[0]
     body = _body(options, context.environment)
     if not options.detach:

@@ -31,6 +31,7 @@ EXPLAIN_FLAGS = (
 
 @command("[OPTIONS] CONTAINER [CONTAINER...]", EXPLAIN_FLAGS)
 def explain(context: Context, options: Options) -> int:
+    """0; with ``--check`` 1 where something has drifted."""
     check_options(options)
     if options.check:
         return _check(context, options)

@@ -109,6 +109,7 @@ def interface_rows(found: Json) -> Rows:
 
 
 def interface_words(item: Json) -> str:
+    """Addresses, MAC, state, and where the other end is."""
     said = [*item["Addresses"], item["Mac"], item["State"]]
     if item["HostEnd"]:
         said.append(
@@ -137,6 +138,7 @@ def port_rows(found: Json) -> Rows:
 
 
 def passed(port: Json) -> str:
+    """What has come through a published port, in packets and bytes."""
     return f"{port['Packets']:,} packets, {words.size(port['Bytes'])}"
 
 

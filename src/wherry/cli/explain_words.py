@@ -53,10 +53,12 @@ def cause(item: Json) -> str:
 
 
 def short_id(id: str) -> str:
+    """The first digits of an id."""
     return id[:SHORT_ID]
 
 
 def short_digest(digest: str) -> str:
+    """The first digits of a digest, without its algorithm."""
     return digest.partition(":")[2][:DIGEST_SHOWN] or digest
 
 
@@ -69,6 +71,7 @@ def sharing(layer: Json) -> str:
 
 
 def shared_namespace(item: Json) -> str:
+    """With whom it is shared, or that it is the container's own."""
     whose = item["SharedWith"]
     return f"shared with {'the host' if whose == 'host' else whose}" if whose else "its own"
 

@@ -55,10 +55,12 @@ def _head(flag: Flag) -> str:
 
 
 def usage_line(declared: Command, called: str) -> str:
+    """``Usage:`` with the command as it was called."""
     return f"Usage:  {PROGRAM} {called} {declared.usage}".rstrip()
 
 
 def command_help(entry: tree.Entry, declared: Command, called: str) -> str:
+    """What ``COMMAND --help`` prints: usage, summary, other names, options."""
     parts = [usage_line(declared, called), "", entry.summary]
     if len(entry.names) > 1:
         parts += ["", "Aliases:", "  " + ", ".join(f"{PROGRAM} {name}" for name in entry.names)]
@@ -69,6 +71,7 @@ def command_help(entry: tree.Entry, declared: Command, called: str) -> str:
 
 
 def group_help(group: str) -> str:
+    """What ``wherry GROUP`` prints: the commands in it."""
     return "\n".join(
         [f"Usage:  {PROGRAM} {group} COMMAND", "", tree.GROUPS[group], "", "Commands:", *_rows(tree.members(group)),
          "", f"Run '{PROGRAM} {group} COMMAND --help' for more information on a command."]
@@ -76,6 +79,7 @@ def group_help(group: str) -> str:
 
 
 def program_help(flags: Sequence[Flag]) -> str:
+    """What ``wherry --help`` prints: every command, and the options that come before one."""
     everything = dict(tree.members(""))
     common = [(name, everything.pop(name)) for name in tree.COMMON]
     return "\n".join(

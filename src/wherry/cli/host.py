@@ -68,6 +68,7 @@ def choose_host(option: str | None, environment: Mapping[str, str]) -> Host:
 
 
 def connection_error(host: Host, error: OSError) -> CannotConnect:
+    """The error for an engine that cannot be reached, with where it was looked for."""
     if isinstance(error, PermissionError):
         return CannotConnect(
             f"permission denied while trying to connect to the engine's socket at {host.url}: "

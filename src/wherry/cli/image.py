@@ -52,6 +52,7 @@ def _pieces(fd: int) -> Iterator[bytes]:
 
 @command("[OPTIONS]", LOAD_FLAGS, most=0)
 def load(context: Context, options: Options) -> int:
+    """Send an archive to the engine, and show its progress. CliError where stdin is a terminal."""
     if not options.input and os.isatty(0):
         raise CliError("requested load from stdin, but stdin is empty")
     source = _open_input(options.input)
@@ -76,6 +77,7 @@ def _platform(text: str) -> str | None:
 
 @command("[OPTIONS] file|URL|- [REPOSITORY[:TAG]]", IMPORT_FLAGS, least=1, most=2)
 def import_(context: Context, options: Options) -> int:
+    """Make an image of an archive of files; an URL is given to the engine to fetch."""
     source, *names = options.args
     if names:
         _named(names[0])
@@ -103,6 +105,7 @@ def _named(text: str) -> Reference:
 
 @command("[OPTIONS] NAME[:TAG|@DIGEST]", PULL_FLAGS, least=1, most=1)
 def pull(context: Context, options: Options) -> int:
+    """Pull, and print the full name; with ``--quiet`` nothing else."""
     from wherry.cli.pull import pull_image
 
     name = _named(options.args[0])
@@ -120,6 +123,7 @@ def pull(context: Context, options: Options) -> int:
 
 @command("SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]", least=2, most=2)
 def tag(context: Context, options: Options) -> int:
+    """Give an image one more name. CliError for what is no name."""
     source, target = options.args
     try:
         name = Reference.parse(target)
@@ -134,6 +138,7 @@ def tag(context: Context, options: Options) -> int:
 
 @command("[OPTIONS] IMAGE [IMAGE...]", RM_FLAGS, least=1)
 def rm(context: Context, options: Options) -> int:
+    """Print what was untagged and deleted. 1 where any failed; with ``--force``, absent is fine."""
     code = 0
     for name in options.args:
         try:

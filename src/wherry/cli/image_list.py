@@ -62,6 +62,7 @@ LS_FLAGS = (
 
 @command("[OPTIONS] [REPOSITORY[:TAG]]", LS_FLAGS, most=1)
 def ls(context: Context, options: Options) -> int:
+    """Print images, a row for each name, as a table, ids or by a template."""
     wanted = [*options.filter, *(("reference", name) for name in options.args)]
     query = {"all": options.all, "filters": filter_query(wanted)}
     found = context.client.call("GET", "/images/json", query)
@@ -124,6 +125,7 @@ HISTORY_FLAGS = (
 
 @command("[OPTIONS] IMAGE", HISTORY_FLAGS, least=1, most=1)
 def history(context: Context, options: Options) -> int:
+    """Print the steps in the making of an image, newest first."""
     found = context.client.call("GET", f"/images/{options.args[0]}/history")
     rows = [_history_row(layer, not options.no_trunc, options.human) for layer in found]
     if options.quiet:

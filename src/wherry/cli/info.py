@@ -22,6 +22,7 @@ CLIENT_ERRORS = "ServerErrors"
 
 @command("[OPTIONS]", (object_format(),), most=0)
 def info(context: Context, options: Options) -> int:
+    """Print what client and engine say of themselves. Where no engine answers, a failure follows."""
     failure: CliError | None = None
     found: Json = {}
     try:

@@ -36,6 +36,7 @@ INSPECT_FLAGS = (
 
 @command("[OPTIONS] NAME|ID [NAME|ID...]", INSPECT_FLAGS, least=1)
 def inspect(context: Context, options: Options) -> int:
+    """Print what the names mean, container before image, or of the ``--type`` that is asked for."""
     kind, client = options.type, context.client
     if kind and kind not in PATHS:
         known = ", ".join(f'"{name}"' for name in PATHS)
@@ -55,11 +56,13 @@ def inspect(context: Context, options: Options) -> int:
     least=1,
 )
 def inspect_container(context: Context, options: Options) -> int:
+    """As ``inspect``, of containers only."""
     return _print_found(options, lambda name: _get(context.client, "container", name, options.size))
 
 
 @command("[OPTIONS] IMAGE [IMAGE...]", (object_format(),), least=1)
 def inspect_image(context: Context, options: Options) -> int:
+    """As ``inspect``, of images only."""
     return _print_found(options, lambda name: _get(context.client, "image", name, False))
 
 

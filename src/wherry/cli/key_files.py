@@ -8,12 +8,14 @@ if TYPE_CHECKING:
 
 
 def parse_env(text: str) -> str:
+    """``NAME=VALUE``, or ``NAME`` to hand on or unset. ValueError without a name."""
     if not text or text.startswith("="):
         raise ValueError(f"invalid environment variable: {text}")
     return text
 
 
 def parse_label(text: str) -> str:
+    """``NAME=VALUE`` or ``NAME``. ValueError without a name."""
     if not text.partition("=")[0]:
         raise ValueError(f"invalid label '{text}': empty name")
     return text

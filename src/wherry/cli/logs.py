@@ -21,6 +21,7 @@ LOGS_FLAGS = (
 
 @command("[OPTIONS] CONTAINER", LOGS_FLAGS, least=1, most=1)
 def logs(context: Context, options: Options) -> int:
+    """Print a container's output, each stream to its own; with ``--follow`` until it ends."""
     client = context.client
     query = {
         "stdout": True,
@@ -44,6 +45,7 @@ def logs(context: Context, options: Options) -> int:
 
 
 def moment(name: str, given: str) -> str | None:
+    """A time or an age for a query; None where none is given. CliError names the flag."""
     try:
         return parse_moment(given, local=True) if given else None
     except ValueError as error:

@@ -73,6 +73,7 @@ def _guarded(words: Sequence[str]) -> int:
 
 
 def dispatch(words: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run the command that the words name; its exit code. CliErrors are the caller's to print."""
     options = _global_options(words)
     words = options.args
     if options.version:

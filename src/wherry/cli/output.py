@@ -30,10 +30,12 @@ OBJECT_FORMAT_HELP = """Format output using a custom template:
 
 
 def list_format() -> Flag:
+    """The ``--format`` of commands that print a table."""
     return text("format", "", FORMAT_HELP)
 
 
 def object_format(short: str = "f") -> Flag:
+    """The ``--format`` of commands that print documents."""
     return text("format", short, OBJECT_FORMAT_HELP)
 
 
@@ -45,6 +47,7 @@ def parse_filter(given: str) -> tuple[str, str]:
 
 
 def filters() -> Flag:
+    """The ``--filter`` of commands that list."""
     return repeated("filter", "f", "Filter output based on conditions provided", "filter", parse_filter)
 
 
@@ -124,10 +127,12 @@ def print_object(value: Any, format: str) -> None:
 
 
 def short_id(identity: str) -> str:
+    """The first digits of an id, without ``sha256:``."""
     return identity.removeprefix("sha256:")[:SHORT_ID]
 
 
 def ellipsis(words: str, most: int) -> str:
+    """The words, cut to ``most`` characters with the last of them an ellipsis."""
     return words if len(words) <= most else words[: most - 1] + ELLIPSIS
 
 

@@ -36,11 +36,13 @@ def clipped(text: object, room: float, cell: float) -> str:
 
 
 def label(x: float, y: float, text: object, room: float, kind: str = "") -> str:
+    """A text in SVG, cut to the ``room`` that it has, in the drawing's units."""
     cell = CODE_CELL if "code" in kind else TEXT_CELL
     return f'<text x="{x:.0f}" y="{y:.0f}" class="{kind}">{escape(clipped(text, room, cell))}</text>'
 
 
 def box(x: float, y: float, width: float, height: float, kind: str) -> str:
+    """A rectangle in SVG; ``kind`` is its class in the page's style."""
     return f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" rx="{RADIUS}" class="{kind}"/>'
 
 
@@ -53,6 +55,7 @@ def both(name: str, title: str, said: str, draw: Callable[[float], tuple[str, fl
 
 
 def svg(id: str, kind: str, title: str, said: str, width: float, body: str, height: float) -> str:
+    """A whole drawing, with a title and a description for who does not see it."""
     return (
         f'<svg class="{kind}" viewBox="0 0 {width} {height:.0f}" role="img" aria-labelledby="{id}-t {id}-d">'
         f'<title id="{id}-t">{esc(title)}</title><desc id="{id}-d">{esc(said)}</desc>{body}</svg>'
@@ -69,6 +72,7 @@ LAYER, LAYER_MORE, LAYER_GAP = 46, 34, 7
 
 
 def layers_drawing(found: Json) -> str:
+    """The stack of layers, for a wide page and for a narrow one."""
     layers = found["Layers"]
     said = "From top to bottom: the writable layer; " + "; ".join(
         f"{layer['CreatedBy'] or layer['Digest']}, {words.size(layer['Size'])}, {words.sharing(layer)}"

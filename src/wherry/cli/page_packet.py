@@ -33,6 +33,7 @@ class Way(NamedTuple):
 
 
 def packet_drawing(found: Json) -> str:
+    """The way of a packet, for a wide page and for a narrow one."""
     way = way_of(found)
     ways = [f"{door.name} to {mapped.name} ({', '.join(mapped.more)})" for door, mapped in way.doors]
     said = "; ".join([*ways, *(f"{s.what} {s.name}" for s in (*way.host, *way.inside)), way.said])

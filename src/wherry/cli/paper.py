@@ -117,6 +117,7 @@ class Paper:
         self._write(text)
 
     def heading(self, text: str) -> None:
+        """A blank line, then the text in capitals and bold."""
         self._write("")
         self._write(self.styled(text.upper(), "bold"))
 

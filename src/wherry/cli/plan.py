@@ -39,6 +39,7 @@ def dry_run(context: Context, options: Options, body: Json) -> int:
 
 @command("[OPTIONS] CONTAINER", (FORMAT,), least=1, most=1)
 def show(context: Context, options: Options) -> int:
+    """Print the plan of a container, as text or JSON."""
     check_format(options.format)
     name = options.args[0]
     plan = context.client.call("GET", f"/containers/{name}/plan")
@@ -52,6 +53,7 @@ def show(context: Context, options: Options) -> int:
 
 @command("[OPTIONS] A B", (FORMAT,), least=2, most=2, quoted=True)
 def diff(context: Context, options: Options) -> int:
+    """Print where two plans differ; 0 also where they do."""
     check_format(options.format)
     a, b = options.args
     sides = {"A": side(context, a, "A"), "B": side(context, b, "B")}

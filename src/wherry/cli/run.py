@@ -33,6 +33,7 @@ class Created:
 
 @command("[OPTIONS] IMAGE [COMMAND] [ARG...]", CREATE_FLAGS, least=1, interspersed=False)
 def create(context: Context, options: Options) -> int:
+    """Print the new container's id, or with ``--dry-run`` its plan."""
     body = _body(context, options)
     if options.dry_run:
         return _dry_run(context, options, body)
@@ -43,6 +44,7 @@ def create(context: Context, options: Options) -> int:
 
 @command("[OPTIONS] IMAGE [COMMAND] [ARG...]", RUN_FLAGS, least=1, interspersed=False)
 def run(context: Context, options: Options) -> int:
+    """The container's exit code; 0 detached or with ``--dry-run``. CliErrors have 125, as docker's."""
     if options.detach and options.attach:
         raise CliError("conflicting options: cannot specify both --attach and --detach")
     body = _body(context, options)

@@ -54,6 +54,7 @@ class Signals:
         os.close(self._write)
 
     def fileno(self) -> int:
+        """Readable when a signal has come, for select(2)."""
         return self._read
 
     def handle(self) -> None:

@@ -18,6 +18,7 @@ START_FLAGS = (
 
 @command("[OPTIONS] CONTAINER [CONTAINER...]", START_FLAGS, least=1)
 def start(context: Context, options: Options) -> int:
+    """0; attached, the container's exit code. CliError where any could not be started."""
     if not options.attach and not options.interactive:
         return _start_all(context, options)
     if len(options.args) > 1:

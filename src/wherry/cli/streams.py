@@ -111,6 +111,7 @@ class Session:
         self._outgoing = b""
 
     def run(self) -> bool:
+        """Carry bytes both ways to the end of the output; True where the user has detached first."""
         self._sock.setblocking(False)
         pending, self._connection.pending = self._connection.pending, b""
         self._show(pending)

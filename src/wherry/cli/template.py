@@ -58,6 +58,7 @@ def show(value: object) -> str:
 
 
 def to_json(value: object) -> str:
+    """A value as Go's ``json`` function writes it; of a row of a list, all its columns."""
     if isinstance(value, Row):
         columns = {key: value[key] for key in sorted(value) if not callable(value[key])}
         text = dumps(columns, ascii=False)
@@ -195,6 +196,7 @@ class Template:
         self._nodes = Parser(source, NAMES).parse()
 
     def render(self, data: Any) -> str:
+        """What the template makes of a document."""
         return "".join(Execution(data).nodes(self._nodes, data))
 
 

@@ -16,6 +16,7 @@ class Entry:
         self.names, self.place, self.summary = names, place, summary
 
     def load(self) -> Command:
+        """The declared command; its module is imported now."""
         module, _, name = self.place.partition(":")
         declared: Command = getattr(__import__(f"wherry.cli.{module}", fromlist=[name]), name)
         return declared

@@ -23,6 +23,7 @@ INDENT = 18  # where the server's values begin
 
 @command("[OPTIONS]", (object_format(),), most=0)
 def version(context: Context, options: Options) -> int:
+    """Print the versions of client and engine. Where no engine answers, a failure follows."""
     failure: CliError | None = None
     server: Json | None = None
     try:
