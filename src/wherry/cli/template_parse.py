@@ -188,6 +188,7 @@ class Parser:
         self._at = 0
 
     def parse(self) -> tuple[Node, ...]:
+        """The nodes of the whole template. TemplateError, in Go's words, where it is none."""
         nodes, ended = self._nodes()
         if ended:
             raise TemplateError(f"template: :1: unexpected {{{{{ended}}}}}")

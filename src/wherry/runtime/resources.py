@@ -169,6 +169,7 @@ def swap_cause(r: HostConfig) -> str:
 
 
 def memory(r: HostConfig, causes: Causes) -> oci.Memory | None:
+    """The limits of memory and swap in bytes, and the causes; None where none is asked for."""
     wish, swap = swappiness(r), swap_limit(r)
     if not (r.memory or r.memory_reservation or swap > 0 or r.oom_kill_disable or wish is not None):
         return None
@@ -191,6 +192,7 @@ def memory(r: HostConfig, causes: Causes) -> oci.Memory | None:
 
 
 def cpu(r: HostConfig, causes: Causes) -> oci.Cpu | None:
+    """The limits of processors, period and quota in microseconds, and the causes; None where none is asked for."""
     period, quota = r.cpu_period, r.cpu_quota
     if r.nano_cpus > 0:
         period, quota = PERIOD, r.nano_cpus * PERIOD // BILLION
@@ -216,6 +218,7 @@ def cpu(r: HostConfig, causes: Causes) -> oci.Cpu | None:
 
 
 def pids(r: HostConfig, causes: Causes) -> oci.Pids | None:
+    """The limit of processes, and its cause; -1 is unlimited, None not asked for."""
     if r.pids_limit is None:
         return None
     if r.pids_limit > 0:
@@ -224,6 +227,7 @@ def pids(r: HostConfig, causes: Causes) -> oci.Pids | None:
 
 
 def block_io(r: HostConfig, causes: Causes) -> oci.BlockIo | None:
+    """Weights and rates of block devices, and their cause; None where none is asked for."""
     lists = (
         r.blkio_device_read_bps,
         r.blkio_device_write_bps,

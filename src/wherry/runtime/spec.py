@@ -142,6 +142,7 @@ def note_process(wish: SpecInput, causes: Causes) -> None:
 
 
 def origin(request: str, value: object, of_image: object, instruction: str) -> Cause:
+    """Why a value is as it is: the image has the same, or the request asks for it."""
     same = of_image is not None and bool(of_image) and value == of_image
     return Cause(Origin.IMAGE, instruction) if same else asked(request)
 
