@@ -167,6 +167,8 @@ def test_images(daemon: Daemon, busybox_archive: bytes, busybox_tar: bytes, tmp_
     identity = daemon.wherry("import", "-c", 'CMD ["echo", "imported"]', root, "imp:1").stdout.strip()
     assert identity.startswith("sha256:")
     assert daemon.wherry("run", "--rm", "imp:1").stdout == "imported\n"
+    assert daemon.wherry("rmi", "-f", "imp:0").returncode == 0
+    assert daemon.wherry("rmi", "-f", "Not a name", "imp:0", check=False).returncode == 1
     daemon.wherry("tag", "imp:1", "imp:2")
     listed = daemon.wherry("images", "imp", "--format", "{{.Repository}}:{{.Tag}}").stdout.split()
     assert sorted(listed) == ["imp:1", "imp:2"]

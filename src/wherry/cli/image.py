@@ -146,7 +146,8 @@ def rm(context: Context, options: Options) -> int:
             removed = context.client.call("DELETE", f"/images/{name}", query)
         except ApiError as error:
             print(f"wherry: {error}", file=sys.stderr)
-            code = 0 if options.force and error.status == 404 else 1
+            if not (options.force and error.status == 404):
+                code = 1
             continue
         for item in removed or ():
             kind = "Deleted" if "Deleted" in item else "Untagged"
