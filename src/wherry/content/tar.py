@@ -23,6 +23,8 @@ Buffer = bytes | memoryview
 
 
 class Kind(IntEnum):
+    """What an entry is, whichever letters its archive has for it."""
+
     FILE = 0
     HARDLINK = 1
     SYMLINK = 2

@@ -42,6 +42,8 @@ Warnings = list[str]
 
 @dataclass(frozen=True, slots=True)
 class Created:
+    """A container that was made, and warnings of what it asks for and does not get."""
+
     id: str
     warnings: list[str] = field(default_factory=list)
 

@@ -23,6 +23,8 @@ from wherry.linux.trees import Bin, remove_tree
 
 
 class Blob(NamedTuple):
+    """A blob that is there."""
+
     digest: Digest
     size: int  # bytes
 

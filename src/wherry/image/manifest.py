@@ -117,11 +117,15 @@ class RunConfig(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True
 
 
 class RootFS(msgspec.Struct, frozen=True):
+    """The layers. OCI image-spec, config.md "rootfs"."""
+
     type: str = "layers"
     diff_ids: list[Digest] | None = None
 
 
 class History(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A step in the making. OCI image-spec, config.md "history"."""
+
     created: str | None = None
     created_by: str = ""
     author: str = ""

@@ -62,6 +62,8 @@ PLAIN = EndpointWish()
 
 @dataclass(frozen=True, slots=True)
 class Subnet:
+    """A range of addresses, and who leads out of it."""
+
     network: IPv4Network
     gateway: IPv4Address
 

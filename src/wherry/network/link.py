@@ -35,6 +35,8 @@ FIRST_INDEX = 2  # of a new namespace's first interface after lo
 
 
 class Kind(IntEnum):
+    """Types of rtnetlink messages, RTM_*."""
+
     NEW_LINK, DELETE_LINK, GET_LINK = 16, 17, 18
     NEW_ADDRESS, DELETE_ADDRESS, GET_ADDRESS = 20, 21, 22
     NEW_ROUTE, GET_ROUTE = 24, 26
@@ -45,11 +47,15 @@ class LinkFlag(IntFlag):
 
 
 class LinkAttr(IntEnum):
+    """Attributes of a link, IFLA_*."""
+
     ADDRESS, NAME, MTU, MASTER, OPERATIONAL_STATE, INFO = 1, 3, 4, 10, 16, 18
     NET_NS_FD, EXTENDED_MASK, TX_QUEUES, RX_QUEUES = 28, 29, 31, 32
 
 
 class LinkInfo(IntEnum):
+    """Attributes within IFLA_LINKINFO, IFLA_INFO_*."""
+
     KIND, DATA = 1, 2
 
 
@@ -74,6 +80,8 @@ ONE_QUEUE = u32(LinkAttr.TX_QUEUES, 1) + u32(LinkAttr.RX_QUEUES, 1)  # else one 
 
 @dataclass(frozen=True, slots=True)
 class Link:
+    """An interface; ``master`` is the index of the bridge it is plugged into, or 0."""
+
     index: int
     name: str
     up: bool

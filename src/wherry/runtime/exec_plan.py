@@ -64,7 +64,10 @@ class ExecContext:
 
 
 def exec_process(request: ExecRequest, container: oci.Spec, available: tuple[str, ...]) -> oci.Process:
-    """The container's process with what the request changes: environment merged, rights widened if privileged."""
+    """The container's process with what the request changes: environment merged, rights widened if privileged.
+
+    InvalidArgument where there is no command, for NUL bytes, and for what can be no user.
+    """
     base = container.process or oci.Process()
     if not request.argv:
         raise InvalidArgument("No exec command specified")
@@ -105,9 +108,10 @@ def merge_env(container: oci.Process, request: ExecRequest) -> list[str]:
 
 
 def plan_exec(request: ExecRequest, container: oci.Spec, context: ExecContext) -> Plan:
-    """Enter the container's cgroups and namespaces, and run the command with its rights. InvalidArgument as above.
+    """Enter the container's cgroups and namespaces, and run the command with its rights.
 
     A privileged command has the capabilities of the daemon, but the container's filter, as with Docker.
+    Raises what ``exec_process`` does.
     """
     process = exec_process(request, container, context.available or capabilities.known())
     linux = container.linux or oci.Linux()

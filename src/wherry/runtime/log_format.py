@@ -54,6 +54,8 @@ class PlainEntry(msgspec.Struct, gc=False):
 
 
 class Entry(msgspec.Struct):
+    """A line of a ``json-file`` log, as Docker writes it; ``time`` is RFC 3339."""
+
     log: str = ""
     stream: str = ""
     time: str = ""

@@ -100,6 +100,8 @@ class CgroupState:
 
 @dataclass(frozen=True, slots=True)
 class ProcessReading:
+    """One process, with the pids of the host; ``memory`` is in bytes."""
+
     pid: int
     parent: int
     command: str
@@ -118,6 +120,8 @@ class Stray:
 
 @dataclass(frozen=True, slots=True)
 class Rights:
+    """What the first process may do, and how it is bounded."""
+
     status: Status
     limits: tuple[ProcessLimit, ...]
     uid_map: tuple[IdRange, ...]
