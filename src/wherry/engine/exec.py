@@ -145,8 +145,7 @@ class Execs:
     async def _launch(self, instance: Exec, options: ExecStart, attaches: list[Attach]) -> None:
         self._publish(instance, "exec_start: " + " ".join(instance.request.cmd or []))
         try:
-            run = self._running(instance.container)
-            monitor = await self._executor.exec(run, instance.request, options, attaches)
+            monitor = await self._run(instance, options, attaches)
         except WherryError as error:
             instance.exit_code = error.exit_code if isinstance(error, LaunchFailed) else 126
             self._forget_later(instance)
@@ -155,6 +154,18 @@ class Execs:
         task = asyncio.ensure_future(self._watch(instance, monitor))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, instance: Exec, options: ExecStart, attaches: list[Attach]) -> Monitored:
+        """Conflict where the container ends meanwhile: when that is the case for everybody."""
+        container = instance.container
+        run, ended = self._running(container), container.ended
+        try:
+            return await self._executor.exec(run, instance.request, options, attaches)
+        except LaunchFailed as error:
+            if not run.ending:
+                raise
+            await ended.wait()
+            raise Conflict(f"container {container.id} is not running") from error
 
     async def _watch(self, instance: Exec, monitor: Monitored) -> None:
         status: ExitStatus = await monitor.exited

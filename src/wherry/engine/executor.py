@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import select
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
@@ -28,6 +29,7 @@ from wherry.engine.preparation.step import EngineStep, Host, Launch, Moment
 from wherry.engine.preparation.storage import WriteRecord
 from wherry.engine.task import Task
 from wherry.errors import Conflict, LaunchFailed
+from wherry.linux.procfs import ProcessDirectory
 from wherry.messages.exec import ExecCreate, ExecStart
 from wherry.network.endpoint import Attachment
 from wherry.runtime.launcher import Attach, Launcher, Monitored
@@ -50,6 +52,15 @@ class Run:
     def pid(self) -> int:
         """Its first process, as the host numbers it."""
         return self.monitor.init_pid
+
+    @property
+    def ending(self) -> bool:
+        """Whether the process has ended or is about to, by the kernel's word."""
+        try:
+            with ProcessDirectory(self.pid) as process:
+                return self.pidfd < 0 or process.exiting() or readable(self.pidfd)
+        except (FileNotFoundError, ProcessLookupError):
+            return True
 
     def close(self) -> None:
         """Let go of the descriptor; what it held ends with its last holder."""
@@ -194,6 +205,13 @@ async def end(monitor: Monitored) -> None:
     await monitor.signal(signal.SIGKILL)
     with suppress(TimeoutError):
         await asyncio.wait_for(monitor.cleaned, END_SECONDS)
+
+
+def readable(pidfd: int) -> bool:
+    """Whether the process of a pidfd has ended. pidfd_open(2)."""
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def open_pidfd(pid: int) -> int:

@@ -22,6 +22,7 @@ LINKS_MAX = 40
 COMMAND_MAX = 4096  # bytes: a process may have megabytes of arguments
 NAMESPACES = ("mnt", "pid", "net", "ipc", "uts", "cgroup", "user", "time")
 UNLIMITED = "unlimited"
+PF_EXITING = 0x4  # linux/sched.h
 LIMIT_COLUMNS = (
     slice(0, 25),
     slice(26, 46),
@@ -88,6 +89,10 @@ class ProcessDirectory:
             return parse_memory(self.text("smaps_rollup"))
         except ProcessLookupError:
             return Memory()
+
+    def exiting(self) -> bool:
+        """Whether it is on its way out."""
+        return parse_exiting(self.text("stat"))
 
     def descriptors(self) -> int:
         """How many descriptors are open: Linux 6.2 and later say so in the directory's size."""
@@ -257,6 +262,12 @@ def parse_cgroups(text: str) -> dict[str, str]:
     """Controllers (``cpu,cpuacct``; ``name=systemd``; "" for version 2) to the path in their hierarchy."""
     parts = (line.split(":", 2) for line in text.splitlines())
     return {controllers: path for _, controllers, path in parts}
+
+
+def parse_exiting(text: str) -> bool:
+    """The text of ``stat``: whether the process is on its way out, be it that it still waits for its children."""
+    flags = text.rpartition(")")[2].split()[6]
+    return bool(int(flags) & PF_EXITING)
 
 
 # ---------------------------------------------------------------- all processes

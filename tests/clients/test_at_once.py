@@ -1,0 +1,56 @@
+"""Cases of two things at once that went wrong before; ``tests/engine/histories`` looks for others."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from tests.harness.daemon import Answer, Daemon, UnixConnection
+
+LONG = ["sleep", "1000"]
+
+
+def start(daemon: Daemon, name: str, command: list[str], **host: object) -> None:
+    create(daemon, name, command, **host)
+    assert daemon.api("POST", f"/containers/{name}/start").status == 204
+
+
+def create(daemon: Daemon, name: str, command: list[str], **host: object) -> None:
+    body = {"Image": "busybox", "Cmd": command, "HostConfig": {"NetworkMode": "none", **host}}
+    assert daemon.api("POST", f"/containers/create?name={name}", body).status == 201
+
+
+def attach(daemon: Daemon, name: str) -> tuple[int, socket.socket]:
+    """The answer's status, and the stream behind it."""
+    connection = UnixConnection(daemon.socket, timeout=10)
+    connection.request("POST", f"/containers/{name}/attach?stream=1&stdout=1&stderr=1", None,
+                       {"Connection": "Upgrade", "Upgrade": "tcp"})  # fmt: skip
+    stream = connection.sock
+    return connection.getresponse().status, stream
+
+
+def beside(work: Callable[[], Any]) -> tuple[threading.Thread, list[Any]]:
+    """Do it in a thread; what it returns is in the list when the thread has ended."""
+    results: list[Any] = []
+    thread = threading.Thread(target=lambda: results.append(work()), daemon=True)
+    thread.start()
+    return thread, results
+
+
+def test_exec_in_a_container_that_ends_meanwhile(daemon: Daemon) -> None:
+    """409, as when it has ended a moment earlier; not the launcher's trouble with its namespaces."""
+    answers: list[Answer] = []
+    for number in range(20):
+        name = f"ends{number}"
+        start(daemon, name, LONG)
+        prepared = [daemon.api("POST", f"/containers/{name}/exec", {"Cmd": ["true"]}) for _ in range(3)]
+        killer, _ = beside(lambda name=name: daemon.api("POST", f"/containers/{name}/kill"))
+        answers += [daemon.api("POST", f"/exec/{p.body['Id']}/start", {"Detach": True}) for p in prepared]
+        killer.join()
+        daemon.api("DELETE", f"/containers/{name}")
+    assert {answer.status for answer in answers} <= {200, 409}, answers
+    refused = [answer.body["message"] for answer in answers if answer.status == 409]
+    assert all(text.startswith("container ") and text.endswith(" is not running") for text in refused)
