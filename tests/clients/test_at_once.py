@@ -54,3 +54,15 @@ def test_exec_in_a_container_that_ends_meanwhile(daemon: Daemon) -> None:
     assert {answer.status for answer in answers} <= {200, 409}, answers
     refused = [answer.body["message"] for answer in answers if answer.status == 409]
     assert all(text.startswith("container ") and text.endswith(" is not running") for text in refused)
+
+
+def test_attach_to_a_container_that_is_told_to_restart(daemon: Daemon) -> None:
+    """It runs still, so that there is something to attach to, as with Docker."""
+    start(daemon, "again", ["sh", "-c", "trap 'sleep 0.5; exit 0' TERM; while :; do sleep 0.05; done"])
+    restart, _ = beside(lambda: daemon.api("POST", "/containers/again/restart?t=10"))
+    time.sleep(0.1)
+    status, stream = attach(daemon, "again")
+    assert status == 101
+    restart.join()
+    assert stream.recv(100) == b""
+    stream.close()

@@ -45,8 +45,6 @@ class Streams:
         """The request as the container can fulfil it. Raises what stands in the way, while that can be an answer."""
         if container.phase is Phase.PAUSED:
             raise Conflict(f"container {ref} is paused, unpause the container before attach")
-        if container.phase is Phase.RESTARTING:
-            raise Conflict(f"container {ref} is restarting, wait until the container is running")
         if request.detach_keys:
             parse_detach_keys(request.detach_keys)
         config = container.record.config

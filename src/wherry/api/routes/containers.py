@@ -211,7 +211,7 @@ async def attach(
     logs: bool = False,
     detach_keys: str = "",
 ) -> HandedOver:
-    """Make the connection the container's streams. 409 it is paused or restarting."""
+    """Make the connection the container's streams. 409 it is paused."""
     id = engine.containers.find(ref).id  # its name may be another's by then
     asked = AttachRequest(stream, stdin, stdout, stderr, logs, detach_keys)
     wanted = engine.containers.check_attach(ref, asked)
