@@ -66,3 +66,16 @@ def test_attach_to_a_container_that_is_told_to_restart(daemon: Daemon) -> None:
     restart.join()
     assert stream.recv(100) == b""
     stream.close()
+
+
+def test_a_container_that_is_being_killed_for_its_removal_is_running(daemon: Daemon) -> None:
+    """Docker's word is "running" as long as there is a process, and "removing" only then."""
+    statuses = set()
+    for number in range(10):
+        name = f"goes{number}"
+        start(daemon, name, LONG)
+        removal, _ = beside(lambda name=name: daemon.api("DELETE", f"/containers/{name}?force=1"))
+        while (answer := daemon.api("GET", f"/containers/{name}/json")).status == 200:
+            statuses.add((answer.body["State"]["Status"], answer.body["State"]["Running"]))
+        removal.join()
+    assert statuses <= {("running", True), ("removing", False)}

@@ -89,6 +89,8 @@ class ContainerView:
                 return Phase.CREATED if self.state.started_at == ZERO_TIME else Phase.EXITED
             case Phase.STOPPING | Phase.RESTARTING:
                 return Phase.RUNNING
+            case Phase.REMOVING if self.running:  # until it is killed
+                return Phase.RUNNING
             case Phase.GONE:
                 return Phase.REMOVING
         return self.state.phase
