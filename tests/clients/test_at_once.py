@@ -79,3 +79,18 @@ def test_a_container_that_is_being_killed_for_its_removal_is_running(daemon: Dae
             statuses.add((answer.body["State"]["Status"], answer.body["State"]["Running"]))
         removal.join()
     assert statuses <= {("running", True), ("removing", False)}
+
+
+def test_attach_while_it_is_started(daemon: Daemon) -> None:
+    """Who attaches belongs to the run, be it before, after or in the midst of its start."""
+    for number in range(30):
+        name = f"begins{number}"
+        create(daemon, name, LONG)
+        starting, _ = beside(lambda name=name: daemon.api("POST", f"/containers/{name}/start"))
+        time.sleep(0.0005 * (number % 10))
+        status, stream = attach(daemon, name)
+        starting.join()
+        assert status == 101
+        assert daemon.api("POST", f"/containers/{name}/kill").status == 204
+        assert stream.recv(100) == b"", f"no end of the stream in round {number}"
+        stream.close()

@@ -107,6 +107,7 @@ class Lifecycle:
         try:
             run = await self._executor.start(self.task(container), attaching)
         except BaseException as error:
+            attaching += container.take_attaching()
             self._start_failed(container, before, error)
             if isinstance(error, OSError):
                 raise Internal(f"cannot start container {container.id[:12]}: {error}") from error
@@ -115,6 +116,7 @@ class Lifecycle:
             close_all(attaching)
         self._adopt(container, run)
         self._running(container, now())
+        await self._attach_late(container, run)
         self._publish(container, "start")
 
     def _start_failed(self, container: Container, before: Phase, error: BaseException) -> None:
@@ -128,6 +130,15 @@ class Lifecycle:
         if container.record.host_config.auto_remove:
             move(container, Phase.REMOVING)
             self._discard(container)
+
+    async def _attach_late(self, container: Container, run: Run) -> None:
+        """Clients that came while it was being started: too late for the launch, but they want this run."""
+        late = container.take_attaching()
+        try:
+            for attach in late:
+                await run.monitor.attach(attach)
+        finally:
+            close_all(late)
 
     def _adopt(self, container: Container, run: Run) -> None:
         """Look after a process from now on."""
