@@ -94,3 +94,24 @@ def test_attach_while_it_is_started(daemon: Daemon) -> None:
         assert daemon.api("POST", f"/containers/{name}/kill").status == 204
         assert stream.recv(100) == b"", f"no end of the stream in round {number}"
         stream.close()
+
+
+def test_a_new_daemon_finds_a_monitor_whose_container_has_ended(
+    fresh_daemon: Callable[..., Daemon],
+) -> None:
+    """The monitor waits for a client that does not read. That is no run of the container's, and no obstacle."""
+    daemon = fresh_daemon()
+    create(daemon, "talks", ["sh", "-c", "head -c 8000000 /dev/zero; exit 5"])
+    status, stream = attach(daemon, "talks")
+    assert status == 101
+    daemon.api("POST", "/containers/talks/start")
+    assert daemon.api("POST", "/containers/talks/wait").body["StatusCode"] == 5
+    ended = daemon.inspect("talks")["State"]
+    daemon.kill9()
+    daemon.start()
+    assert daemon.inspect("talks")["State"] == ended
+    stream.close()
+    assert daemon.api("POST", "/containers/talks/start").status == 204
+    daemon.remove_containers()
+    assert daemon.stop() == 0
+    assert daemon.leaks() == []

@@ -154,12 +154,15 @@ class Executor:
     async def take_over(self, id: str) -> Run | None:
         """The process of a task that an earlier daemon started, if it runs still.
 
-        One whose journal is not whole was under way when that daemon died, and nobody was told of it: it is ended.
+        A monitor may outlive its process: while it cleans up, or as long as a client has not read all. A process whose
+        journal is not whole was under way when that daemon died, and nobody was told of it: it is ended.
         """
         paths = ContainerPaths(self._config, id)
         try:
             monitor = await self._launcher.take_over(Path(paths.socket), Path(paths.exit))
         except OSError:
+            return None
+        if monitor.exited.done():
             return None
         launched = self.journal.under_way(id)
         if launched is not None and launched.spec is None:
