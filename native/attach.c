@@ -45,11 +45,12 @@ void client_attach(struct monitor *monitor, const unsigned char *packet, size_t 
     }
     uint32_t id;
     memcpy(&id, packet, 4);
-    struct client *client = free_place(monitor);
-    if (!client || (monitor->code >= 0 && monitor->streams[0].fd < 0)) {
+    bool over = monitor->code >= 0 && monitor->streams[0].fd < 0;
+    struct client *client = over ? NULL : free_place(monitor);
+    if (!client) {
         shutdown(fd, SHUT_RDWR);
         close(fd);
-        control_detached(monitor, id, client ? DETACH_OUTPUT : DETACH_REFUSED);
+        control_detached(monitor, id, over ? DETACH_OUTPUT : DETACH_REFUSED);
         return;
     }
     uint8_t flags = packet[4];

@@ -235,6 +235,28 @@ def test_attaching_to_what_has_ended(lab: Lab) -> None:  # noqa: F811
     asyncio.run(scenario())
 
 
+def test_who_attaches_too_late_does_not_keep_the_monitor(lab: Lab) -> None:  # noqa: F811
+    """It is still there for a client that has not read all; another that comes now is told that it is over."""
+
+    async def scenario() -> None:
+        slow, late, told = Client(1), Client(2), dict[int, int]()
+        monitored = await start(lab, FLOOD, slow)
+        monitored.on_detach = told.__setitem__
+        await asyncio.wait_for(monitored.exited, PATIENCE)
+        await join(monitored, late)
+        assert await late.all() == b""
+        assert len(await slow.all()) == SIZE
+        await asyncio.wait_for(ended(monitored.pid), PATIENCE)
+        assert told == {1: 2, 2: 2}
+
+    asyncio.run(scenario())
+
+
+async def ended(pid: int) -> None:
+    while Path(f"/proc/{pid}").exists():
+        await asyncio.sleep(0.01)
+
+
 def test_more_clients_than_places(lab: Lab) -> None:  # noqa: F811
     async def scenario() -> None:
         async with lab.running() as monitored:
