@@ -115,3 +115,17 @@ def test_a_new_daemon_finds_a_monitor_whose_container_has_ended(
     daemon.remove_containers()
     assert daemon.stop() == 0
     assert daemon.leaks() == []
+
+
+def test_renamed_twice_under_a_name_that_is_no_more(daemon: Daemon) -> None:
+    """The second comes to a name that means nothing any more, whatever it meant when it began to wait."""
+    for number in range(15):
+        old, new = f"old{number}", f"new{number}"
+        create(daemon, old, LONG)
+        started, _ = beside(lambda old=old: daemon.api("POST", f"/containers/{old}/start"))
+        path = f"/containers/{old}/rename?name={new}"
+        first, answers = beside(lambda path=path: daemon.api("POST", path))
+        answers += [daemon.api("POST", path)]
+        for thread in (first, started):
+            thread.join()
+        assert sorted(answer.status for answer in answers) == [204, 404], answers

@@ -21,7 +21,7 @@ from wherry.engine.names import new_id
 from wherry.engine.network import Networks
 from wherry.engine.planning import Planner
 from wherry.engine.record import ContainerRecord, ContainerView
-from wherry.engine.registry import Registry
+from wherry.engine.registry import Registry, no_such
 from wherry.engine.request import check_platform, ignored, make_record
 from wherry.engine.store import Store
 from wherry.engine.streams import AttachRequest, Streams
@@ -178,10 +178,11 @@ class Containers:
         """InvalidArgument for what is no name, Conflict where it is taken."""
         container = self.get(ref)
         async with container.lock:
+            if self.get(ref) is not container:  # its name has changed hands meanwhile
+                raise no_such(ref)
             old = container.record.name
             if name.removeprefix("/") == old:
                 raise InvalidArgument("Renaming a container with the same name as its current name")
-            self.get(container.id)  # it may be gone by now
             record = msgspec.structs.replace(container.record, name=self._registry.claim(name))
             self._store.containers.save_record(record)
             self._registry.rename(container, record)
