@@ -83,9 +83,9 @@ class Container:
             self.waiters.append((condition, future))
         return future
 
-    def settle(self, *conditions: str) -> None:
-        """Answer everybody who waits for one of the conditions."""
-        result = WaitResult(self.state.exit_code)
+    def settle(self, *conditions: str, error: str | None = None) -> None:
+        """Answer everybody who waits for one of the conditions; ``error``: it has come otherwise."""
+        result = WaitResult(self.state.exit_code, error)
         still: list[tuple[str, asyncio.Future[WaitResult]]] = []
         for condition, future in self.waiters:
             if future.done():

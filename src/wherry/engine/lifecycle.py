@@ -165,7 +165,12 @@ class Lifecycle:
     async def _watch(self, container: Container, monitor: Monitored) -> None:
         status = await monitor.exited
         async with container.lock:
-            self._exited(container, status)
+            try:
+                self._exited(container, status)
+            except Exception:
+                log.exception(
+                    "container %s has ended, but not all that follows could be done", container.id[:12]
+                )
 
     def _exited(self, container: Container, status: ExitStatus) -> None:
         """Free what it held, record its end, answer who waits, and remove it if so asked. Under the lock.
@@ -287,9 +292,10 @@ class Lifecycle:
         left = self._executor.remove(task_of(container.record, None))
         if left:
             move(container, Phase.DEAD)
-            raise Internal(
-                f"container {container.id[:12]} cannot be removed whole: {'; '.join(step.describe() for step in left)}"
-            )
+            rest = "; ".join(step.describe() for step in left)
+            fault = Internal(f"container {container.id[:12]} cannot be removed whole: {rest}")
+            container.settle("removed", error=fault.message)
+            raise fault
         move(container, Phase.GONE)
         self._registry.forget(container)
         self._released(container.record.image)

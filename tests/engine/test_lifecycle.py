@@ -1,0 +1,344 @@
+"""The moves of a container's life: which there are, and that verbs in any order and at once make no others."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+from collections.abc import Awaitable, Callable
+from itertools import product
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from tests.engine.doubles import Lab, wished
+from wherry.engine.container import Container, WaitResult
+from wherry.engine.lifecycle import MOVES, move
+from wherry.engine.record import ContainerState, Phase
+from wherry.errors import Conflict, Internal, LaunchFailed, NotFound, NotModified, WherryError
+from wherry.runtime.launcher import Attach
+
+# Every move there is. A line more or less is a decision, not an accident.
+ALLOWED = """
+created     starting running exited removing
+starting    running created exited
+running     paused stopping restarting exited removing
+paused      running stopping restarting exited removing
+stopping    restarting exited removing
+restarting  exited removing
+exited      starting running exited removing
+removing    gone dead
+dead        removing
+gone
+"""
+TABLE = {Phase(line.split()[0]): set(map(Phase, line.split()[1:])) for line in ALLOWED.split("\n") if line}
+ANSWERS = (NotModified, Conflict, NotFound)  # what a verb may be told that came at the wrong time
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    return Lab(tmp_path)
+
+
+def soon(work: Callable[[], Awaitable[None]]) -> None:
+    asyncio.run(asyncio.wait_for(work(), 20))
+
+
+async def answered(work: Awaitable[None]) -> type[BaseException] | None:
+    """How a verb was answered: None is well."""
+    try:
+        await work
+    except ANSWERS as error:
+        return type(error)
+    return None
+
+
+def pipe_attach(id: int = 1) -> tuple[Attach, int]:
+    """A client, and the other end, where its being closed shows."""
+    theirs, ours = os.pipe()
+    return Attach(id, ours), theirs
+
+
+def closed(other_end: int) -> bool:
+    os.set_blocking(other_end, False)
+    try:
+        return os.read(other_end, 1) == b""
+    except BlockingIOError:
+        return False
+
+
+# ---------------------------------------------------------------- the table
+
+
+@pytest.mark.parametrize(("before", "after"), list(product(Phase, Phase)))
+def test_every_move(before: Phase, after: Phase) -> None:
+    container = Container(wished(), ContainerState(phase=before))
+    if after in TABLE[before]:
+        move(container, after)
+        assert container.phase is after
+    else:
+        with pytest.raises(Internal, match=f"cannot become {after} while it is {before}"):
+            move(container, after)
+        assert container.phase is before
+
+
+def test_every_phase_has_a_line() -> None:
+    assert set(MOVES) == set(Phase)
+
+
+# ---------------------------------------------------------------- one verb after the other
+
+
+def test_from_start_to_end(lab: Lab) -> None:
+    async def scenario() -> None:
+        container = lab.container()
+        await lab.lifecycle.start(container)
+        assert (container.phase, lab.kept(container).phase) == (Phase.RUNNING, Phase.RUNNING)
+        assert await answered(lab.lifecycle.start(container)) is NotModified
+        assert await answered(lab.lifecycle.remove(container, force=False)) is Conflict
+        waiter = container.waiter("not-running")
+        await lab.lifecycle.stop(container, 1, None)
+        assert await waiter == WaitResult(143)
+        assert (container.phase, lab.kept(container).exit_code) == (Phase.EXITED, 143)
+        assert await answered(lab.lifecycle.stop(container, 1, None)) is NotModified
+        assert await answered(lab.lifecycle.kill(container, 9)) is Conflict
+        await lab.lifecycle.remove(container, force=False)
+        assert (container.phase, lab.kept(container), lab.released) == (
+            Phase.GONE,
+            None,
+            [container.record.image],
+        )
+
+    soon(scenario)
+
+
+@pytest.mark.parametrize(
+    ("phase", "error"),
+    [(Phase.GONE, NotFound), (Phase.REMOVING, Conflict), (Phase.DEAD, Conflict)],
+)
+def test_nothing_is_started_that_is_gone_or_going(lab: Lab, phase: Phase, error: type[WherryError]) -> None:
+    async def scenario() -> None:
+        container = lab.container(state=ContainerState(phase=phase))
+        for verb in (lab.lifecycle.start(container), lab.lifecycle.restart(container, 0, None)):
+            with pytest.raises(error):
+                await verb
+        assert (lab.executor.started, container.phase) == ([], phase)
+
+    soon(scenario)
+
+
+def test_a_start_that_waits_while_the_container_goes(lab: Lab) -> None:
+    """Both have found it by its name; the removal has the lock first."""
+
+    async def scenario() -> None:
+        container = lab.container()
+        async with container.lock:
+            removal = asyncio.create_task(lab.lifecycle.remove(container, force=False))
+            start = asyncio.create_task(lab.lifecycle.start(container))
+            await asyncio.sleep(0)
+        assert await answered(removal) is None
+        assert await answered(start) is NotFound
+        assert lab.executor.started == []
+        assert lab.kept(container) is None
+
+    soon(scenario)
+
+
+def test_restart_does_not_bring_back_what_is_removed_by_force(lab: Lab) -> None:
+    async def scenario() -> None:
+        container = lab.container()
+        await lab.lifecycle.start(container)
+        restart = answered(lab.lifecycle.restart(container, 5, None))
+        removal = answered(lab.lifecycle.remove(container, force=True))
+        answers = await asyncio.gather(restart, removal)
+        assert answers in ([NotFound, None], [Conflict, None])
+        assert (len(lab.executor.started), lab.executor.held, lab.kept(container)) == (1, set(), None)
+
+    soon(scenario)
+
+
+def test_restart_is_no_end_for_rm(lab: Lab) -> None:
+    async def scenario() -> None:
+        container = lab.container(auto_remove=True)
+        await lab.lifecycle.start(container)
+        await lab.lifecycle.restart(container, 5, None)
+        assert (container.phase, len(lab.executor.started)) == (Phase.RUNNING, 2)
+        await lab.lifecycle.stop(container, 5, None)
+        assert (container.phase, lab.kept(container)) == (Phase.GONE, None)
+
+    soon(scenario)
+
+
+# ---------------------------------------------------------------- what fails
+
+
+@pytest.mark.parametrize("before", [Phase.CREATED, Phase.EXITED])
+def test_a_start_that_fails_leaves_it_as_it_was(lab: Lab, before: Phase) -> None:
+    async def scenario() -> None:
+        container = lab.container(state=ContainerState(phase=before))
+        waiter = container.waiter("next-exit")
+        (attach, other_end), lab.executor.fails = pipe_attach(), LaunchFailed("no such thing", exit_code=127)
+        container.attaching.append(attach)
+        with pytest.raises(LaunchFailed):
+            await lab.lifecycle.start(container)
+        assert (container.phase, container.state.error) == (before, "no such thing")
+        assert (await waiter).status_code == lab.kept(container).exit_code == 127
+        assert closed(other_end)
+        await lab.lifecycle.start(container)
+        assert (container.phase, container.state.error) == (Phase.RUNNING, "")
+
+    soon(scenario)
+
+
+def test_a_start_that_fails_is_an_end_for_rm(lab: Lab) -> None:
+    async def scenario() -> None:
+        container = lab.container(auto_remove=True)
+        waiters = [container.waiter(condition) for condition in ("next-exit", "removed")]
+        lab.executor.fails = OSError("the host refuses")
+        with pytest.raises(Internal, match="the host refuses"):
+            await lab.lifecycle.start(container)
+        assert [(await waiter).status_code for waiter in waiters] == [128, 128]
+        assert lab.kept(container) is None
+
+    soon(scenario)
+
+
+def test_what_cannot_be_removed_is_dead_and_who_waits_is_told(lab: Lab) -> None:
+    async def scenario() -> None:
+        container = lab.container()
+        lab.executor.stuck = [SimpleNamespace(describe=lambda: "a mount that is busy")]
+        waiter = container.waiter("removed")
+        with pytest.raises(Internal, match="a mount that is busy"):
+            await lab.lifecycle.remove(container, force=False)
+        assert container.phase is Phase.DEAD
+        assert "a mount that is busy" in str((await waiter).error)
+        assert await answered(lab.lifecycle.start(container)) is Conflict
+        lab.executor.stuck = []
+        await lab.lifecycle.remove(container, force=False)
+        assert (container.phase, lab.kept(container)) == (Phase.GONE, None)
+
+    soon(scenario)
+
+
+def test_rm_that_fails_is_told_in_the_log_and_to_who_waits(
+    lab: Lab, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> None:
+        container = lab.container(auto_remove=True)
+        await lab.lifecycle.start(container)
+        lab.executor.stuck = [SimpleNamespace(describe=lambda: "a mount that is busy")]
+        waiters = [container.waiter(condition) for condition in ("not-running", "next-exit", "removed")]
+        await lab.lifecycle.kill(container, 9)
+        results = [await waiter for waiter in waiters]
+        assert [result.status_code for result in results] == [137] * 3
+        assert [bool(result.error) for result in results] == [False, False, True]
+        assert container.phase is Phase.DEAD
+
+    with caplog.at_level(logging.ERROR, "wherry.engine.lifecycle"):
+        soon(scenario)
+    assert "a mount that is busy" in caplog.text
+
+
+def test_who_waits_is_answered_though_nothing_can_be_given_back(lab: Lab) -> None:
+    async def scenario() -> None:
+        container = lab.container()
+        await lab.lifecycle.start(container)
+        lab.executor.held.clear()  # so that the executor raises
+        waiters = [container.waiter(condition) for condition in ("not-running", "next-exit")]
+        await lab.lifecycle.kill(container, 9)
+        for waiter in waiters:
+            await waiter
+        assert not container.running
+
+    soon(scenario)
+
+
+# ---------------------------------------------------------------- clients that attach
+
+
+def test_who_attaches_in_the_midst_of_a_start_belongs_to_it(lab: Lab) -> None:
+    async def scenario() -> None:
+        container = lab.container()
+        lab.executor.gate = asyncio.Event()
+        (early, early_end), (late, late_end) = pipe_attach(1), pipe_attach(2)
+        container.attaching.append(early)
+        start = asyncio.create_task(lab.lifecycle.start(container))
+        await asyncio.sleep(0)
+        container.attaching.append(late)
+        lab.executor.gate.set()
+        await start
+        assert lab.executor.last is not None and lab.executor.last.attached == [1, 2]
+        assert closed(early_end) and closed(late_end)  # the daemon's copies
+
+    soon(scenario)
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_no_client_is_left_with_an_open_stream(lab: Lab, fails: bool) -> None:
+    """Neither one that came while a start failed, nor one that waited for a start that never was."""
+
+    async def scenario() -> None:
+        container = lab.container()
+        lab.executor.gate, (attach, other_end) = asyncio.Event(), pipe_attach()
+        if fails:
+            start = asyncio.create_task(lab.lifecycle.start(container))
+            await asyncio.sleep(0)
+            container.attaching.append(attach)
+            lab.executor.fails = LaunchFailed("no")
+            lab.executor.gate.set()
+            with pytest.raises(LaunchFailed):
+                await start
+        else:
+            container.attaching.append(attach)
+            await lab.lifecycle.remove(container, force=False)
+        assert closed(other_end)
+
+    soon(scenario)
+
+
+# ---------------------------------------------------------------- everything at once
+
+
+@pytest.mark.parametrize("seed", range(80))
+def test_any_verbs_at_once(lab: Lab, seed: int) -> None:
+    """Whatever comes whenever: nobody is told of an engine's fault, nobody waits for ever, and nothing is left."""
+    source = random.Random(seed)
+
+    async def client(container: Container, waiters: list[Awaitable[WaitResult]]) -> None:
+        for _ in range(source.randint(1, 6)):
+            for _ in range(source.randint(0, 4)):
+                await asyncio.sleep(0)
+            verb = source.choice(VERBS)
+            if container.phase is Phase.GONE:
+                return  # nobody finds it any more
+            if verb == "wait":
+                waiters.append(container.waiter(source.choice(("not-running", "next-exit", "removed"))))
+            elif verb == "ends" and lab.executor.last is not None:
+                lab.executor.last.end(3)
+            elif verb in CALLS:
+                await answered(CALLS[verb](lab, container))
+            assert container.phase in Phase
+
+    async def scenario() -> None:
+        container, waiters = lab.container(auto_remove=source.random() < 0.4), list[Awaitable[WaitResult]]()
+        await asyncio.gather(*(client(container, waiters) for _ in range(4)))
+        assert await answered(lab.lifecycle.remove(container, force=True)) in (None, NotFound)
+        await asyncio.gather(*(waiter for waiter in waiters))
+        assert container.phase is Phase.GONE
+        assert (lab.kept(container), list(lab.registry.everyone()), lab.executor.held) == (None, [], set())
+        assert lab.executor.removed == [container.id]
+
+    soon(scenario)
+
+
+CALLS: dict[str, Callable[[Lab, Container], Awaitable[None]]] = {
+    "start": lambda lab, container: lab.lifecycle.start(container),
+    "stop": lambda lab, container: lab.lifecycle.stop(container, 5, None),
+    "kill": lambda lab, container: lab.lifecycle.kill(container, 9),
+    "restart": lambda lab, container: lab.lifecycle.restart(container, 5, None),
+    "rm": lambda lab, container: lab.lifecycle.remove(container, force=False),
+    "rm -f": lambda lab, container: lab.lifecycle.remove(container, force=True),
+}
+VERBS = (*CALLS, "start", "start", "restart", "wait", "ends")
