@@ -29,7 +29,7 @@ class Container:
     """``number`` is that of the call that made it; ``codes`` are those of its runs that are over.
 
     ``dying``: it has been told to end. ``restarting``: and will be started again, so that ``--rm`` does not hold.
-    ``removing``: somebody is about to take it away.
+    ``removing``: somebody is about to take it away. ``told``: whoever started it was told that it runs.
     """
 
     number: int
@@ -41,6 +41,7 @@ class Container:
     dying: bool = False
     restarting: bool = False
     removing: bool = False
+    told: bool = True
     execs: frozenset[int] = frozenset()
 
     @property
@@ -127,11 +128,12 @@ def start(call: Call, container: Container, world: World) -> Steps:
     if container.running:
         yield said(world, 304)
     elif not container.removing:
-        yield said(changed(world, started(container)), 204)
+        yield said(changed(world, started(container, call)), 204)
 
 
-def started(container: Container) -> Container:
-    return replace(container, life=Life.RUNNING, dying=False, restarting=False)
+def started(container: Container, call: Call) -> Container:
+    told = call.answer is not None
+    return replace(container, life=Life.RUNNING, dying=False, restarting=False, told=told)
 
 
 def stop(call: Call, container: Container, world: World) -> Steps:
@@ -159,17 +161,17 @@ def restart(call: Call, container: Container, world: World) -> Steps:
         told = replace(container, dying=True, restarting=not container.removing)
         yield half, changed(world, told)
     else:
-        yield from start_again(container, world)
+        yield from start_again(call, container, world)
 
 
-def start_again(container: Container, world: World) -> Steps:
+def start_again(call: Call, container: Container, world: World) -> Steps:
     """The second part of a restart. That somebody else has started it is as good."""
     if container.running:
         yield said(world, 204)
     elif container.life is Life.GONE:
         yield said(world, 404)
     else:
-        yield from start(NOBODY, container, world)
+        yield from start(call, container, world)
 
 
 def remove(call: Call, container: Container, world: World) -> Steps:
@@ -235,7 +237,7 @@ def told_of_end(call: Call, half: Half, world: World) -> Steps:
 def restart_ended(call: Call, half: Half, world: World) -> Steps:
     container = numbered(world, half.container)
     if container.ended > half.ended:
-        yield from start_again(container, world)
+        yield from start_again(call, container, world)
 
 
 def removal_ended(call: Call, half: Half, world: World) -> Steps:
@@ -265,7 +267,6 @@ def gone_awaited(call: Call, half: Half, world: World) -> Steps:
         yield said(world, 200, container.code)
 
 
-NOBODY = Call(-1, "", Verb.START, "", 0)
 FIRST: Mapping[Verb, Callable[[Call, Container, World], Steps]] = {
     Verb.START: start,
     Verb.STOP: stop,
@@ -312,7 +313,7 @@ def over(container: Container, code: int) -> Container:
 
 def crashed(world: World) -> Iterator[World]:
     """What a new daemon may make of it: it knows nothing of execs, and of restarts and removals only that they were
-    begun where the container has ended since."""
+    begun where the container has ended since. It may end what nobody was told of."""
     yield from product(*(taken_over(container) for container in world))
 
 
@@ -322,6 +323,8 @@ def taken_over(container: Container) -> Iterator[Container]:
     exited = container.life is Life.EXITED
     if not (exited and container.auto_remove):
         yield known
+    if container.running and not container.told:
+        yield replace(known, dying=True)
     if exited and (container.auto_remove or container.removing):
         yield gone
 

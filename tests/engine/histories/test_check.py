@@ -79,6 +79,8 @@ BELIEVED = {
     .sees("a", "running"),
     "a start that was cut off has not happened": created().told("a", Verb.START, None, at=(200, 0))
     .crash((220, 230)).sees("a", "created"),
+    "a start that was cut off is ended": created().told("a", Verb.START, None, at=(200, 0)).crash((220, 230))
+    .sees("a", "exited", 137),
     "a create that was cut off": Script().told("a", Verb.CREATE, None, at=(100, 0)).crash((220, 230))
     .lists(("a", "created", 77)),
     "a killed removal lets it live": running().told("a", Verb.REMOVE_FORCE, None, at=(200, 0)).crash((220, 230))
