@@ -65,6 +65,21 @@ def test_what_was_prepared_stays_over_an_end_and_a_restart(lab: Lab) -> None:
     run(lab, scenario)
 
 
+def test_how_it_ended_is_known_when_its_container_is_gone(lab: Lab) -> None:
+    """A client asks for the exit code when the stream has ended, and "rm" may have come in between."""
+
+    async def scenario(execs: Execs, container: Container) -> None:
+        id = await execs.create("box", REQUEST)
+        await execs.start(id, ExecStart(detach=True))
+        assert lab.executor.last is not None
+        lab.executor.last.end(4)
+        await lab.lifecycle.remove(container, force=True)
+        await asyncio.sleep(0)
+        assert (await execs.settled(id)).exit_code == 4
+
+    run(lab, scenario)
+
+
 def test_what_has_ended_is_forgotten_after_a_while(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(execs_module, "KEPT_AFTER_EXIT", 0.05)
 
