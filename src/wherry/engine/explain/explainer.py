@@ -215,7 +215,9 @@ class Explainer:
             if strays is None:
                 return []
             observed = replace(observed, strays=strays)
-        return [*find_drift(subject, observed, host), *preparation_drift(subject.plan, self._host)]
+        undone = list(preparation_drift(subject.plan, self._host))
+        # Where it ends meanwhile its steps are undone, as they should be.
+        return [*find_drift(subject, observed, host), *(undone if self._runs_still(subject) else ())]
 
     def _lasting(self, subject: Subject, strays: tuple[Stray, ...], host: Host) -> tuple[Stray, ...] | None:
         """Those that stay outside: each exec is in the PID namespace first and then enters the cgroups, which on a
