@@ -2,10 +2,10 @@
  * What the kernel alone needs for the container that Wherry starts: the same operations in the same order, as straight
  * C from a resident parent; no plan is read, nothing is logged or checked, no name is looked up twice, no daemon waits.
  *
- * floor.py writes operations.h from the plan of a dry run, one macro call a step, and compiles this. Each line of input
- * is a letter and a line of output its milliseconds: n no network, b on the bridge (namespace and veth pair there
- * already, as from a pool), w on the bridge, with both made on the way, p as b with a published port, e a command in a
- * container that runs, f fifty starts by two workers, w each, to the exec.
+ * floor.py writes operations.h from the plan of a dry run, one line a step, and compiles this. Each line of input is a
+ * letter and a line of output its milliseconds: n no network, b on the bridge, p the same with a published port, all
+ * three in a namespace that was made before, as Wherry's pools do; w on the bridge, with namespace and veth pair made on
+ * the way; e a command in a container that runs; f fifty starts by two workers, as w, to the exec.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -153,25 +153,32 @@ static double milliseconds(void)
     return (double)time.tv_sec * 1e3 + (double)time.tv_nsec / 1e6;
 }
 
-/* A wired network namespace as descriptor NETNS_FD. */
-static void make_network(int home)
+/* A network namespace as descriptor NETNS_FD: with lo, or with an end of a veth pair on the bridge too. */
+static void make_network(int home, bool wired)
 {
     MUST(unshare(CLONE_NEWNET));
-    MUST(dup3(open("/proc/thread-self/ns/net", O_RDONLY), NETNS_FD, O_CLOEXEC));
+    int made = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+    MUST(dup3(made, NETNS_FD, O_CLOEXEC));
+    close(made);
     int inside = netlink_socket(NETLINK_ROUTE);
+    if (!wired)
+        raise_loopback();
     MUST(setns(home, CLONE_NEWNET));
-    int outside = netlink_socket(NETLINK_ROUTE);
-    tell(outside, make_veth, sizeof make_veth);
-    tell(inside, set_inside, sizeof set_inside);
-    tell(outside, set_port_up, sizeof set_port_up);
+    if (wired) {
+        int outside = netlink_socket(NETLINK_ROUTE);
+        tell(outside, make_veth, sizeof make_veth);
+        tell(inside, set_inside, sizeof set_inside);
+        tell(outside, set_port_up, sizeof set_port_up);
+        close(outside);
+    }
     close(inside);
-    close(outside);
 }
 
-static void remove_network(void)
+static void remove_network(bool wired)
 {
     int outside = netlink_socket(NETLINK_ROUTE);
-    tell(outside, remove_veth, sizeof remove_veth);
+    if (wired)
+        tell(outside, remove_veth, sizeof remove_veth);
     close(outside);
     close(NETNS_FD);
 }
@@ -191,10 +198,10 @@ static _Noreturn void become(char *const *command)
 }
 
 /* Like fork; the child becomes the container, and hears nothing of this program's pipes. */
-static pid_t start(bool network, char *const *command)
+static pid_t start(char *const *command)
 {
     prepare();
-    pid_t child = clone_with(namespaces | (network ? 0 : CLONE_NEWNET));
+    pid_t child = clone_with(namespaces);
     MUST(child);
     if (child != 0)
         return child;
@@ -202,10 +209,7 @@ static pid_t start(bool network, char *const *command)
     for (int fd = 0; fd <= 1; fd++)
         dup2(null, fd);
     enter_cgroups();
-    if (network)
-        MUST(setns(NETNS_FD, CLONE_NEWNET));
-    else
-        raise_loopback();
+    MUST(setns(NETNS_FD, CLONE_NEWNET));
     make_root();
     become(command);
 }
@@ -220,35 +224,35 @@ static void reap(pid_t child)
 
 static double life(int home, char kind)
 {
-    if (kind == 'b' || kind == 'p')
-        make_network(home);
+    if (kind != 'w')
+        make_network(home, kind != 'n');
     int tables = netlink_socket(NETLINK_NETFILTER);
     double begin = milliseconds();
     if (kind == 'w')
-        make_network(home);
+        make_network(home, true);
     if (kind == 'p')
         tell(tables, publish, sizeof publish);
-    reap(start(kind != 'n', quick));
+    reap(start(quick));
     remove_cgroups();
     if (kind == 'p')
         tell(tables, withdraw, sizeof withdraw);
     throw_away();
     double took = milliseconds() - begin;
     close(tables);
-    if (kind != 'n')
-        remove_network();
+    remove_network(kind != 'n');
     return took;
 }
 
 /* The container that commands are run in, or 0. From its start on, children are made in its PID namespace. */
 static pid_t target;
 
-static double command_inside(void)
+static double command_inside(int home)
 {
     static int target_fd;
     if (!target) {
         be_number(99);
-        target = start(false, idle);
+        make_network(home, false);
+        target = start(idle);
         target_fd = (int)syscall(SYS_pidfd_open, target, 0);
         usleep(200000);
         MUST(setns(target_fd, CLONE_NEWPID));
@@ -280,9 +284,9 @@ static void start_share(int home, unsigned worker, pid_t *started)
         int ends[2];
         char byte;
         be_number(number);
-        make_network(home);
+        make_network(home, true);
         MUST(pipe2(ends, O_CLOEXEC));
-        started[number] = start(true, idle);
+        started[number] = start(idle);
         close(ends[1]);
         if (read(ends[0], &byte, 1) != 0) /* the end of it comes with the exec */
             MUST(-1);
@@ -306,7 +310,8 @@ static double fleet(int home)
     for (unsigned number = 0; number < FLEET; number++) {
         be_number(number);
         end(started[number]);
-        remove_network();
+        while (if_nametoindex(VETH) != 0) /* it goes with its namespace, soon */
+            usleep(1000);
     }
     be_number(0);
     munmap(started, FLEET * sizeof *started);
@@ -319,7 +324,7 @@ int main(void)
     int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
     umask(0);
     while (fgets(line, sizeof line, stdin)) {
-        printf("%f\n", line[0] == 'e' ? command_inside() : line[0] == 'f' ? fleet(home) : life(home, line[0]));
+        printf("%f\n", line[0] == 'e' ? command_inside(home) : line[0] == 'f' ? fleet(home) : life(home, line[0]));
         fflush(stdout);
     }
     if (target)

@@ -220,6 +220,7 @@ def table_change(kind: nftables.Kind) -> bytes:
 def network_messages(p: Program) -> None:
     pair = link.Veth(OWN, BRIDGE_INDEX, "eth0", NETNS_FD, bytes.fromhex("02ac1d000002"))
     port = netlink.text(link.LinkAttr.NAME, OWN)
+    p.declare(f"#define VETH {p.text(ID)}")
     raise_port = Message(link.Kind.NEW_LINK, link.ifinfo(up=True) + port)
     p.constant("make_veth", encoded([link.create_veth(pair)]))
     p.constant("set_port_up", encoded([raise_port]))
