@@ -22,14 +22,14 @@ static void reset_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static void take_streams(struct launch *launch)
+static int take_streams(struct launch *launch)
 {
-    if (launch->input[0] >= 0)
-        dup2(launch->input[0], STDIN_FILENO);
-    if (launch->output[1] >= 0)
-        dup2(launch->output[1], STDOUT_FILENO);
-    if (launch->errors[1] >= 0)
-        dup2(launch->errors[1], STDERR_FILENO);
+    const int ends[] = {launch->input[0], launch->output[1], launch->errors[1]};
+    launch->index = launch->plan.clone;
+    for (int fd = 0; fd < 3; fd++)
+        if (ends[fd] >= 0 && dup2(ends[fd], fd) < 0)
+            return fail_on(launch, "streams");
+    return 0;
 }
 
 /* A cgroup namespace shows as its root what the process is in when it is made, so that comes after entering. */
@@ -62,8 +62,7 @@ _Noreturn void child_main(struct launch *launch)
     setsid();
     umask(0);
     syscall(SYS_keyctl, KEYCTL_JOIN_SESSION, NULL, 0, 0, 0); /* not the daemon's keys; kernels without keyrings refuse */
-    take_streams(launch);
-    if (enter_cgroups(launch, &next) == 0)
+    if (take_streams(launch) == 0 && enter_cgroups(launch, &next) == 0)
         run_steps(launch, next, launch->plan.count);
     send_failure(launch->status, launch->index, errno, launch->detail);
     _exit(1);

@@ -88,8 +88,8 @@ void control_receive(struct monitor *monitor)
     int descriptor;
     while (monitor->control >= 0) {
         ssize_t size = receive_packet(monitor->control, packet, sizeof packet, &descriptor, MSG_DONTWAIT);
-        if (size < 0 && errno == EAGAIN)
-            break;
+        if (size < 0 && errno != ECONNRESET)
+            break; /* nothing is there, or it cannot be had now: it is asked for again */
         if (size > 0)
             handle(monitor, (size_t)size, descriptor);
         else

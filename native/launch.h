@@ -93,6 +93,7 @@ int root_parent(const struct launch *launch, const char *path, const char **name
 void spawner_run(void);
 
 /* monitor.c */
-_Noreturn void monitor_run(struct launch *launch, pid_t child, int console);
+bool monitor_open(struct launch *launch, pid_t child, int console);
+_Noreturn void monitor_run(void);
 
 #endif

@@ -175,6 +175,13 @@ static _Noreturn void undo(pid_t child, const void *failure, size_t size)
     _exit(1);
 }
 
+static _Noreturn void undo_unwatched(pid_t child)
+{
+    char packet[128] = "F\xff\xff\xff\xff";
+    int length = snprintf(packet + 9, sizeof packet - 9, "the monitor cannot watch the process: %s", strerror(errno));
+    undo(child, packet, 9 + (size_t)length);
+}
+
 /* Listens to the child until it has become the command, or failed. Returns the terminal's master, or -1. */
 static int await_exec(pid_t child, int status)
 {
@@ -233,5 +240,7 @@ int main(int argc, char **argv)
     int console = await_exec(child, ends[0]);
     plan_release(&launch.plan);
     munmap((void *)(uintptr_t)bytes, size);
-    monitor_run(&launch, child, console);
+    if (!monitor_open(&launch, child, console))
+        undo_unwatched(child);
+    monitor_run();
 }

@@ -32,41 +32,41 @@ bool watch_add(struct monitor *monitor, int fd, uint32_t events, enum watch kind
     return epoll_ctl(monitor->epoll, EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
-static void watch_stream(struct monitor *monitor, int index, int fd)
+static bool watch_stream(struct monitor *monitor, int index, int fd)
 {
     struct stream *stream = &monitor->streams[index];
     *stream = (struct stream){.fd = fd, .number = (uint8_t)(index + 1), .ready = true};
     if (fd < 0)
-        return;
+        return true;
     fcntl(fd, F_SETFL, O_NONBLOCK);
-    watch_add(monitor, fd, EPOLLIN | EPOLLET, WATCH_STREAM, (uint32_t)index);
+    return watch_add(monitor, fd, EPOLLIN | EPOLLET, WATCH_STREAM, (uint32_t)index);
 }
 
-static void watch_input(struct monitor *monitor, int fd)
+static bool watch_input(struct monitor *monitor, int fd)
 {
     monitor->input = fd;
     if (fd < 0)
-        return;
+        return true;
     fcntl(fd, F_SETFL, O_NONBLOCK);
-    watch_add(monitor, fd, EPOLLOUT | EPOLLET, WATCH_INPUT, 0);
+    return watch_add(monitor, fd, EPOLLOUT | EPOLLET, WATCH_INPUT, 0);
 }
 
-/* "console" is the master of the container's terminal, or -1 where it has pipes. */
-static void open_all(struct monitor *monitor, const struct launch *launch, int console)
+/* "console" is the master of the container's terminal, or -1 where it has pipes. False, with errno, where not all is had. */
+static bool open_all(struct monitor *monitor, const struct launch *launch, int console)
 {
     sigset_t child;
     monitor->epoll = epoll_create1(EPOLL_CLOEXEC);
     sigemptyset(&child);
     sigaddset(&child, SIGCHLD);
     monitor->signals = signalfd(-1, &child, SFD_NONBLOCK | SFD_CLOEXEC);
-    watch_add(monitor, monitor->signals, EPOLLIN, WATCH_SIGNALS, 0);
-    watch_add(monitor, FD_CONTROL, EPOLLIN, WATCH_CONTROL, 0);
-    if (monitor->settings->listen)
-        watch_add(monitor, FD_LISTEN, EPOLLIN, WATCH_LISTEN, 0);
-    watch_stream(monitor, 0, console >= 0 ? console : launch->output[0]);
-    watch_stream(monitor, 1, console >= 0 ? -1 : launch->errors[0]);
     bool typed = console >= 0 && monitor->settings->stdin_open;
-    watch_input(monitor, typed ? fcntl(console, F_DUPFD_CLOEXEC, 0) : console >= 0 ? -1 : launch->input[1]);
+    int input = typed ? fcntl(console, F_DUPFD_CLOEXEC, 0) : console >= 0 ? -1 : launch->input[1];
+    return monitor->epoll >= 0 && monitor->signals >= 0 && (input >= 0 || !typed) &&
+           watch_add(monitor, monitor->signals, EPOLLIN, WATCH_SIGNALS, 0) &&
+           watch_add(monitor, FD_CONTROL, EPOLLIN, WATCH_CONTROL, 0) &&
+           (!monitor->settings->listen || watch_add(monitor, FD_LISTEN, EPOLLIN, WATCH_LISTEN, 0)) &&
+           watch_stream(monitor, 0, console >= 0 ? console : launch->output[0]) &&
+           watch_stream(monitor, 1, console >= 0 ? -1 : launch->errors[0]) && watch_input(monitor, input);
 }
 
 static void write_exit_file(const struct monitor *monitor)
@@ -224,7 +224,8 @@ _Noreturn static void loop(struct monitor *monitor)
     }
 }
 
-_Noreturn void monitor_run(struct launch *launch, pid_t child, int console)
+/* Everything that can fail, before the daemon is told of a start. False, with errno. */
+bool monitor_open(struct launch *launch, pid_t child, int console)
 {
     struct monitor *monitor = &self;
     monitor->settings = &launch->settings;
@@ -234,9 +235,14 @@ _Noreturn void monitor_run(struct launch *launch, pid_t child, int console)
     monitor->code = -1;
     monitor->held = -1;
     monitor->now = milliseconds();
-    control_started(monitor);
     log_open(monitor->settings);
-    open_all(monitor, launch, console);
+    return open_all(monitor, launch, console);
+}
+
+_Noreturn void monitor_run(void)
+{
+    struct monitor *monitor = &self;
+    control_started(monitor);
     control_receive(monitor); /* clients that came before the start get the first byte */
     loop(monitor);
 }

@@ -67,16 +67,22 @@ int mount_new(const char *type, const char *source, uint64_t flags, const char *
     return mounted;
 }
 
-static bool is_procfs(int file)
+/* False also where it cannot be told. */
+static bool has_type(int file, uint64_t type, bool wanted)
 {
     struct statfs filesystem;
-    return fstatfs(file, &filesystem) == 0 && filesystem.f_type == PROC_MAGIC;
+    return fstatfs(file, &filesystem) == 0 && ((uint64_t)filesystem.f_type == type) == wanted;
+}
+
+static bool is_procfs(int file)
+{
+    return has_type(file, PROC_MAGIC, true);
 }
 
 /* Nothing goes over a directory of procfs, and nothing but procfs itself in its place (CVE-2019-19921). */
 static bool shadows_procfs(const char *path, int target, bool procfs)
 {
-    return is_procfs(target) || (strcmp(path, "/proc") == 0 && !procfs);
+    return !has_type(target, PROC_MAGIC, false) || (strcmp(path, "/proc") == 0 && !procfs);
 }
 
 /* procfs and sysfs never go where a link of the image leads (CVE-2019-16884). */

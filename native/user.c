@@ -22,6 +22,7 @@ enum { DATABASE_MAX = 8 << 20, FIELDS_MAX = 7, ID_MAX = 0x7fffffff, SPEC_MAX = 5
 struct database {
     char *text; /* NUL-terminated, or NULL */
     size_t size;
+    int error;  /* where it is there, but the host could not read it: to go on would be to give other rights */
 };
 
 struct identity {
@@ -34,20 +35,27 @@ struct identity {
 
 static struct database read_database(const struct launch *launch, const char *path)
 {
-    struct database database = {NULL, 0};
+    struct database database = {NULL, 0, 0};
     struct stat status;
     int file = root_open(launch, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
-    if (file < 0)
+    if (file < 0) {
+        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == EIO)
+            database.error = errno;
         return database;
-    if (fstat(file, &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0 && status.st_size < DATABASE_MAX) {
+    }
+    if (fstat(file, &status) != 0) {
+        database.error = errno;
+    } else if (S_ISREG(status.st_mode) && status.st_size > 0 && status.st_size < DATABASE_MAX) {
         size_t size = (size_t)status.st_size + 1, done = 0;
         char *text = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         ssize_t got = text == MAP_FAILED ? 0 : 1;
         while (got > 0 && done < size - 1)
             if ((got = read(file, text + done, size - 1 - done)) > 0)
                 done += (size_t)got;
-        if (text != MAP_FAILED)
-            database = (struct database){text, size};
+        if (text == MAP_FAILED || got < 0)
+            database.error = errno;
+        else
+            database = (struct database){text, size, 0};
     }
     close(file);
     return database;
@@ -144,6 +152,12 @@ static bool find_group(struct database database, const char *name, uint32_t *gid
     return false;
 }
 
+static int unreadable(struct launch *launch, struct database database, const char *path)
+{
+    errno = database.error;
+    return fail_on(launch, path);
+}
+
 static int resolve_user(struct launch *launch, const char *wanted, struct identity *identity)
 {
     int64_t number = 0;
@@ -151,6 +165,8 @@ static int resolve_user(struct launch *launch, const char *wanted, struct identi
     if (numeric && (number < 0 || number > ID_MAX))
         return fail_text(launch, "uids and gids must be in range 0-2147483647");
     struct database passwd = read_database(launch, "/etc/passwd");
+    if (passwd.error)
+        return unreadable(launch, passwd, "/etc/passwd");
     if (find_user(passwd, wanted, numeric, (uint32_t)number, identity))
         return 0;
     if (!numeric)
@@ -164,7 +180,10 @@ static int resolve_group(struct launch *launch, const char *wanted, uint32_t *gi
 {
     int64_t number;
     if (!number_of(wanted, &number)) {
-        if (find_group(read_database(launch, "/etc/group"), wanted, gid))
+        struct database groups = read_database(launch, "/etc/group");
+        if (groups.error)
+            return unreadable(launch, groups, "/etc/group");
+        if (find_group(groups, wanted, gid))
             return 0;
         return fail_text(launch, "unable to find group %s: no matching entries in group file", wanted);
     }
@@ -191,7 +210,10 @@ static int resolve(struct launch *launch, const struct step *step, struct identi
         add_group(identity, identity->gid);
     } else {
         add_group(identity, identity->gid);
-        if (!add_memberships(read_database(launch, "/etc/group"), identity))
+        struct database groups = read_database(launch, "/etc/group");
+        if (groups.error)
+            return unreadable(launch, groups, "/etc/group");
+        if (!add_memberships(groups, identity))
             return fail_text(launch, "the user is in more than %d groups", GROUPS_MAX);
     }
     for (uint32_t i = 1; i < step->argc; i++) {
