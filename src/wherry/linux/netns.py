@@ -7,6 +7,7 @@ with all that is in it. Nothing here makes a mount, so what a dead process held 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -14,6 +15,7 @@ from typing import TypeVar
 from wherry.linux import libc
 
 CLONE_NEWNET = 0x40000000
+PAUSES = (0.001, 0.01, 0.1)  # seconds
 OWN = "/proc/thread-self/ns/net"
 
 T = TypeVar("T")
@@ -27,6 +29,21 @@ def current() -> int:
 def enter(fd: int) -> None:
     """Move the calling thread into a network namespace."""
     libc.call("setns", fd, CLONE_NEWNET, about="setns to a network namespace")
+
+
+def come_back(fd: int) -> None:
+    """Move the calling thread into its own network namespace again.
+
+    It must not go on elsewhere, so that a kernel short of memory is asked more than once. OSError in the end.
+    """
+    for pause in PAUSES:
+        try:
+            enter(fd)
+        except OSError:
+            time.sleep(pause)
+        else:
+            return
+    enter(fd)
 
 
 def leave_for_new() -> None:
@@ -43,7 +60,7 @@ def inside(fd: int) -> Iterator[None]:
         try:
             yield
         finally:
-            enter(home)
+            come_back(home)
     finally:
         os.close(home)
 
@@ -62,7 +79,7 @@ def create(prepare: Callable[[], T], home: int) -> tuple[int, T]:
             os.close(fd)
             raise
     finally:
-        enter(home)
+        come_back(home)
 
 
 def same(one: int, other: int) -> bool:

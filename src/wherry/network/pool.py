@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class Pool:
-    """Endpoints of one network.
+    """Endpoints of one network; with size 0 none is ready, and each is made for its taker.
 
     ``make`` and ``discard`` are called in the pool's thread, in the network namespace of ``start``'s caller; ``given``
     with each endpoint that leaves the pool for a taker, before the taker has it.
@@ -80,7 +80,7 @@ class Pool:
             self._last_taken = time.monotonic()
             endpoint = self._ready.popleft() if self._ready else None
             if endpoint is None:
-                self._target = min(max(1, self._target) * 2, self._largest)
+                self._target = min(self._target * 2, self._largest)
             if not self._filling and (self._clockless or self._low()):
                 self._wake.notify()  # else the thread comes by itself: to wake it is to share the interpreter with it
         if endpoint is not None:
