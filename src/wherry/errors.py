@@ -15,6 +15,9 @@ The text is what a user reads: what was wanted, what stood in the way and, where
 
 from __future__ import annotations
 
+import os
+from types import TracebackType
+
 
 class WherryError(Exception):
     """Base of everything that Wherry raises on purpose."""
@@ -65,3 +68,29 @@ class LaunchFailed(WherryError):
 
 class Internal(WherryError):
     """The host or the engine failed in a way that the caller cannot mend."""
+
+
+def sentence(error: OSError) -> str:
+    """What the kernel said, and of what: ``no space left on device: /var/lib/wherry``."""
+    reason = error.strerror or (os.strerror(error.errno) if error.errno else str(error) or "it failed")
+    names = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
+    return ": ".join([reason[:1].lower() + reason[1:], *names[:1]])
+
+
+class wanting:
+    """Within, a failure of the host's becomes an error of ours: what was wanted, and what stood in the way.
+
+    ``what`` is a verb with its object. Errors of ours pass as they are.
+    """
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, OSError):
+            raise Internal(f"cannot {self._what}: {sentence(error)}") from error

@@ -20,6 +20,7 @@ import msgspec
 from wherry.engine.config import EngineConfig
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.preparation.step import EngineStep
+from wherry.errors import wanting
 from wherry.runtime.oci_spec import Spec
 from wherry.runtime.plan_file import Document, encode, from_document, named
 from wherry.runtime.steps import Plan
@@ -66,22 +67,23 @@ class Journal:
         ] = {}  # a command in a container needs its plan, and reading that is dear
 
     def begin(self, id: str, steps: Iterable[EngineStep]) -> None:
-        """These steps are about to be done."""
-        with suppress(FileExistsError):
-            os.mkdir(ContainerPaths(self._config, id).runtime, 0o700)
-        self._recent.pop(id, None)
-        self._write(id, {"preparation": named(steps)})
+        """These steps are about to be done. Internal where that cannot be written down."""
+        with wanting(f"note what is to be started in {self._config.runtime_dir}"):
+            with suppress(FileExistsError):
+                os.mkdir(ContainerPaths(self._config, id).runtime, 0o700)
+            self._recent.pop(id, None)
+            self._write(id, {"preparation": named(steps)})
 
     def keep(self, id: str, launched: Launched) -> None:
-        """All is prepared, and this is about to be launched."""
+        """All is prepared, and this is about to be launched. Internal where that cannot be written down."""
         plan = launched.plan
-        self._write(
-            id, {"preparation": named(plan.preparation), "steps": named(plan.steps), "spec": launched.spec}
-        )
+        whole = {"preparation": named(plan.preparation), "steps": named(plan.steps), "spec": launched.spec}
+        with wanting(f"note what is started in {self._config.runtime_dir}"):
+            self._write(id, whole)
         self._remember(id, launched)
 
     def end(self, id: str) -> None:
-        """The host holds nothing of it any more."""
+        """The host holds nothing of it any more. OSError where that cannot be noted."""
         paths = ContainerPaths(self._config, id)
         self._recent.pop(id, None)
         with suppress(FileNotFoundError):

@@ -79,7 +79,7 @@ def reader(annotation: Any) -> Callable[[Any], Any]:
     if annotation is Cause:
         return cause_of
     if annotation is bytes:
-        return base64.b64decode
+        return bytes_of
     if annotation is str:
         return text_of
     if get_origin(annotation) is tuple:
@@ -87,6 +87,11 @@ def reader(annotation: Any) -> Callable[[Any], Any]:
     if isinstance(annotation, type) and issubclass(annotation, IntFlag | IntEnum):
         return annotation
     return lambda value: value
+
+
+def bytes_of(value: str) -> bytes:
+    """ValueError for what is no base64: a filter of which a part is missing is none."""
+    return base64.b64decode(value, validate=True)
 
 
 def cause_of(value: Mapping[str, Any]) -> Cause:
