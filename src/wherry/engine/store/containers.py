@@ -19,7 +19,7 @@ class ContainerRepository:
         self._run = database.run
 
     def add(self, record: ContainerRecord, state: ContainerState) -> None:
-        """A new container. sqlite3.IntegrityError where id or name are taken."""
+        """A new container. Conflict where id or name are taken."""
         self._run(
             "INSERT INTO containers (id, name, record, state) VALUES (?, ?, ?, ?)",
             record.id,

@@ -27,7 +27,7 @@ class NetworkRepository:
         self._run = database.run
 
     def add(self, record: NetworkRecord) -> None:
-        """A new network. sqlite3.IntegrityError where the name is taken."""
+        """A new network. Conflict where the name is taken."""
         self._run("INSERT INTO networks VALUES (?, ?)", record.name, encode(record))
 
     def get(self, name: str) -> NetworkRecord | None:
