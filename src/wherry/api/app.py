@@ -27,7 +27,7 @@ from wherry.api.server import ApiRunner
 from wherry.api.tls import Tcp
 from wherry.api.version import MAX_VERSION, MIN_VERSION, Version, show_version
 from wherry.engine.engine import Engine
-from wherry.errors import WherryError
+from wherry.errors import WherryError, sentence
 
 if TYPE_CHECKING:
     from aiohttp.http_parser import RawRequestMessage
@@ -113,6 +113,8 @@ def failed(error: Exception, method: str, target: str) -> Whole:
     if isinstance(error, HTTPException):
         return error_answer(HttpError(error.status, error.text or error.reason))
     log.exception("%s %s", method, target)
+    if isinstance(error, OSError):
+        return error_answer(HttpError(500, f"the host failed: {sentence(error)}"))
     return error_answer(HttpError(500, f"{type(error).__name__}: {error}"))
 
 

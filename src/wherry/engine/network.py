@@ -18,7 +18,7 @@ from wherry.engine.filters import Filters
 from wherry.engine.firewall_watch import FirewallWatch
 from wherry.engine.store import Store
 from wherry.engine.store.networks import NetworkRecord
-from wherry.errors import Denied, InvalidArgument, NotFound, Unavailable
+from wherry.errors import Denied, InvalidArgument, NotFound, Unavailable, sentence
 from wherry.messages.network import EndpointResource, Ipam, NetworkResource, SubnetConfig
 from wherry.network.driver import PLAIN, EndpointWish, Network, NetworkDriver, NetworkOptions
 from wherry.network.drivers.catalogue import DEFAULT_NETWORK, DRIVERS, PREDEFINED
@@ -78,7 +78,7 @@ class Networks:
         try:
             return DRIVERS[network.driver](network, options, record)
         except OSError as error:
-            raise Unavailable(f"cannot set up network {network.name}: {error}") from None
+            raise Unavailable(f"cannot set up network {network.name}: {sentence(error)}") from None
 
     def _options(self, network: Network) -> NetworkOptions:
         """Those of the default network are the daemon's; of no other is anything wished yet."""

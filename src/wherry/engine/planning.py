@@ -15,6 +15,7 @@ from wherry.engine.preparation.step import EngineStep
 from wherry.engine.preparation.surroundings import Surroundings
 from wherry.engine.request import log_files, log_size
 from wherry.engine.task import Task
+from wherry.errors import wanting
 from wherry.messages.container import Config, HostConfig
 from wherry.messages.exec import ExecCreate, ExecStart
 from wherry.network import files
@@ -79,12 +80,13 @@ class Planner:
     def plan(self, task: Task, prepared: Sequence[EngineStep]) -> Launched:
         """The whole plan, and the specification that it is of; ``prepared`` as it was done, or as it would be.
 
-        InvalidArgument for what can only be seen now, such as a device that is gone.
+        InvalidArgument for what can only be seen now, such as a device that is gone; Internal for what cannot be read.
         """
         place = Surroundings.of(prepared)
         points = mounts.requested(task.host)
-        spec, causes = self._spec(task, place, points)
-        plan = plan_container(spec, causes, self._context(task, place, spec, points))
+        with wanting("plan the container"):
+            spec, causes = self._spec(task, place, points)
+            plan = plan_container(spec, causes, self._context(task, place, spec, points))
         return Launched(replace(plan, preparation=tuple(prepared)), spec)
 
     def _spec(self, task: Task, place: Surroundings, points: Points) -> tuple[Spec, Causes]:

@@ -14,7 +14,7 @@ import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from wherry.errors import LaunchFailed
+from wherry.errors import LaunchFailed, wanting
 from wherry.runtime.monitored import (
     LOST_EXIT_CODE,
     Attach,
@@ -35,6 +35,7 @@ __all__ = [
     "reconnect",
 ]
 
+END_SECONDS = 10.0
 HIGH_FD = 64  # above every descriptor that the launcher expects by number
 SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 
@@ -42,10 +43,14 @@ SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SE
 def sealed_memfd(name: str, content: bytes) -> int:
     """An unnamed file that nobody can change any more. Returns its descriptor."""
     descriptor = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    view = memoryview(content)
-    while view:
-        view = view[os.write(descriptor, view) :]
-    fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, SEALS)
+    try:
+        view = memoryview(content)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, SEALS)
+    except BaseException:
+        os.close(descriptor)
+        raise
     return descriptor
 
 
@@ -128,29 +133,14 @@ class Launcher:
 
         ``fds`` are the descriptors that the plan names; the caller keeps its own. With ``listen_path`` a later daemon
         finds the monitor there. ``attaches`` get the very first byte. LaunchFailed names the step that failed;
-        then nothing is left of the container, and the clients' sockets are the caller's again.
-        ``meanwhile`` is called while the launcher is at work; what it raises ends the launch.
+        then nothing is left of the container, and the clients' sockets are the caller's again. Internal where it came
+        to no launcher. ``meanwhile`` is called while the launcher is at work; what it raises ends the launch.
         A former monitor with the same ``listen_path`` is waited for until it has removed its cgroups.
         """
         if listen_path is not None:
             await self._former_cleaned(listen_path)
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
-        with contextlib.ExitStack() as stack:
-            stack.callback(theirs.close)
-            theirs.setblocking(True)
-            given = {Fd.CONTROL: theirs.fileno(), **fds}
-            given[Fd.PLAN] = sealed_memfd("wherry-plan", plan.encode())
-            stack.callback(os.close, given[Fd.PLAN])
-            if listen_path is not None:
-                given[Fd.LISTEN] = stack.enter_context(listen_at(listen_path)).fileno()
-            monitored = Monitored(ours, plan, exit_file_of(plan))
-            try:
-                for attach in attaches:
-                    await monitored.attach(attach)
-                await self._spawner.spawn(given)
-            except BaseException:
-                monitored.close()
-                raise
+        with wanting("start the launcher"):
+            monitored = await self._begin(plan, fds, listen_path, attaches)
         try:
             await started(monitored, meanwhile)
         except BaseException:
@@ -159,6 +149,29 @@ class Launcher:
             raise
         if listen_path is not None:
             self._remember(listen_path, monitored)
+        return monitored
+
+    async def _begin(
+        self, plan: Plan, fds: Mapping[Fd, int], listen_path: Path | None, attaches: Sequence[Attach]
+    ) -> Monitored:
+        """The launcher, with all that it is given."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
+        with contextlib.ExitStack() as stack, contextlib.ExitStack() as failed:
+            failed.callback(ours.close)
+            stack.callback(theirs.close)
+            theirs.setblocking(True)
+            given = {Fd.CONTROL: theirs.fileno(), **fds}
+            given[Fd.PLAN] = sealed_memfd("wherry-plan", plan.encode())
+            stack.callback(os.close, given[Fd.PLAN])
+            if listen_path is not None:
+                failed.callback(listen_path.unlink, missing_ok=True)
+                given[Fd.LISTEN] = stack.enter_context(listen_at(listen_path)).fileno()
+            monitored = Monitored(ours, plan, exit_file_of(plan))
+            failed.callback(monitored.close)
+            for attach in attaches:
+                await monitored.attach(attach)
+            await self._spawner.spawn(given)
+            failed.pop_all()
         return monitored
 
     async def take_over(self, listen_path: Path, exit_file: Path) -> Monitored:
@@ -184,9 +197,18 @@ class Launcher:
 
 
 async def started(monitored: Monitored, meanwhile: Callable[[], None]) -> None:
-    """Wait for the launcher's word. What a caller has given up is ended when it has come so far."""
+    """Wait for the launcher's word. What a caller has given up is ended when it has come so far.
+
+    What ``meanwhile`` raises is raised when nothing is left of the container.
+    """
     try:
         meanwhile()
+    except BaseException:
+        monitored.abandon()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(monitored.cleaned, END_SECONDS)
+        raise
+    try:
         await monitored.started
     except LaunchFailed:
         monitored.close()

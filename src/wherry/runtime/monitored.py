@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from wherry.errors import InvalidArgument, LaunchFailed
+from wherry.errors import InvalidArgument, LaunchFailed, wanting
 from wherry.runtime.launch_errors import launch_failed, warning_text
 from wherry.runtime.steps import Plan
 from wherry.values.keys import KEYS_MAX
@@ -267,14 +267,16 @@ def text_of(raw: bytes) -> str:
 
 
 def send_packet(connection: socket.socket, packet: bytes, descriptor: int = -1) -> bool:
-    """False where it has to wait. A peer that is gone is noticed by whoever reads the socket."""
+    """False where it has to wait. A peer that is gone is noticed by whoever reads the socket. Internal where the
+    kernel does not take it."""
     rights = (
         [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [descriptor]))] if descriptor >= 0 else []
     )
-    try:
-        connection.sendmsg([packet], rights)
-    except (BlockingIOError, InterruptedError):
-        return False
-    except (BrokenPipeError, ConnectionError):
-        pass
+    with wanting("speak with the container's monitor"):
+        try:
+            connection.sendmsg([packet], rights)
+        except (BlockingIOError, InterruptedError):
+            return False
+        except (BrokenPipeError, ConnectionError):
+            pass
     return True
