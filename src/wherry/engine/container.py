@@ -84,7 +84,7 @@ class Container:
         return future
 
     def settle(self, *conditions: str, error: str | None = None) -> None:
-        """Answer everybody who waits for one of the conditions; ``error``: it has come otherwise."""
+        """Answer everybody who waits for one of the conditions; with ``error``, that it will not come, and why."""
         result = WaitResult(self.state.exit_code, error)
         still: list[tuple[str, asyncio.Future[WaitResult]]] = []
         for condition, future in self.waiters:

@@ -24,7 +24,7 @@ from wherry.engine.registry import Registry
 from wherry.engine.store import Store
 from wherry.engine.system import System
 from wherry.engine.views import Views
-from wherry.errors import Unavailable
+from wherry.errors import Unavailable, sentence
 from wherry.image.blobs import BlobStore
 from wherry.runtime import capabilities, cgroups
 from wherry.runtime.binary import launcher_path
@@ -98,10 +98,17 @@ class Engine:
         self._sweeper = asyncio.create_task(self._sweep_forever())
 
     async def _sweep_forever(self) -> None:
-        """Delete removed containers' directories, off everybody's way."""
+        """Delete removed containers' directories, off everybody's way, and try again what could not be given back.
+
+        A sweep that fails is one of many.
+        """
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
-            await asyncio.to_thread(self._snapshots.sweep)
+            self.executor.retry()
+            try:
+                await asyncio.to_thread(self._snapshots.sweep)
+            except OSError as error:
+                log.warning("cannot delete what was removed: %s", sentence(error))
 
     async def stop(self) -> None:
         """Let go of everything; running containers, and what they need, stay."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import os
 import select
 import signal
@@ -28,7 +29,7 @@ from wherry.engine.preparation.planned import IdOf
 from wherry.engine.preparation.step import EngineStep, Host, Launch, Moment
 from wherry.engine.preparation.storage import WriteRecord
 from wherry.engine.task import Task
-from wherry.errors import Conflict, LaunchFailed
+from wherry.errors import Conflict, Internal, LaunchFailed, WherryError, sentence
 from wherry.linux.procfs import ProcessDirectory
 from wherry.messages.exec import ExecCreate, ExecStart
 from wherry.network.endpoint import Attachment
@@ -36,6 +37,8 @@ from wherry.runtime.launcher import Attach, Launcher, Monitored
 from wherry.runtime.steps import CgroupCreate, Fd
 
 END_SECONDS = 10.0
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -70,7 +73,10 @@ class Run:
 
 
 class Executor:
-    """Starts tasks, and frees what they held."""
+    """Starts tasks, and frees what they held.
+
+    What the host does not take back at once is tried again: by ``retry``, and before the task's next start.
+    """
 
     def __init__(
         self, config: EngineConfig, host: Host, planner: Planner, launcher: Launcher, id_of: IdOf
@@ -80,6 +86,7 @@ class Executor:
         self._planner = planner
         self._launcher = launcher
         self._id_of = id_of
+        self._owed: dict[str, list[EngineStep]] = {}  # by task: what could not be given back
         self.journal = Journal(config)
 
     # ------------------------------------------------------------ before a start
@@ -93,14 +100,19 @@ class Executor:
         steps = self._planner.preparation(task, self._id_of)
         await carry_out(due(steps, Moment.CREATE), self._host, Launch(task.name))
 
-    def remove(self, task: Task) -> list[EngineStep]:
-        """Undo all that there is of a task that does not run; the steps that cannot be undone."""
-        return take_back(ending(self._planner.preparation(task, self._id_of), Moment.REMOVAL), self._host)
+    def remove(self, task: Task) -> None:
+        """Undo all that there is of a task that does not run. Internal where something stays; the rest is as it was."""
+        steps = ending(self._planner.preparation(task, self._id_of), Moment.REMOVAL)
+        left = take_back(steps, self._host, whole=True)
+        if left:
+            said = "; ".join(f"{step.describe()}: {reason_of(error)}" for step, error in left)
+            raise Internal(f"container {task.id[:12]} cannot be removed: {said}")
 
     # ------------------------------------------------------------ from start to end
 
     async def start(self, task: Task, attaches: Sequence[Attach] = ()) -> Run:
         """Start a task's process; ``attaches`` get its first byte. Where a step fails, all is undone, and it raises."""
+        self._pay(task)
         steps = self._planner.preparation(task, self._id_of)
         starting = due(steps, Moment.START)
         self.journal.begin(task.id, starting)
@@ -108,7 +120,7 @@ class Executor:
         try:
             done = await carry_out(starting, self._host, launch)
         except BaseException:
-            self.journal.end(task.id)
+            self._settled(task.id, launch.left)
             raise
         try:
             monitor = await self._launch(task, (*made(steps), *done), launch, attaches)
@@ -117,7 +129,11 @@ class Executor:
             raise
         finally:
             launch.close()
-        return self._run(task.id, monitor, done)
+        try:
+            return self._run(task.id, monitor, done)
+        except OSError as error:
+            await self._call_off(task.id, monitor, done)
+            raise Internal(f"cannot hold on to the process that was started: {sentence(error)}") from error
 
     async def _launch(
         self, task: Task, prepared: Sequence[EngineStep], launch: Launch, attaches: Sequence[Attach]
@@ -141,13 +157,46 @@ class Executor:
         have_parents_again(prepared, self._host)
         return await carry_on()
 
+    async def _call_off(self, id: str, monitor: Monitored, done: Sequence[EngineStep]) -> None:
+        """End what has been started, and give back what it held."""
+        await end(monitor)
+        monitor.close()
+        self.finish(id, done)
+
     def _run(self, id: str, monitor: Monitored, done: tuple[EngineStep, ...]) -> Run:
         return Run(id, monitor, done, open_pidfd(monitor.init_pid), attachments_of(done))
 
     def finish(self, id: str, steps: Sequence[EngineStep]) -> None:
-        """Give back what a process held that has ended. What cannot be given back stays in the journal."""
-        if not take_back(ending(steps, Moment.EXIT), self._host):
-            self.journal.end(id)
+        """Give back what a process held that has ended. Never raises: what cannot be given back now is owed."""
+        self._settled(id, [step for step, _ in take_back(ending(steps, Moment.EXIT), self._host)])
+
+    def _settled(self, id: str, left: list[EngineStep]) -> None:
+        """What is left stays in the journal, until it and the journal's end are dealt with."""
+        if not left:
+            try:
+                self.journal.end(id)
+                return
+            except OSError as error:
+                log.error("cannot note the end of %s: %s", id[:12], sentence(error))
+        self._owed[id] = left
+
+    def _pay(self, task: Task) -> None:
+        """Give back what an earlier start owes still. Internal where it cannot be."""
+        self._finish_owed(task.id)
+        if self._owed.get(task.id):
+            said = "; ".join(step.describe() for step in self._owed[task.id])
+            raise Internal(f"what container {task.id[:12]} held before cannot be given back: {said}")
+
+    def _finish_owed(self, id: str) -> None:
+        """Try again to give back what one task owes; that it owes nothing is fine."""
+        owed = self._owed.pop(id, None)
+        if owed is not None:
+            self.finish(id, owed)
+
+    def retry(self) -> None:
+        """Try again to give back what is owed, by whomever."""
+        for id in list(self._owed):
+            self._finish_owed(id)
 
     # ------------------------------------------------------------ after a restart of the daemon
 
@@ -215,6 +264,13 @@ def readable(pidfd: int) -> bool:
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
     return bool(poll.poll(0))
+
+
+def reason_of(error: Exception) -> str:
+    """What went wrong, in words."""
+    if isinstance(error, WherryError):
+        return error.message
+    return sentence(error) if isinstance(error, OSError) else str(error)
 
 
 def open_pidfd(pid: int) -> int:

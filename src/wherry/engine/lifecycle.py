@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 from wherry.engine.config import EngineConfig
 from wherry.engine.container import Container, close_all
 from wherry.engine.events import EventBus
-from wherry.engine.executor import Executor, Run
+from wherry.engine.executor import Executor, Run, reason_of
 from wherry.engine.image_record import ImageRecord
 from wherry.engine.network import Networks
 from wherry.engine.record import Phase
@@ -109,8 +108,6 @@ class Lifecycle:
         except BaseException as error:
             attaching += container.take_attaching()
             self._start_failed(container, before, error)
-            if isinstance(error, OSError):
-                raise Internal(f"cannot start container {container.id[:12]}: {error}") from error
             raise
         finally:
             close_all(attaching)
@@ -123,13 +120,12 @@ class Lifecycle:
         """It is as it was before, with the reason; whoever waits for its end has waited long enough."""
         move(container, before)
         state = container.state
-        state.error = error.message if isinstance(error, WherryError) else str(error)
+        state.error = reason_of(error) if isinstance(error, Exception) else "the start was given up"
         state.exit_code = error.exit_code if isinstance(error, LaunchFailed) else FAILED_START
         self._save(container)
         container.settle("next-exit")
         if container.record.host_config.auto_remove:
-            move(container, Phase.REMOVING)
-            self._discard(container)
+            self._remove_by_itself(container)
 
     async def _attach_late(self, container: Container, run: Run) -> None:
         """Clients that came while it was being started: too late for the launch, but they want this run."""
@@ -180,18 +176,25 @@ class Lifecycle:
         run, container.run = container.run, None
         asked = container.phase
         try:
+            if asked is not Phase.REMOVING:
+                move(container, Phase.EXITED)
             if run is not None:
                 run.close()
                 self._executor.finish(container.id, run.steps)
-            if asked is not Phase.REMOVING:
-                move(container, Phase.EXITED)
             self._note_exit(container, status)
         finally:
             container.ended.set()
             container.settle("not-running", "next-exit")
         if container.record.host_config.auto_remove and asked not in (Phase.REMOVING, Phase.RESTARTING):
-            move(container, Phase.REMOVING)
+            self._remove_by_itself(container)
+
+    def _remove_by_itself(self, container: Container) -> None:
+        """The removal that ``--rm`` asked for; nobody is there to be told that it cannot be, but who waits for it."""
+        move(container, Phase.REMOVING)
+        try:
             self._discard(container)
+        except WherryError as error:
+            log.error("%s", error.message)
 
     def _note_exit(self, container: Container, status: ExitStatus) -> None:
         state = container.state
@@ -212,18 +215,23 @@ class Lifecycle:
         async with container.lock:
             if not container.running:
                 raise NotModified(f"container {container.id} is not running")
+            await self._ask(container, signal)
             if container.phase in CALM:
                 move(container, Phase.STOPPING)
-        await self._end(container, timeout, signal)
+        await self._end(container, timeout)
         self._publish(container, "stop")
 
-    async def _end(self, container: Container, timeout: int | None, signal: str | None) -> None:
-        """Wait until the present run is over, with a signal first and SIGKILL in the end."""
+    async def _ask(self, container: Container, signal: str | None) -> None:
+        """Send the signal that is to end it, this one or its own. InvalidArgument for what is none."""
+        await self._signal(
+            container, parse_signal(signal or container.record.config.stop_signal or "SIGTERM")
+        )
+
+    async def _end(self, container: Container, timeout: int | None) -> None:
+        """Wait until the present run is over, which has been asked to end, with SIGKILL when the time is over."""
         config, ended = container.record.config, container.ended
-        number = parse_signal(signal or config.stop_signal or "SIGTERM")
         own = config.stop_timeout if config.stop_timeout is not None else self._config.stop_timeout
         seconds = own if timeout is None else timeout
-        await self._signal(container, number)
         try:
             await asyncio.wait_for(ended.wait(), None if seconds < 0 else seconds)
         except TimeoutError:
@@ -249,10 +257,12 @@ class Lifecycle:
         """Stop it, if it runs, and start it. Its end is none that ``--rm`` waits for."""
         async with container.lock:
             ran = container.running
+            if ran:
+                await self._ask(container, signal)
             if ran and container.phase not in (Phase.REMOVING, Phase.RESTARTING):
                 move(container, Phase.RESTARTING)
         if ran:
-            await self._end(container, timeout, signal)
+            await self._end(container, timeout)
             self._publish(container, "stop")
         async with container.lock:
             if not container.running:
@@ -266,11 +276,11 @@ class Lifecycle:
         async with container.lock:
             self._check_removal(container, force)
             ended = container.ended
+            await self._signal(container, SIGKILL)  # nothing where it does not run
             move(container, Phase.REMOVING)
             if not container.running:
                 self._discard(container)
                 return
-        await self._signal(container, SIGKILL)
         await ended.wait()
         async with container.lock:
             self._discard(container)
@@ -288,14 +298,16 @@ class Lifecycle:
             )
 
     def _discard(self, container: Container) -> None:
-        """Its record goes, then its directories by one rename; a sweep deletes them. Under the lock."""
-        left = self._executor.remove(task_of(container.record, None))
-        if left:
+        """Its record goes, then its directories by one rename; a sweep deletes them. Under the lock.
+
+        Where the record cannot go, all stays as it is. Internal; a later removal may have more luck.
+        """
+        try:
+            self._executor.remove(task_of(container.record, None))
+        except Exception as error:
             move(container, Phase.DEAD)
-            rest = "; ".join(step.describe() for step in left)
-            fault = Internal(f"container {container.id[:12]} cannot be removed whole: {rest}")
-            container.settle("removed", error=fault.message)
-            raise fault
+            container.settle("removed", error=reason_of(error))
+            raise
         move(container, Phase.GONE)
         self._registry.forget(container)
         self._released(container.record.image)
@@ -336,8 +348,8 @@ class Lifecycle:
         journal and exit file tell what the record does not."""
         try:
             self._store.containers.save_state(container.id, container.state)
-        except sqlite3.Error as error:
-            log.error("cannot record the state of container %s: %s", container.id[:12], error)
+        except Internal as error:
+            log.error("cannot record the state of container %s: %s", container.id[:12], error.message)
 
     def _publish(self, container: Container, action: str, **attributes: str) -> None:
         self._events.container(action, container.record, attributes)

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable, Sequence
 
 from wherry.engine.preparation.step import EngineStep, Host, Launch, Moment
+from wherry.errors import wanting
 
 log = logging.getLogger(__name__)
 
@@ -21,25 +22,36 @@ def ending(steps: Iterable[EngineStep], moment: Moment) -> tuple[EngineStep, ...
 
 
 async def carry_out(steps: Sequence[EngineStep], host: Host, launch: Launch) -> tuple[EngineStep, ...]:
-    """Do all steps; as they were done. If one fails, all that was done of them is undone, and its error raised."""
+    """Do all steps; as they were done. If one fails, all that was done of them is undone, and its error raised.
+
+    What cannot be undone then is in ``launch.left``. Internal, in words, where the host fails.
+    """
     done: list[EngineStep] = []
     try:
         for step in steps:
-            done.append(await step.do(host, launch))
+            with wanting(f"prepare the container, {step.name} ({step.describe()})"):
+                done.append(await step.do(host, launch))
     except BaseException:
         launch.close()
-        take_back([*done, steps[len(done)]], host)
+        launch.left = [step for step, _ in take_back([*done, steps[len(done)]], host)]
         raise
     return tuple(done)
 
 
-def take_back(steps: Sequence[EngineStep], host: Host) -> list[EngineStep]:
-    """Undo steps in reverse. One that cannot be undone does not keep the others from it; they are returned."""
-    left = []
+def take_back(
+    steps: Sequence[EngineStep], host: Host, *, whole: bool = False
+) -> list[tuple[EngineStep, Exception]]:
+    """Undo steps in reverse; those that cannot be undone, in the order of their doing, each with the reason.
+
+    One that cannot does not keep the others from it; but with ``whole`` it does: what others rest on stays.
+    """
+    left: list[tuple[EngineStep, Exception]] = []
     for step in reversed(steps):
         try:
             step.undo(host)
-        except Exception:
+        except Exception as error:
             log.exception("cannot undo: %s", step.describe())
-            left.append(step)
+            left.insert(0, (step, error))
+            if whole:
+                break
     return left

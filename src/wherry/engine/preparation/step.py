@@ -48,11 +48,13 @@ class Launch:
     """What a launch gathers on its way: descriptors for the launcher, and where the container is on the network.
 
     ``name`` is the container's, for words. The descriptors in ``owned`` are closed once the launcher has its copies.
+    ``left`` is what could not be undone after a failure.
     """
 
     name: str = ""
     fds: dict[Fd, int] = field(default_factory=dict)
     owned: list[int] = field(default_factory=list)
+    left: list[EngineStep] = field(default_factory=list)
     endpoint_id: str = ""
     address: IPv4Interface | None = None
 
