@@ -67,6 +67,7 @@ class Daemon:
         self.exec_root = self.sandbox.state / "run"
         self.log = self.base / "wherryd.log"
         self.options = list(options)
+        self.under: list[str] = []  # what starts the daemon in its turn
         self._environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -75,7 +76,7 @@ class Daemon:
     def start(self, wait: bool = True) -> Daemon:
         """Start the daemon, the first time or again on what an earlier one left; return when it answers."""
         command = [
-            sys.executable, "-m", "wherry.daemon", "-H", f"unix://{self.socket}",
+            *self.under, sys.executable, "-m", "wherry.daemon", "-H", f"unix://{self.socket}",
             "--data-root", str(self.data_root), "--exec-root", str(self.exec_root),
             "--cgroup-parent", self.sandbox.cgroup_parent, *self.options,
         ]  # fmt: skip

@@ -1,0 +1,90 @@
+"""A disk that is full, or nearly: clear words, nothing half done, and what makes room again works."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.faults.sweep import unreadable, words
+from tests.harness.daemon import Daemon
+
+BODY = {"Image": "busybox", "Cmd": ["sh", "-c", "echo hello; exit 7"]}
+
+
+def fill(daemon: Daemon, kilobytes: int) -> None:
+    """Leave so much on the file system of both roots."""
+    state = daemon.sandbox.state
+    free = int(daemon.run_in_ns(["stat", "-f", "-c", "%a", state]).stdout) * 4
+    total = int(daemon.run_in_ns(["stat", "-f", "-c", "%b", state]).stdout) * 4
+    daemon.run_in_ns(["mount", "-o", f"remount,size={total - free + kilobytes}k", state])
+
+
+def make_room(daemon: Daemon) -> None:
+    daemon.run_in_ns(["mount", "-o", "remount,size=80%", daemon.sandbox.state])
+
+
+def names(daemon: Daemon) -> set[str]:
+    return {name for c in daemon.api("GET", "/containers/json?all=1").body for name in c["Names"]}
+
+
+@pytest.mark.parametrize("kilobytes", [0, 4, 12, 20, 28, 40])
+def test_nearly_full(fresh_daemon: Callable[..., Daemon], kilobytes: int) -> None:
+    daemon = fresh_daemon()
+    for name in ("old", "again"):
+        assert daemon.api("POST", f"/containers/create?name={name}", BODY).status == 201
+    fill(daemon, kilobytes)
+    here = {"/old", "/again"}
+    for _ in range(3):
+        answer = daemon.api("POST", "/containers/create?name=new", BODY)
+        assert not unreadable(answer), answer
+        here |= {"/new"} if answer.status == 201 else set()
+        assert names(daemon) == here
+        answer = daemon.api("POST", "/containers/again/start", timeout=15)
+        assert not unreadable(answer), answer
+        waited = daemon.api("POST", "/containers/again/wait", timeout=15)
+        assert waited.body["StatusCode"] == (7 if answer.status == 204 else 128), (answer, waited)
+        answer = daemon.api("POST", "/containers/again/rename?name=other")
+        assert (answer.status == 204) == (names(daemon) == here - {"/again"} | {"/other"}), words(answer)
+        if answer.status == 204:
+            assert daemon.api("POST", "/containers/other/rename?name=again").status == 204
+    for name in here:
+        answer = daemon.api("DELETE", f"/containers{name}?force=1")
+        assert answer.status == 204, f"{name} cannot be removed: {words(answer)}"
+    assert names(daemon) == set()
+    make_room(daemon)
+    assert daemon.docker("run", "--rm", "busybox", "echo", "again").stdout == "again\n"
+    assert daemon.stop() == 0
+    assert daemon.leaks() == []
+
+
+def test_a_daemon_on_a_full_disk_comes_up_or_says_why_not(fresh_daemon: Callable[..., Daemon]) -> None:
+    daemon = fresh_daemon()
+    assert daemon.api("POST", "/containers/create?name=kept", BODY).status == 201
+    daemon.kill9()
+    fill(daemon, 0)
+    try:
+        daemon.start()
+        assert names(daemon) == {"/kept"}
+        daemon.kill9()
+    except RuntimeError as error:
+        assert "cannot" in str(error) and "Traceback" not in str(error), error
+    make_room(daemon)
+    daemon.start()
+    assert names(daemon) == {"/kept"}
+
+
+def test_a_directory_where_the_host_has_a_file(fresh_daemon: Callable[..., Daemon]) -> None:
+    daemon = fresh_daemon()
+    assert daemon.api("POST", "/containers/create?name=again", BODY).status == 201
+    etc = daemon.sandbox.state / "etc"
+    daemon.run_in_ns(
+        f"mkdir -p {etc}/resolv.conf && cp /etc/hosts /etc/passwd {etc} && mount --bind {etc} /etc"
+    )
+    answer = daemon.api("POST", "/containers/again/start")
+    assert answer.status == 500 and not unreadable(answer)
+    assert words(answer) == "cannot plan the container: is a directory: /etc/resolv.conf"
+    assert daemon.inspect("again")["State"]["Error"] == words(answer)
+    daemon.run_in_ns(["umount", "/etc"])
+    assert daemon.api("POST", "/containers/again/start").status == 204
+    assert daemon.api("POST", "/containers/again/wait").body == {"StatusCode": 7}

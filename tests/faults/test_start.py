@@ -1,0 +1,89 @@
+"""A start in which the Nth operation fails: a clear error, nothing left, and the next start works."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.faults.faulty import FaultyDaemon
+from tests.faults.inject import Kind
+from tests.faults.kinds import FILES, LAUNCH, LAUNCHERS, NAMESPACE, NETLINK, STORE
+from tests.faults.sweep import LIMIT, elements, grown, holdings, report, sweep
+from tests.harness.daemon import Answer
+
+BODY: dict[str, Any] = {
+    "Image": "busybox",
+    "Cmd": ["sh", "-c", "echo hello; exit 7"],
+    "HostConfig": {"PortBindings": {"80/tcp": [{"HostPort": ""}]}},
+}
+
+
+class Starts:
+    """A container that is started again and again; its command ends with 7."""
+
+    def __init__(self, daemon: FaultyDaemon, init: bool = False, **wishes: Any) -> None:
+        self.daemon = daemon
+        self.started = False
+        body = {**BODY, **wishes, "HostConfig": {**BODY["HostConfig"], "Init": init}}
+        answer = daemon.api("POST", "/containers/create?name=again", body)
+        assert answer.status == 201, answer
+        assert self.whole() == []
+        self.before = holdings(daemon)
+
+    def run(self) -> Answer:
+        """Start it and wait for its end; the answer is the start's, or the wait's if that is wrong."""
+        answer = self.daemon.api("POST", "/containers/again/start", timeout=LIMIT)
+        self.started = answer.status == 204
+        if not self.started:
+            return answer
+        waited = self.daemon.api("POST", "/containers/again/wait", timeout=LIMIT)
+        return answer if waited.body == {"StatusCode": 7} else waited
+
+    def whole(self) -> list[str]:
+        """A start without a fault."""
+        answer = self.run()
+        return [] if answer.status == 204 else [f"the next start: {answer}"]
+
+    def check(self, answer: Answer) -> Iterator[str]:
+        state = self.daemon.inspect("again")["State"]
+        if not self.started:
+            if answer.status not in (400, 404, 500, 503):
+                yield f"status {answer.status}"
+            if not state["Error"] or not state["ExitCode"]:
+                yield f"recorded as {state}"
+        elif answer.status != 204:
+            yield f"it ended as {answer}"
+        if state["Status"] != "exited" or state["Running"] or state["Pid"]:
+            yield f"recorded as {state}"
+        yield from grown(self.daemon, self.before)
+        yield from self.whole()
+        yield from grown(self.daemon, self.before)
+
+
+def swept(daemon: FaultyDaemon, kind: Kind, step: int, **wishes: Any) -> None:
+    starts = Starts(daemon, **wishes)
+    findings = sweep(daemon, kind, starts.run, starts.check, step)
+    assert not findings, report(findings)
+    assert elements(daemon) == ""
+
+
+@pytest.mark.parametrize("kind", [STORE, NETLINK, NAMESPACE, FILES, LAUNCH], ids=str)
+def test_a_failing_operation_of_the_daemon(faulty_daemon: FaultyDaemon, kind: Kind) -> None:
+    swept(faulty_daemon, kind, 1)
+
+
+def test_a_failing_call_of_the_launcher(faulty_daemon: FaultyDaemon) -> None:
+    swept(faulty_daemon, LAUNCHERS, 7)
+
+
+def test_a_failing_call_of_the_launcher_for_a_terminal_a_user_and_an_init(
+    faulty_daemon: FaultyDaemon,
+) -> None:
+    swept(faulty_daemon, LAUNCHERS, 9, Tty=True, OpenStdin=True, User="user", init=True)
+
+
+@pytest.mark.slow
+def test_every_failing_call_of_the_launcher(faulty_daemon: FaultyDaemon) -> None:
+    swept(faulty_daemon, LAUNCHERS, 1)
