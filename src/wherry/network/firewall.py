@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import logging
 import re
 import socket
 import threading
@@ -28,6 +29,8 @@ from wherry.errors import InvalidArgument, Unavailable
 from wherry.linux import nftables
 from wherry.linux.nftables import Count, MapElement, Tables
 from wherry.network.ports import ANY, PublishedPort
+
+log = logging.getLogger(__name__)
 
 INTERFACE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}")
 PROTOCOLS = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP}
@@ -256,7 +259,15 @@ class Firewall:
                 self._add([encode(port) for port in ports])
             except BaseException:
                 self._published.difference_update(ports)
+                self._withdraw_unsure(ports)
                 raise
+
+    def _withdraw_unsure(self, ports: Sequence[PublishedPort]) -> None:
+        """What failed may have been done, and only the kernel's answer been lost."""
+        try:
+            self._tables.delete(self.table, [encode(port) for port in ports])
+        except OSError as error:
+            log.warning("cannot withdraw ports that may be published: %s", error)
 
     def _add(self, elements: Sequence[tuple[str, MapElement]]) -> None:
         try:
