@@ -142,15 +142,17 @@ class Injector:
         self._listener = take_listener(pid, seconds)
         self._lock = threading.Lock()
         self._kind = kind
-        self._nth, self.count = nth, 0
+        self._nth, self._times, self.count = nth, 1, 0
         self.hit: Call | None = None
         self._words = ""
         self._thread = threading.Thread(target=self._serve, name="injector", daemon=True)
         self._thread.start()
 
-    def arm(self, kind: Kind, nth: int) -> None:
-        """From now on the ``nth`` call of a kind, counted from 1, fails; 0 only counts."""
+    def arm(self, kind: Kind, nth: int, times: int = 1) -> None:
+        """From now on the ``nth`` call of a kind, counted from 1, fails, and as many as ``times`` from there on; 0 only
+        counts."""
         with self._lock:
+            self._times = times
             self._kind, self._nth, self.count, self.hit, self._words = kind, nth, 0, None, ""
 
     def disarm(self) -> str:
@@ -193,7 +195,7 @@ class Injector:
             if self._kind is not kind:
                 return 0
             self.count += 1
-            if self.count != self._nth:
+            if not self._nth or not self._nth <= self.count < self._nth + self._times:
                 return 0
             self.hit, self._words = call, str(call)
             return ERRORS[name]

@@ -61,7 +61,7 @@ def wrong(daemon: FaultyDaemon, kind: Kind, nth: int) -> tuple[str, str]:
     return failed, text if not said or BARE.search(text) or " " not in text else ""
 
 
-@pytest.mark.parametrize(("kind", "step"), [(STORE, 1), (NETLINK, 4), (NAMESPACE, 1), (FILES, 4)], ids=str)
+@pytest.mark.parametrize(("kind", "step"), [(STORE, 17), (NETLINK, 4), (NAMESPACE, 1), (FILES, 7)], ids=str)
 def test_start_with_a_failing_operation(left: FaultyDaemon, kind: Kind, step: int) -> None:
     findings = []
     for nth in range(1, 400, step):
