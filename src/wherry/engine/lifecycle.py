@@ -133,7 +133,7 @@ class Lifecycle:
         try:
             for attach in late:
                 await run.monitor.attach(attach)
-        except WherryError as error:  # it runs: that a client could not be handed on is no failure of the start
+        except WherryError as error:  # that a client could not be handed on is no failure of the start
             log.error("container %s: %s", container.id[:12], error.message)
         finally:
             close_all(late)
