@@ -1,7 +1,7 @@
 /*
- * The spawner: one process of each daemon's that waits, and makes a process for each plan: a fork of something this
- * small costs less than a new start of the binary, and the daemon does not stand still for it. It holds nothing of any
- * container's; when it or the daemon dies, monitors go on, and init collects them.
+ * The spawner: one process of each daemon's that has another ready for the next plan: a fork of something this small
+ * costs less than a new start of the binary, it is made beforehand, and the daemon does not stand still for it. It holds
+ * nothing of any container's; when it or the daemon dies, monitors go on, and init collects them.
  */
 #define _GNU_SOURCE
 #include "launch.h"
@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 
 enum { GIVEN_MAX = 16 };
@@ -71,23 +72,60 @@ static void tell_failure(const struct given *given, int error)
             send_failure(given->fds[i], ~0U, error, "no process could be made for it");
 }
 
-/* Waits for requests; returns in each process that is made for one. Everything that they share is set already. */
+/*
+ * A process that is there already takes the next request, so that nothing has to be made for it first. It dies with the
+ * spawner while it waits; "taken" is told when it does not wait any more.
+ */
+static void wait_for_one(int socket, int taken, struct given *given)
+{
+    signal(SIGCHLD, SIG_DFL);
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    do
+        if (!receive(socket, given))
+            _exit(0);
+    while (given->count == 0);
+    prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
+    if (write(taken, "", 1) != 1)
+        _exit(1);
+    take_places(given);
+}
+
+/* No process could be made: what is asked for meanwhile fails. False when the daemon is gone. */
+static bool refuse_one(int socket, int error)
+{
+    struct given given;
+    if (!receive(socket, &given))
+        return false;
+    tell_failure(&given, error);
+    close_all(&given);
+    return true;
+}
+
+static bool daemon_gone(int socket)
+{
+    char byte;
+    return recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+/* Returns in each process that is made for a request. Everything that they share is set already. */
 void spawner_run(void)
 {
     struct given given;
+    char byte;
     int socket = fcntl(FD_CONTROL, F_DUPFD_CLOEXEC, FD_FREE);
     dup3(STDIN_FILENO, FD_CONTROL, O_CLOEXEC); /* /dev/null, as all free numbers are */
     signal(SIGCHLD, SIG_IGN);
-    while (receive(socket, &given)) {
-        pid_t pid = given.count > 0 ? fork() : 0;
-        if (pid == 0 && given.count > 0) {
-            signal(SIGCHLD, SIG_DFL);
-            take_places(&given);
+    for (bool asked = true; asked;) {
+        int ends[2] = {-1, -1};
+        pid_t pid = pipe2(ends, O_CLOEXEC) == 0 ? fork() : -1;
+        if (pid == 0) {
+            wait_for_one(socket, ends[1], &given);
             return;
         }
-        if (pid < 0)
-            tell_failure(&given, errno);
-        close_all(&given);
+        int error = errno;
+        close(ends[1]);
+        asked = pid < 0 ? refuse_one(socket, error) : read(ends[0], &byte, 1) == 1 || !daemon_gone(socket);
+        close(ends[0]);
     }
     _exit(0);
 }

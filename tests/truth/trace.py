@@ -59,9 +59,10 @@ def parse(text: str) -> list[Call]:
 
 
 def spawners(pid: int) -> list[str]:
-    """The process that makes the launchers of a daemon, once it has made one."""
+    """What makes the launchers of a daemon, once there was one: the spawner, and the process that waits for a plan."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [child for child in children if Path(f"/proc/{child}/comm").read_text() == "wherry-spawner\n"]
+    own = [child for child in children if Path(f"/proc/{child}/comm").read_text() == "wherry-spawner\n"]
+    return [*own, *(waiting for child in own for waiting in spawners(int(child)))]
 
 
 class Tracer:
