@@ -14,7 +14,7 @@ import msgspec
 from wherry.content.digest import Digest
 from wherry.engine.config import EngineConfig
 from wherry.engine.container import Container
-from wherry.engine.events import EventBus
+from wherry.engine.events import EventBus, Subscription
 from wherry.engine.executor import Run
 from wherry.engine.image_record import ImageRecord
 from wherry.engine.lifecycle import Lifecycle
@@ -35,6 +35,7 @@ class Monitor:
         self.number = number
         self.init_pid = os.getpid()
         self.attached: list[int] = []
+        self.size: tuple[int, int] | None = None  # of its terminal
         self.on_detach = None
         self._exited: asyncio.Future[ExitStatus] = asyncio.get_running_loop().create_future()
 
@@ -48,6 +49,9 @@ class Monitor:
 
     async def attach(self, attach: Attach) -> None:
         self.attached.append(attach.id)
+
+    async def resize(self, rows: int, columns: int) -> None:
+        self.size = rows, columns
 
     async def signal(self, number: int) -> None:
         asyncio.get_running_loop().call_soon(self.end, 128 + number)
@@ -72,6 +76,7 @@ class FakeExecutor:
     removed: list[str] = field(default_factory=list)
     held: set[str] = field(default_factory=set)
     last: Monitor | None = None
+    wanted: list[Attach] = field(default_factory=list)  # by the last exec
 
     async def start(self, task: Any, attaches: Sequence[Attach] = ()) -> Run:
         assert task.id not in self.held, "started twice at once"
@@ -103,6 +108,7 @@ class FakeExecutor:
             error, self.fails = self.fails, None
             raise error
         self.last = Monitor()
+        self.wanted = list(attaches)
         return self.last
 
     async def take_over(self, id: str) -> Run | None:
@@ -113,11 +119,18 @@ class FakeExecutor:
         return id in self.under_way
 
 
+async def told(events: Subscription) -> list[str]:
+    """The actions of all that was said, in its order. Ends the subscription."""
+    events.close()
+    return [event.action async for batch in events for event in batch]
+
+
 class Lab:
     """A lifecycle with a real store and registry, and containers in both."""
 
-    def __init__(self, folder: Path) -> None:
-        self.config = EngineConfig(data_root=folder, exec_root=folder / "run")
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        """``settings`` are of the engine's configuration."""
+        self.config = EngineConfig(data_root=folder, exec_root=folder / "run", **settings)
         self.config.runtime_dir.mkdir(parents=True, exist_ok=True)
         self.store = Store(self.config.database)
         self.store.images.put(image())
@@ -131,8 +144,15 @@ class Lab:
             self.released.append,
         )  # type: ignore[arg-type]  # fmt: skip
 
-    def container(self, name: str = "box", state: ContainerState | None = None, **host: Any) -> Container:
+    def container(
+        self,
+        name: str = "box",
+        state: ContainerState | None = None,
+        config: Config | None = None,
+        **host: Any,
+    ) -> Container:
         record = wished(len(self.store.containers.all()) + 1, name, **host)
+        record = msgspec.structs.replace(record, config=config or record.config)
         state = msgspec.structs.replace(state) if state is not None else ContainerState()
         self.store.containers.add(record, state)
         self.store.containers.save_state(record.id, state)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,8 +15,11 @@ from tests.engine.doubles import Lab
 from wherry.engine import exec as execs_module
 from wherry.engine.container import Container
 from wherry.engine.exec import Execs
-from wherry.errors import Conflict, LaunchFailed, NotFound
+from wherry.engine.lifecycle import move
+from wherry.engine.record import Phase
+from wherry.errors import Conflict, InvalidArgument, LaunchFailed, NotFound, WherryError
 from wherry.messages.exec import ExecCreate, ExecStart
+from wherry.runtime.launcher import Attach
 
 REQUEST = ExecCreate(cmd=["true"])
 
@@ -128,5 +133,168 @@ def test_a_container_that_ends_while_a_command_enters_it(lab: Lab) -> None:
         with pytest.raises(Conflict, match="is not running"):
             await start
         assert not container.running
+
+    run(lab, scenario)
+
+
+# ---------------------------------------------------------------- what is asked
+
+
+@pytest.mark.parametrize(
+    ("request_", "error"),
+    [
+        (ExecCreate(), "No exec command specified"),
+        (ExecCreate(cmd=[]), "No exec command specified"),
+        (ExecCreate(cmd=["true"], detach_keys="ctrl-?"), "ctrl-?"),
+    ],
+)
+def test_what_is_not_prepared(lab: Lab, request_: ExecCreate, error: str) -> None:
+    async def scenario(execs: Execs, container: Container) -> None:
+        with pytest.raises(InvalidArgument, match=re.escape(error)):
+            await execs.create("box", request_)
+        assert execs._by_id == {}
+
+    run(lab, scenario)
+
+
+def test_nothing_enters_what_does_not_run(lab: Lab) -> None:
+    async def scenario(execs: Execs, container: Container) -> None:
+        id = await execs.create("box", REQUEST)
+        move(container, Phase.PAUSED)
+        with pytest.raises(Conflict, match="is paused, unpause the container before exec"):
+            await execs.create("box", REQUEST)
+        with pytest.raises(Conflict, match="is paused"):
+            execs.check_start(id)
+        await lab.lifecycle.stop(container, 5, None)
+        with pytest.raises(Conflict, match="is not running"):
+            await execs.create("box", REQUEST)
+        with pytest.raises(Conflict, match="is not running"):
+            execs.check_start(id)
+        with pytest.raises(NotFound, match="No such exec instance: none"):
+            execs.check_start("none")
+
+    run(lab, scenario)
+
+
+def test_what_is_told_of_a_command(lab: Lab) -> None:
+    async def scenario(execs: Execs, container: Container) -> None:
+        events = lab.events.subscribe()
+        id = await execs.create("box", ExecCreate(cmd=["sh", "-c", "exit 4"]))
+        await execs.start(id, ExecStart(detach=True))
+        assert lab.executor.last is not None
+        lab.executor.last.end(4)
+        while execs.inspect(id).running:
+            await asyncio.sleep(0)
+        events.close()
+        said = [(e.action, e.actor.attributes) async for batch in events for e in batch]
+        assert [action for action, _ in said] == [
+            "exec_create: sh -c exit 4", "exec_start: sh -c exit 4", "exec_die",
+        ]  # fmt: skip
+        assert {attributes["execID"] for _, attributes in said} == {id}
+        assert said[-1][1]["exitCode"] == "4"
+
+    run(lab, scenario)
+
+
+def test_how_a_command_stands(lab: Lab) -> None:
+    async def scenario(execs: Execs, container: Container) -> None:
+        id = await execs.create("box", REQUEST)
+        prepared = await execs.settled(id)
+        assert (prepared.pid, prepared.running, prepared.started, prepared.exit_code) == (
+            0,
+            False,
+            False,
+            None,
+        )
+        assert execs.of_container(container.id) == []
+        with pytest.raises(Conflict, match=f"exec {id} is not running"):
+            await execs.resize(id, 24, 80)
+        await execs.start(id, ExecStart(detach=True))
+        runs = await execs.settled(id)
+        assert (runs.pid, runs.running, runs.exit_code) == (os.getpid(), True, None)
+        assert (execs.of_container(container.id), execs.of_container("other")) == ([id], [])
+        await execs.resize(id, 24, 80)
+        assert lab.executor.last is not None and lab.executor.last.size == (24, 80)
+        lab.executor.last.end(0)
+        while execs.of_container(container.id):
+            await asyncio.sleep(0)
+        with pytest.raises(Conflict, match="is not running"):
+            await execs.resize(id, 24, 80)
+
+    run(lab, scenario)
+
+
+# ---------------------------------------------------------------- the client's stream
+
+
+@pytest.mark.parametrize("framed", [True, False])
+def test_a_client_gets_the_streams_that_it_asked_for(lab: Lab, framed: bool) -> None:
+    async def scenario(execs: Execs, container: Container) -> None:
+        theirs, ours = os.pipe()
+        request = ExecCreate(cmd=["cat"], attach_stdin=True, attach_stderr=True, detach_keys="ctrl-a")
+        id = await execs.create("box", request)
+        await execs.start(id, ExecStart(), ours, framed=framed, leftover=b"typed")
+        keys = b"" if framed else b"\x01"
+        assert lab.executor.wanted == [Attach(1, ours, True, False, True, framed, keys, b"typed")]
+        assert os.read(theirs, 1) == b""  # the daemon has let go of it
+        os.close(theirs)
+
+    run(lab, scenario)
+
+
+@pytest.mark.parametrize("framed", [True, False])
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(LaunchFailed("no such command", exit_code=127), 127), (Conflict("no such command"), 126)],
+)
+def test_a_client_hears_in_its_stream_of_what_cannot_be_run(
+    lab: Lab, framed: bool, error: WherryError, code: int
+) -> None:
+    """Its answer was given already."""
+
+    async def scenario(execs: Execs, container: Container) -> None:
+        theirs, ours = os.pipe()
+        id = await execs.create("box", REQUEST)
+        lab.executor.fails = error
+        await execs.start(id, ExecStart(), ours, framed=framed)
+        text = b"no such command\r\n"
+        assert os.read(theirs, 100) == (b"\x01\0\0\0\0\0\0\x11" + text if framed else text)
+        assert os.read(theirs, 1) == b""
+        seen = await execs.settled(id)
+        assert (seen.exit_code, seen.running) == (code, False)
+        os.close(theirs)
+
+    run(lab, scenario)
+
+
+def test_a_client_that_has_gone_does_not_matter(lab: Lab) -> None:
+    async def scenario(execs: Execs, container: Container) -> None:
+        theirs, ours = os.pipe()
+        os.close(theirs)
+        id = await execs.create("box", REQUEST)
+        lab.executor.fails = LaunchFailed("no such command", exit_code=127)
+        await execs.start(id, ExecStart(), ours)
+        assert (await execs.settled(id)).exit_code == 127
+
+    run(lab, scenario)
+
+
+def test_a_command_that_fails_in_a_container_that_runs_on_has_failed(lab: Lab) -> None:
+    async def scenario(execs: Execs, container: Container) -> None:
+        id = await execs.create("box", REQUEST)
+        lab.executor.fails = LaunchFailed("no such file", exit_code=127)
+        with pytest.raises(LaunchFailed, match="no such file"):
+            await execs.start(id, ExecStart(detach=True))
+
+    run(lab, scenario)
+
+
+def test_who_looks_while_it_is_being_started_waits(lab: Lab) -> None:
+    async def scenario(execs: Execs, container: Container) -> None:
+        id = await execs.create("box", REQUEST)
+        start = asyncio.create_task(execs.start(id, ExecStart(detach=True)))
+        await asyncio.sleep(0)
+        assert (await execs.settled(id)).running
+        await start
 
     run(lab, scenario)

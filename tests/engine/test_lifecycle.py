@@ -13,12 +13,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.engine.doubles import Lab, wished
+from tests.engine.doubles import Lab, Monitor, told, wished
 from wherry.engine.container import Container, WaitResult
 from wherry.engine.lifecycle import MOVES, move
 from wherry.engine.record import ContainerState, Phase
 from wherry.errors import Conflict, Internal, LaunchFailed, NotFound, NotModified, WherryError
-from wherry.runtime.launcher import Attach
+from wherry.messages.base import ZERO_TIME
+from wherry.messages.container import Config
+from wherry.runtime.launcher import Attach, ExitStatus
+from wherry.values.times import now
 
 # Every move there is. A line more or less is a decision, not an accident.
 ALLOWED = """
@@ -294,6 +297,154 @@ def test_no_client_is_left_with_an_open_stream(lab: Lab, fails: bool) -> None:
             container.attaching.append(attach)
             await lab.lifecycle.remove(container, force=False)
         assert closed(other_end)
+
+    soon(scenario)
+
+
+# ---------------------------------------------------------------- how it ends, and what is told of it
+
+
+def test_what_is_told_of_a_life(lab: Lab) -> None:
+    async def scenario() -> None:
+        events, container = lab.events.subscribe(), lab.container()
+        await lab.lifecycle.start(container)
+        await lab.lifecycle.restart(container, 5, None)
+        await lab.lifecycle.stop(container, 5, None)
+        await lab.lifecycle.start(container)
+        assert lab.executor.last is not None and lab.executor.last.on_detach is not None
+        for reason in (1, 0):  # its stream broke; it typed the keys
+            lab.executor.last.on_detach(7, reason)
+        await lab.lifecycle.remove(container, force=True)
+        assert await told(events) == [
+            "start", "kill", "die", "stop", "start", "restart", "kill", "die", "stop", "start", "detach",
+            "kill", "die", "destroy",
+        ]  # fmt: skip
+
+    soon(scenario)
+
+
+def test_what_is_kept_of_a_run(lab: Lab) -> None:
+    async def scenario() -> None:
+        container = lab.container(state=ContainerState(phase=Phase.EXITED, oom_killed=True, exit_code=3))
+        await lab.lifecycle.start(container)
+        kept, run = lab.kept(container), container.run
+        assert kept is not None and run is not None
+        assert (kept.pid, kept.exit_code, kept.oom_killed) == (os.getpid(), 0, False)
+        assert ZERO_TIME < kept.started_at <= now()
+        await lab.lifecycle.kill(container, 9)
+        kept = lab.kept(container)
+        assert kept is not None
+        assert (kept.phase, kept.pid, kept.exit_code) == (Phase.EXITED, 0, 137)
+        assert kept.finished_at == "1970-01-01T00:00:01Z"
+        assert run.pidfd == -1  # no descriptor stays behind
+
+    soon(scenario)
+
+
+@pytest.mark.parametrize("oom", [True, False])
+def test_an_end_for_want_of_memory_and_a_lost_one(lab: Lab, oom: bool) -> None:
+    async def scenario() -> None:
+        events, container = lab.events.subscribe(), lab.container()
+        await lab.lifecycle.start(container)
+        assert lab.executor.last is not None
+        waiter = container.waiter("not-running")
+        lab.executor.last._exited.set_result(ExitStatus(137, oom=oom, finished_ns=1, lost=not oom))
+        assert await waiter == WaitResult(137)
+        kept = lab.kept(container)
+        assert kept is not None
+        assert (kept.oom_killed, "without leaving an exit status" in kept.error) == (oom, not oom)
+        assert await told(events) == (["start", "oom", "die"] if oom else ["start", "die"])
+
+    soon(scenario)
+
+
+def test_without_its_image_nothing_is_started(lab: Lab) -> None:
+    async def scenario() -> None:
+        container = lab.container()
+        lab.store.images.delete(container.record.image)
+        with pytest.raises(NotFound, match="No such image: sha256:000"):
+            await lab.lifecycle.start(container)
+        assert (lab.executor.started, container.phase) == ([], Phase.CREATED)
+        await lab.lifecycle.remove(container, force=False)
+        assert lab.kept(container) is None
+
+    soon(scenario)
+
+
+class Stubborn:
+    """Hears signals; ends by SIGKILL or when it is told to."""
+
+    def __init__(self, monitor: Monitor) -> None:
+        self.heard: list[int] = []
+        self._signal = monitor.signal
+        monitor.signal = self.signal  # type: ignore[method-assign]
+
+    async def signal(self, number: int) -> None:
+        self.heard.append(number)
+        if number == 9:
+            await self._signal(number)
+
+
+@pytest.mark.parametrize(
+    ("own", "engines", "timeout", "killed"),
+    [
+        (None, 0, None, True),
+        (0, 3600, None, True),
+        (3600, 3600, 0, True),
+        (0, 0, 3600, False),
+        (0, 0, -1, False),
+        (-1, 0, None, False),
+        (None, 3600, None, False),
+    ],
+)
+def test_how_long_a_stop_waits(
+    tmp_path: Path, own: int | None, engines: int, timeout: int | None, killed: bool
+) -> None:
+    """The call's word counts, then the container's, then the engine's. Less than nothing is for ever."""
+
+    async def scenario() -> None:
+        lab = Lab(tmp_path, stop_timeout=engines)
+        container = lab.container(config=Config(stop_timeout=own, stop_signal="SIGHUP"))
+        await lab.lifecycle.start(container)
+        assert lab.executor.last is not None
+        stubborn = Stubborn(lab.executor.last)
+        stop = asyncio.create_task(lab.lifecycle.stop(container, timeout, None))
+        if killed:
+            await stop
+        else:
+            await asyncio.sleep(0.02)
+            assert (stop.done(), container.phase) == (False, Phase.STOPPING)
+            lab.executor.last.end(0)
+            await stop
+        assert stubborn.heard == ([1, 9] if killed else [1])
+
+    soon(scenario)
+
+
+def test_the_signal_that_a_stop_names_goes_before_the_containers(lab: Lab) -> None:
+    async def scenario() -> None:
+        container = lab.container(config=Config(stop_signal="SIGHUP"))
+        await lab.lifecycle.start(container)
+        assert lab.executor.last is not None
+        stubborn = Stubborn(lab.executor.last)
+        await lab.lifecycle.stop(container, 0, "SIGUSR1")
+        assert stubborn.heard == [10, 9]
+
+    soon(scenario)
+
+
+def test_only_sigkill_is_waited_for(lab: Lab) -> None:
+    """Docker's "kill" has come back when the container is gone; any other signal may be caught."""
+
+    async def scenario() -> None:
+        container = lab.container()
+        await lab.lifecycle.start(container)
+        assert lab.executor.last is not None
+        stubborn = Stubborn(lab.executor.last)
+        await lab.lifecycle.kill(container, 15)
+        assert container.phase is Phase.RUNNING
+        await lab.lifecycle.kill(container, 9)
+        assert (container.phase, stubborn.heard) == (Phase.EXITED, [15, 9])
 
     soon(scenario)
 
