@@ -21,6 +21,7 @@ from wherry.engine.lifecycle import Lifecycle
 from wherry.engine.record import ContainerRecord, ContainerState
 from wherry.engine.registry import Registry
 from wherry.engine.store import Store
+from wherry.errors import Internal
 from wherry.image.manifest import ImageConfig
 from wherry.messages.container import Config, HostConfig
 from wherry.runtime.launcher import Attach, ExitStatus
@@ -68,7 +69,7 @@ class FakeExecutor:
     store: Store
     gate: asyncio.Event | None = None  # a start waits for it
     fails: BaseException | None = None  # the next start does
-    stuck: list[Any] = field(default_factory=list)  # what a removal leaves
+    stuck: str = ""  # what keeps a container from being removed
     alive: dict[str, Run] = field(default_factory=dict)  # of a former daemon
     under_way: set[str] = field(default_factory=set)  # starts of a former daemon
     started: list[str] = field(default_factory=list)
@@ -95,12 +96,12 @@ class FakeExecutor:
     def finish(self, id: str, steps: Sequence[Any]) -> None:
         self.held.remove(id)
 
-    def remove(self, task: Any) -> list[Any]:
+    def remove(self, task: Any) -> None:
         assert task.id not in self.held, "removed, but it runs"
-        if not self.stuck:
-            self.store.containers.delete(task.id)
-            self.removed.append(task.id)
-        return self.stuck
+        if self.stuck:
+            raise Internal(f"cannot be removed: {self.stuck}")
+        self.store.containers.delete(task.id)
+        self.removed.append(task.id)
 
     async def exec(self, run: Run, request: Any, options: Any, attaches: Sequence[Attach]) -> Monitor:
         await asyncio.sleep(0)

@@ -9,7 +9,6 @@ import random
 from collections.abc import Awaitable, Callable
 from itertools import product
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -199,7 +198,7 @@ def test_a_start_that_fails_is_an_end_for_rm(lab: Lab) -> None:
     async def scenario() -> None:
         container = lab.container(auto_remove=True)
         waiters = [container.waiter(condition) for condition in ("next-exit", "removed")]
-        lab.executor.fails = OSError("the host refuses")
+        lab.executor.fails = Internal("the host refuses")
         with pytest.raises(Internal, match="the host refuses"):
             await lab.lifecycle.start(container)
         assert [(await waiter).status_code for waiter in waiters] == [128, 128]
@@ -211,14 +210,14 @@ def test_a_start_that_fails_is_an_end_for_rm(lab: Lab) -> None:
 def test_what_cannot_be_removed_is_dead_and_who_waits_is_told(lab: Lab) -> None:
     async def scenario() -> None:
         container = lab.container()
-        lab.executor.stuck = [SimpleNamespace(describe=lambda: "a mount that is busy")]
+        lab.executor.stuck = "a mount that is busy"
         waiter = container.waiter("removed")
         with pytest.raises(Internal, match="a mount that is busy"):
             await lab.lifecycle.remove(container, force=False)
         assert container.phase is Phase.DEAD
         assert "a mount that is busy" in str((await waiter).error)
         assert await answered(lab.lifecycle.start(container)) is Conflict
-        lab.executor.stuck = []
+        lab.executor.stuck = ""
         await lab.lifecycle.remove(container, force=False)
         assert (container.phase, lab.kept(container)) == (Phase.GONE, None)
 
@@ -231,7 +230,7 @@ def test_rm_that_fails_is_told_in_the_log_and_to_who_waits(
     async def scenario() -> None:
         container = lab.container(auto_remove=True)
         await lab.lifecycle.start(container)
-        lab.executor.stuck = [SimpleNamespace(describe=lambda: "a mount that is busy")]
+        lab.executor.stuck = "a mount that is busy"
         waiters = [container.waiter(condition) for condition in ("not-running", "next-exit", "removed")]
         await lab.lifecycle.kill(container, 9)
         results = [await waiter for waiter in waiters]

@@ -158,7 +158,7 @@ def test_who_runs_is_taken_over_and_who_cannot_be_settled_is_no_obstacle(
         other = lab.container("other", RUNNING)
         for container in (alive, under_way):
             lab.executor.alive[container.id] = running(container.id, Monitor())
-        lab.executor.stuck = [SimpleNamespace(describe=lambda: "a mount that is busy")]
+        lab.executor.stuck = "a mount that is busy"
         for container in list(lab.registry.everyone()):
             lab.registry.forget(container)
         host = Nothing(lab)
