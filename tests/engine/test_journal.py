@@ -174,3 +174,21 @@ def test_it_can_be_read_by_a_person(config: EngineConfig) -> None:
     assert document["preparation"][2][0] == "publish-port"
     assert document["preparation"][2][1]["host_port"] == 49153
     assert document["spec"]["process"]["args"] == ["sh"]
+
+
+def test_what_was_read_is_kept_until_the_file_is_another(config: EngineConfig) -> None:
+    journal, other = Journal(config), Launched(Plan((Hostname("db"), *STEPS[1:]), DONE), SPEC)
+    journal.begin(ID, INTENDED)
+    journal.keep(ID, LAUNCHED)
+    first = journal.under_way(ID)
+    assert first == LAUNCHED and journal.under_way(ID) is first
+    journal.keep(ID, other)
+    assert journal.under_way(ID) == other
+    for number in range(100):  # only some are kept
+        journal.begin(f"{number:064}", INTENDED)
+        journal.keep(f"{number:064}", LAUNCHED)
+        journal.under_way(f"{number:064}")
+    again = journal.under_way(ID)
+    assert again == other
+    journal.end(ID)
+    assert journal.under_way(ID) is None

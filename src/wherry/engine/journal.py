@@ -25,7 +25,8 @@ from wherry.runtime.oci_spec import Spec
 from wherry.runtime.plan_file import Document, encode, from_document, named
 from wherry.runtime.steps import Plan
 
-RECENT = 32  # launches that are kept in memory
+Version = tuple[int, int]  # of a file: inode and time of the last change
+RECENT = 16  # launches that are kept in memory; each is some 30 kB
 
 
 class File(msgspec.Struct, omit_defaults=True):
@@ -63,15 +64,14 @@ class Journal:
     def __init__(self, config: EngineConfig) -> None:
         self._config = config
         self._recent: dict[
-            str, Launched
-        ] = {}  # a command in a container needs its plan, and reading that is dear
+            str, tuple[Version, Launched]
+        ] = {}  # read at each command in a container, which is dear
 
     def begin(self, id: str, steps: Iterable[EngineStep]) -> None:
         """These steps are about to be done. Internal where that cannot be written down."""
         with wanting(f"note what is to be started in {self._config.runtime_dir}"):
             with suppress(FileExistsError):
                 os.mkdir(ContainerPaths(self._config, id).runtime, 0o700)
-            self._recent.pop(id, None)
             self._write(id, {"preparation": named(steps)})
 
     def keep(self, id: str, launched: Launched) -> None:
@@ -80,26 +80,31 @@ class Journal:
         whole = {"preparation": named(plan.preparation), "steps": named(plan.steps), "spec": launched.spec}
         with wanting(f"note what is started in {self._config.runtime_dir}"):
             self._write(id, whole)
-        self._remember(id, launched)
 
     def end(self, id: str) -> None:
         """The host holds nothing of it any more. OSError where that cannot be noted."""
         paths = ContainerPaths(self._config, id)
-        self._recent.pop(id, None)
         with suppress(FileNotFoundError):
             os.rename(paths.launch, paths.ended)
 
     def under_way(self, id: str) -> Launched | None:
         """What the host may hold something of."""
-        found = self._recent.get(id) or read(ContainerPaths(self._config, id).launch)
-        if found is not None:
-            self._remember(id, found)
-        return found
+        path = ContainerPaths(self._config, id).launch
+        try:
+            status = os.stat(path)
+        except OSError:
+            return None
+        version = status.st_ino, status.st_mtime_ns
+        known, launched = self._recent.get(id, (None, None))
+        return launched if version == known else self._read(id, path, version)
 
-    def _remember(self, id: str, launched: Launched) -> None:
-        self._recent[id] = launched
-        if len(self._recent) > RECENT:
-            self._recent.pop(next(iter(self._recent)), None)
+    def _read(self, id: str, path: str, version: Version) -> Launched | None:
+        found = read(path)
+        if found is not None:
+            self._recent[id] = version, found
+            if len(self._recent) > RECENT:
+                self._recent.pop(next(iter(self._recent)), None)
+        return found
 
     def last(self, id: str) -> Launched | None:
         """What runs or, if nothing does, what was started last since the machine came up."""
