@@ -16,7 +16,15 @@ from tests.engine.doubles import Lab, Monitor, told, wished
 from wherry.engine.container import Container, WaitResult
 from wherry.engine.lifecycle import MOVES, move
 from wherry.engine.record import ContainerState, Phase
-from wherry.errors import Conflict, Internal, LaunchFailed, NotFound, NotModified, WherryError
+from wherry.errors import (
+    Conflict,
+    Internal,
+    InvalidArgument,
+    LaunchFailed,
+    NotFound,
+    NotModified,
+    WherryError,
+)
 from wherry.messages.base import ZERO_TIME
 from wherry.messages.container import Config
 from wherry.runtime.launcher import Attach, ExitStatus
@@ -168,6 +176,22 @@ def test_restart_is_no_end_for_rm(lab: Lab) -> None:
         await lab.lifecycle.restart(container, 5, None)
         assert (container.phase, len(lab.executor.started)) == (Phase.RUNNING, 2)
         await lab.lifecycle.stop(container, 5, None)
+        assert (container.phase, lab.kept(container)) == (Phase.GONE, None)
+
+    soon(scenario)
+
+
+@pytest.mark.parametrize("verb", ["stop", "restart"])
+def test_a_signal_that_is_none_changes_nothing(lab: Lab, verb: str) -> None:
+    """The container would else be taken to be on its way to a restart, and "--rm" would not hold."""
+
+    async def scenario() -> None:
+        container = lab.container(auto_remove=True)
+        await lab.lifecycle.start(container)
+        with pytest.raises(InvalidArgument):
+            await getattr(lab.lifecycle, verb)(container, 5, "SIGNONE")
+        assert container.phase is Phase.RUNNING
+        await lab.lifecycle.kill(container, 9)
         assert (container.phase, lab.kept(container)) == (Phase.GONE, None)
 
     soon(scenario)
