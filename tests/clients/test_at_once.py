@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from tests.harness.daemon import Answer, Daemon, UnixConnection
@@ -129,3 +130,19 @@ def test_renamed_twice_under_a_name_that_is_no_more(daemon: Daemon) -> None:
         for thread in (first, started):
             thread.join()
         assert sorted(answer.status for answer in answers) == [204, 404], answers
+
+
+def test_clients_that_wait_for_a_start_and_go(daemon: Daemon) -> None:
+    """Each cost the daemon a descriptor until the container was started or removed."""
+    create(daemon, "later", ["echo", "here"])
+    status, stays = attach(daemon, "later")
+    assert status == 101
+    stays.shutdown(socket.SHUT_WR)  # it will send nothing, and wants to hear all the same
+    descriptors = Path(f"/proc/{daemon.pid}/fd")
+    before = len(list(descriptors.iterdir()))
+    for _ in range(30):
+        attach(daemon, "later")[1].close()
+    assert len(list(descriptors.iterdir())) < before + 10
+    daemon.api("POST", "/containers/later/start")
+    assert b"here" in stays.recv(100)
+    stays.close()

@@ -324,6 +324,17 @@ def test_no_client_is_left_with_an_open_stream(lab: Lab, fails: bool) -> None:
     soon(scenario)
 
 
+def test_clients_that_have_gone_are_not_kept(lab: Lab) -> None:
+    async def scenario() -> None:
+        container = lab.container()
+        for _ in range(10):
+            container.waiter("next-exit").cancel()
+        stays = container.waiter("removed")
+        assert [who for _, who in container.waiters] == [stays]
+
+    soon(scenario)
+
+
 # ---------------------------------------------------------------- how it ends, and what is told of it
 
 

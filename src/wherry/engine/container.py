@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 from dataclasses import dataclass, field
 
 from wherry.engine.executor import Run
@@ -80,7 +81,8 @@ class Container:
         if condition == "not-running" and not self.running:
             future.set_result(WaitResult(self.state.exit_code))
         else:
-            self.waiters.append((condition, future))
+            waiting = [(its, who) for its, who in self.waiters if not who.done()]  # some clients have gone
+            self.waiters = [*waiting, (condition, future)]
         return future
 
     def settle(self, *conditions: str, error: str | None = None) -> None:
@@ -96,10 +98,23 @@ class Container:
                 still.append((condition, future))
         self.waiters = still
 
+    def keep_attaching(self, attach: Attach) -> None:
+        """A client that waits for a start; its descriptor is the container's. Those that have gone are let go."""
+        gone = [waiting for waiting in self.attaching if has_gone(waiting.sock_fd)]
+        self.attaching = [*(waiting for waiting in self.attaching if waiting not in gone), attach]
+        close_all(gone)
+
     def take_attaching(self) -> list[Attach]:
         """The clients that wait for a start; they are the caller's from now on."""
         attaching, self.attaching = self.attaching, []
         return attaching
+
+
+def has_gone(sock_fd: int) -> bool:
+    """Whether a client has closed its connection, not only the sending side. poll(2)."""
+    poll = select.poll()
+    poll.register(sock_fd, 0)  # POLLHUP and POLLERR come unasked
+    return bool(poll.poll(0))
 
 
 def close_all(attaches: list[Attach]) -> None:

@@ -62,7 +62,7 @@ class Streams:
             if request.stream and container.run is not None:
                 await container.run.monitor.attach(attach)
             elif request.stream and container.phase is not Phase.GONE:
-                container.attaching.append(attach)
+                container.keep_attaching(attach)
                 kept = True
         finally:
             if not kept:
