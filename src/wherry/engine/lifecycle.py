@@ -22,7 +22,7 @@ from wherry.engine.record import Phase
 from wherry.engine.registry import Registry, no_such
 from wherry.engine.store import Store
 from wherry.engine.task import Task, task_of
-from wherry.errors import Conflict, Internal, LaunchFailed, NotFound, NotModified, WherryError
+from wherry.errors import Conflict, Internal, LaunchFailed, NotFound, NotModified, WherryError, sentence
 from wherry.runtime.launcher import ExitStatus, Monitored
 from wherry.values.signals import parse_signal
 from wherry.values.times import now, rfc3339
@@ -108,6 +108,8 @@ class Lifecycle:
         except BaseException as error:
             attaching += container.take_attaching()
             self._start_failed(container, before, error)
+            if isinstance(error, OSError):
+                raise Internal(f"cannot start container {container.id[:12]}: {sentence(error)}") from error
             raise
         finally:
             close_all(attaching)
