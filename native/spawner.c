@@ -101,10 +101,26 @@ static bool refuse_one(int socket, int error)
     return true;
 }
 
-static bool daemon_gone(int socket)
+/* True at the end of the daemon. Without MSG_DONTWAIT it returns when there is a request, or that end. */
+static bool daemon_gone(int socket, int flags)
 {
     char byte;
-    return recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+    return recv(socket, &byte, 1, MSG_PEEK | flags) == 0;
+}
+
+/* As fork, with a pipe from the child: the parent keeps its end to read. */
+static pid_t make_one(int ends[2])
+{
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        return -1;
+    pid_t pid = fork();
+    int error = errno;
+    if (pid != 0)
+        close(ends[1]);
+    if (pid < 0)
+        close(ends[0]);
+    errno = error;
+    return pid;
 }
 
 /* Returns in each process that is made for a request. Everything that they share is set already. */
@@ -116,15 +132,19 @@ void spawner_run(void)
     dup3(STDIN_FILENO, FD_CONTROL, O_CLOEXEC); /* /dev/null, as all free numbers are */
     signal(SIGCHLD, SIG_IGN);
     for (bool asked = true; asked;) {
-        int ends[2] = {-1, -1};
-        pid_t pid = pipe2(ends, O_CLOEXEC) == 0 ? fork() : -1;
+        int ends[2];
+        pid_t pid = make_one(ends);
+        if (pid < 0 && !daemon_gone(socket, 0)) /* nobody needed one yet; by now it may work */
+            pid = make_one(ends);
         if (pid == 0) {
             wait_for_one(socket, ends[1], &given);
             return;
         }
-        int error = errno;
-        close(ends[1]);
-        asked = pid < 0 ? refuse_one(socket, error) : read(ends[0], &byte, 1) == 1 || !daemon_gone(socket);
+        if (pid < 0) {
+            asked = refuse_one(socket, errno);
+            continue;
+        }
+        asked = read(ends[0], &byte, 1) == 1 || !daemon_gone(socket, MSG_DONTWAIT);
         close(ends[0]);
     }
     _exit(0);
