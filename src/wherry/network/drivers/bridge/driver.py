@@ -30,7 +30,7 @@ from wherry.network.driver import (
 from wherry.network.drivers.bridge import DEFAULT_NETWORK
 from wherry.network.drivers.bridge.claim import claim_bridge
 from wherry.network.drivers.bridge.messages import create_bridge
-from wherry.network.drivers.bridge.wiring import Wiring, disable_ipv6
+from wherry.network.drivers.bridge.wiring import Wiring, set_ipv6
 from wherry.network.endpoint import Attachment, Endpoint
 from wherry.network.firewall import NetworkFacts, check_interface_name
 from wherry.network.ipam import Leases
@@ -118,7 +118,7 @@ class BridgeDriver(NetworkDriver):
         there = plan.link or self._links.find(self.interface)
         if there is None:
             raise Unavailable(f"bridge {self.interface} went away while it was set up")
-        disable_ipv6(self.interface)
+        set_ipv6(self.interface, disabled=True)
         changes = [link.delete_address(there.index, address) for address in plan.remove]
         if plan.add:
             changes.append(link.add_address(there.index, plan.address))

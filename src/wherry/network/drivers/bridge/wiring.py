@@ -58,7 +58,7 @@ class Wiring:
         fd, inner = netns.create(lambda: self._wire_inside(attachment, address), self._home)
         try:
             with inner:
-                disable_ipv6(outer)
+                set_ipv6(outer, disabled=True)
                 self._links.send(set_port_up(outer))
                 inner.request(settle(FIRST_INDEX))
         except BaseException:
@@ -70,10 +70,13 @@ class Wiring:
         """In the new namespace: have the inner end born here, by the home socket, and make it usable."""
         here = netns.current()
         try:
+            set_ipv6(
+                "default", disabled=True
+            )  # an interface is born with it; to change it later waits in a busy loop
             self._links.send(create_veth(self._veth(attachment, here)))
+            set_ipv6("default", disabled=False)
         finally:
             os.close(here)
-        disable_ipv6(attachment.inside)
         inner = Netlink()
         try:
             inner.request(*inside(address, self._leases.gateway.ip))
@@ -100,9 +103,13 @@ class Wiring:
             self._leases.free_address(endpoint.address.ip)
 
 
-def disable_ipv6(interface: str) -> None:
-    """Before the interface is up, so that it never speaks IPv6 at all. Fine where the kernel has none."""
+def set_ipv6(interface: str, *, disabled: bool) -> None:
+    """Before the interface is up, so that it never speaks IPv6 at all. Fine where the kernel has none.
+
+    "default" stands for interfaces to come. Others' setting waits for the lock of all networking, by asking again and
+    again (addrconf_disable_ipv6 in net/ipv6/addrconf.c), which is dear while namespaces are taken down.
+    """
     try:
-        sysctl.write(f"net/ipv6/conf/{interface}/disable_ipv6", "1")
+        sysctl.write(f"net/ipv6/conf/{interface}/disable_ipv6", str(int(disabled)))
     except FileNotFoundError:
         return
