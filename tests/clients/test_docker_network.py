@@ -103,6 +103,26 @@ def test_none_has_only_loopback(daemon: Daemon) -> None:
     assert out(daemon, "run", "--rm", "--network", "none", "busybox", "ip", "route") == ""
 
 
+def test_nothing_is_published_where_there_is_no_network(daemon: Daemon) -> None:
+    """As with Docker, -p is no error there."""
+    options = ("--network", "none", "-p", "8080:80", "-P", "--expose", "81")
+    daemon.docker("run", "-d", "--name", "alone", *options, "busybox", "sleep", "1000")
+    assert out(daemon, "port", "alone") == ""
+    assert daemon.docker("run", "--rm", "-p", "8080:80", "busybox", "true").stderr == ""
+
+
+def test_the_address_of_a_link_goes_with_the_run(daemon: Daemon) -> None:
+    """What was wished is told until the first start, then what is the case."""
+    wished = "02:42:ac:11:00:33"
+    daemon.docker(
+        "create", "--name", "linked", "--mac-address", wished, "busybox", "cat", "/sys/class/net/eth0/address"
+    )
+    told = [daemon.inspect("linked")["NetworkSettings"]["MacAddress"]]
+    said = [daemon.docker("start", "-a", "linked").stdout.strip() for _ in range(2)]
+    told.append(daemon.inspect("linked")["NetworkSettings"]["MacAddress"])
+    assert (said, told) == ([wished, wished], [wished, ""])
+
+
 def test_host_shares_the_daemons_network(daemon: Daemon) -> None:
     inside = out(daemon, "run", "--rm", "--network", "host", "busybox", "readlink", "/proc/self/ns/net")
     assert inside == daemon.run_in_ns("readlink /proc/self/ns/net").stdout.strip()

@@ -108,8 +108,10 @@ def endpoints(view: ContainerView) -> dict[str, EndpointSettings]:
 def endpoint(name: str, asked: EndpointSettings, view: ContainerView) -> EndpointSettings:
     """What was asked of one network, with the address, gateway and ids that the container was given on it."""
     lease, network_id = view.attachments.get(name), view.state.networks.get(name, "")
-    if lease is None:
-        return msgspec.structs.replace(asked, network_id=network_id)
+    if lease is None:  # of a run that is over, the network's id alone is told
+        return msgspec.structs.replace(
+            asked, network_id=network_id, mac_address="" if network_id else asked.mac_address
+        )
     interface = IPv4Interface(lease.address) if lease.address else None
     return msgspec.structs.replace(
         asked,

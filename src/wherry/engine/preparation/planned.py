@@ -113,7 +113,8 @@ def network(task: Task, config: EngineConfig) -> Iterator[EngineStep]:
     plug, inside = (config.bridge, FIRST_INSIDE) if wired else ("", "")
     mac = task.config.mac_address if wired else ""
     yield NetworkEndpoint(mode, plug, inside, mac=mac, container=task.id)
-    yield from sorted(wanted_ports(task), key=lambda port: not port.host_port)
+    if wired:  # elsewhere nothing is published, as with Docker
+        yield from sorted(wanted_ports(task), key=lambda port: not port.host_port)
 
 
 def wanted_ports(task: Task) -> Iterator[PublishPort]:
