@@ -12,7 +12,7 @@ import logging
 import os
 import select
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -24,7 +24,7 @@ from wherry.engine.paths import ContainerPaths
 from wherry.engine.planning import Planner
 from wherry.engine.preparation.carry_out import carry_out, due, ending, take_back
 from wherry.engine.preparation.cgroups import have_parents_again
-from wherry.engine.preparation.networks import attachments_of
+from wherry.engine.preparation.networks import as_given, attachments_of
 from wherry.engine.preparation.planned import IdOf
 from wherry.engine.preparation.step import EngineStep, Host, Launch, Moment
 from wherry.engine.preparation.storage import WriteRecord
@@ -199,6 +199,14 @@ class Executor:
             self._finish_owed(id)
 
     # ------------------------------------------------------------ after a restart of the daemon
+
+    def journal_former(self, task: Task, leases: Iterable[Attachment]) -> None:
+        """Write the journal of a run that has none, by what it was given on networks, as if it was started now."""
+        if self.journal.under_way(task.id) is not None or not self.journal.has_place(task.id):
+            return
+        steps = self._planner.preparation(task, self._id_of)
+        done = as_given(due(steps, Moment.START), leases)
+        self.journal.keep(task.id, self._planner.plan(task, (*made(steps), *done)))
 
     async def take_over(self, id: str) -> Run | None:
         """The process of a task that an earlier daemon started, if it runs still.

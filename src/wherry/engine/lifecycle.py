@@ -323,6 +323,7 @@ class Lifecycle:
 
     async def recover(self, container: Container) -> bool:
         """Find out what became of a container of an earlier daemon; whether it runs still."""
+        self._complete_journal(container)
         run = await self._executor.take_over(container.id)
         if run is None:
             return False
@@ -332,6 +333,15 @@ class Lifecycle:
             container.state.phase = Phase.CREATED  # from where every run begins
             self._running(container, since)
         return True
+
+    def _complete_journal(self, container: Container) -> None:
+        """An earlier version kept a run's places on networks in its record, and wrote no journal."""
+        leases, container.state.unjournaled = container.state.unjournaled, []
+        if leases:
+            try:
+                self._executor.journal_former(self.task(container), leases)
+            except Exception:
+                log.exception("what container %s holds cannot be told", container.id[:12])
 
     def recover_ended(self, container: Container, status: ExitStatus | None) -> None:
         """It does not run. ``status`` is how it ended while no daemon was there, or None where it did not start.

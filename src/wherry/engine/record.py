@@ -62,6 +62,7 @@ class ContainerState(msgspec.Struct, kw_only=True, omit_defaults=True):
     finished_at: str = ZERO_TIME
     restart_count: int = 0
     networks: dict[str, str] = msgspec.field(default_factory=dict)  # ids by name, as of its last start
+    unjournaled: list[Attachment] = msgspec.field(default_factory=list)  # of a version that wrote no journal
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,11 +49,13 @@ class NetworkEndpoint(EngineStep):
         endpoint = await host.networks.attach(self.network, self.mac)
         launch.fds[Fd.NET] = endpoint.netns_fd
         launch.endpoint_id, launch.address = endpoint.endpoint_id, endpoint.address
-        lease = endpoint.attachment
         self._tell("connect", host)
+        return self._leased(endpoint.attachment)
+
+    def _leased(self, lease: Attachment) -> Self:
         return replace(
             self,
-            inside=lease.inside,
+            inside=lease.inside or self.inside,
             address=lease.address,
             gateway=lease.gateway,
             mac=lease.mac,
@@ -61,6 +63,14 @@ class NetworkEndpoint(EngineStep):
             network_id=lease.network_id,
             endpoint_id=lease.endpoint_id,
         )
+
+    def given(self, lease: Attachment) -> tuple[EngineStep, ...]:
+        """The step as it was done, and those of the ports that were published on it."""
+        ports = (
+            PublishPort(p.proto, p.host_ip, p.host_port, 0, p.container_port, lease.address)
+            for p in lease.ports
+        )
+        return (self._leased(lease), *ports)
 
     def undo(self, host: Host) -> None:
         if host.networks.release(self.attachment()):
@@ -145,6 +155,18 @@ class PublishPort(EngineStep):
         """As it is on the host."""
         ip = self.address.partition("/")[0]
         return PublishedPort(self.proto, self.host_ip, self.host_port, self.container_port, ip)
+
+
+def as_given(steps: Iterable[EngineStep], leases: Iterable[Attachment]) -> tuple[EngineStep, ...]:
+    """Steps as they were done, where only their outcome is known."""
+    by_name = {lease.network: lease for lease in leases}
+    done: list[EngineStep] = []
+    for step in steps:
+        if isinstance(step, NetworkEndpoint) and step.network in by_name:
+            done += step.given(by_name[step.network])
+        elif not isinstance(step, PublishPort):
+            done.append(step)
+    return tuple(done)
 
 
 def attachments_of(steps: Iterable[EngineStep]) -> dict[str, Attachment]:

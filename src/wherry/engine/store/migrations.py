@@ -37,7 +37,9 @@ def state_apart(db: sqlite3.Connection) -> None:
     for id, raw in db.execute("SELECT id, record FROM containers").fetchall():
         record = msgspec.json.decode(raw)
         state = state_of(record.pop("state", {}), record.pop("restart_count", 0))
-        record.pop("attachment", None)
+        lease = record.pop("attachment", None)
+        if lease is not None and state["pid"]:
+            state["unjournaled"] = [lease]
         endpoints = record.get("networks", {})
         state["networks"] = {name: e["NetworkID"] for name, e in endpoints.items() if e.get("NetworkID")}
         for endpoint in endpoints.values():
