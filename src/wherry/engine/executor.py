@@ -22,7 +22,7 @@ from wherry.engine.config import EngineConfig
 from wherry.engine.journal import Journal, Launched
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.planning import Planner
-from wherry.engine.preparation.carry_out import carry_out, due, ending, take_back
+from wherry.engine.preparation.carry_out import carry_out, due, ending, take_back, take_over
 from wherry.engine.preparation.cgroups import have_parents_again
 from wherry.engine.preparation.networks import as_given, attachments_of
 from wherry.engine.preparation.planned import IdOf
@@ -226,8 +226,7 @@ class Executor:
             await end(monitor)
             return None
         done = due(launched.preparation, Moment.START) if launched is not None else ()
-        for step in done:
-            step.adopt(self._host)
+        take_over(done, self._host)
         return self._run(id, monitor, done)
 
     def settle(self, id: str) -> bool:

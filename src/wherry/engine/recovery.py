@@ -35,7 +35,7 @@ async def recover(
 ) -> None:
     """Bring the containers of the store back into the world, then sweep what nobody owns."""
     known = [registry.add(Container(record, state)) for record, state in host.store.containers.all()]
-    alive = await asyncio.gather(*(lifecycle.recover(container) for container in known))
+    alive = await asyncio.gather(*(taken_over(lifecycle, container) for container in known))
     live = {container.id for container, lives in zip(known, alive, strict=True) if lives}
     await host.networks.reconcile()
     for container in known:
@@ -43,6 +43,15 @@ async def recover(
             settle(config, executor, lifecycle, container)
     kept = {container.id for container in registry.everyone()}
     await asyncio.to_thread(sweep, config, host, kept, live)
+
+
+async def taken_over(lifecycle: Lifecycle, container: Container) -> bool:
+    """Whether it runs still. What cannot be found out of one keeps no daemon from starting."""
+    try:
+        return await lifecycle.recover(container)
+    except Exception:
+        log.exception("cannot take over container %s", container.id[:12])
+        return container.running
 
 
 def settle(config: EngineConfig, executor: Executor, lifecycle: Lifecycle, container: Container) -> None:

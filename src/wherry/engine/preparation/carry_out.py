@@ -55,3 +55,13 @@ def take_back(
             if whole:
                 break
     return left
+
+
+def take_over(steps: Sequence[EngineStep], host: Host) -> None:
+    """After a restart of the daemon: take over what is there. One that cannot be does not end the container, nor keep
+    the daemon from starting."""
+    for step in steps:
+        try:
+            step.adopt(host)
+        except Exception:
+            log.exception("cannot take over: %s", step.describe())
