@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wherry.engine.config import EngineConfig
-from wherry.engine.journal import Journal, Launched, read
+from wherry.engine.journal import RECENT, Journal, Launched, read
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.preparation.cgroups import ParentCgroup
 from wherry.engine.preparation.networks import NetworkEndpoint, PublishPort
@@ -94,6 +94,30 @@ def test_an_end_without_a_start_and_a_second_end(config: EngineConfig) -> None:
     journal.end(ID)
     journal.end(ID)
     assert journal.under_way(ID) is None and journal.last(ID) is not None
+
+
+def test_the_last_is_the_one_that_runs(config: EngineConfig) -> None:
+    journal = Journal(config)
+    journal.begin(ID, INTENDED[:1])
+    journal.end(ID)
+    journal.begin(ID, INTENDED)
+    for reader in (journal, later(config)):
+        last = reader.last(ID)
+        assert last is not None and last.preparation == INTENDED
+
+
+def test_what_was_kept_or_read_lately_is_not_read_again(config: EngineConfig) -> None:
+    """A command in a container needs its plan, and reading that is dear. What is remembered has a bound."""
+    ids = [f"{number:064x}" for number in range(RECENT + 1)]
+    writer, reader = Journal(config), Journal(config)
+    for id in ids:
+        writer.begin(id, INTENDED)
+        writer.keep(id, LAUNCHED)
+    for id in ids:
+        reader.under_way(id)
+        os.unlink(ContainerPaths(config, id).launch)
+    for journal in (writer, reader):
+        assert [journal.under_way(id) is not None for id in ids] == [False, *[True] * RECENT]
 
 
 def test_files_are_the_owners_alone(config: EngineConfig) -> None:

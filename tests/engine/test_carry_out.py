@@ -1,0 +1,103 @@
+"""The loop over steps, with steps that only say what was done to them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+import pytest
+
+from wherry.engine.preparation.carry_out import carry_out, due, ending, take_back
+from wherry.engine.preparation.cgroups import ParentCgroup
+from wherry.engine.preparation.step import EngineStep, Host, Launch, Moment
+from wherry.engine.preparation.storage import RuntimeDirectory, WritableLayer
+from wherry.errors import Conflict, Internal
+from wherry.runtime.steps import Heading
+
+NO_HOST: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Said(EngineStep):
+    """A step that notes what becomes of it."""
+
+    name, heading = "said", Heading.PROCESS
+    word: str
+    notes: list[str] = field(compare=False)
+    fails: BaseException | None = None
+    stays: bool = False
+    done: bool = False
+
+    def describe(self) -> str:
+        return f"say {self.word}"
+
+    async def do(self, host: Host, launch: Launch) -> Self:
+        self.notes.append(f"do {self.word}")
+        if self.fails is not None:
+            raise self.fails
+        return replace(self, done=True)
+
+    def undo(self, host: Host) -> None:
+        self.notes.append(f"undo {self.word}{'' if self.done else ', never done'}")
+        if self.stays:
+            raise OSError("busy")
+
+
+def test_in_their_order_and_as_they_were_done() -> None:
+    notes: list[str] = []
+    steps = [Said("a", notes), Said("b", notes)]
+    done = asyncio.run(carry_out(steps, NO_HOST, Launch()))
+    assert (notes, done) == (["do a", "do b"], tuple(replace(step, done=True) for step in steps))
+
+
+@pytest.mark.parametrize("error", [Conflict("no"), KeyboardInterrupt()])
+def test_what_fails_is_undone_with_all_before_it_and_nothing_after(error: BaseException) -> None:
+    notes: list[str] = []
+    steps = [Said("a", notes), Said("b", notes), Said("c", notes, fails=error), Said("d", notes)]
+    launch, (theirs, ours) = Launch(), os.pipe()
+    launch.owned.append(ours)
+    with pytest.raises(type(error)):
+        asyncio.run(carry_out(steps, NO_HOST, launch))
+    assert notes == ["do a", "do b", "do c", "undo c, never done", "undo b", "undo a"]
+    assert (launch.left, launch.owned, os.read(theirs, 1)) == ([], [], b"")
+    os.close(theirs)
+
+
+def test_what_the_host_refuses_is_said_with_the_step() -> None:
+    step = Said("a", [], fails=OSError(28, "No space left on device"))
+    with pytest.raises(Internal, match=r"said \(say a\)"):
+        asyncio.run(carry_out([step], NO_HOST, Launch()))
+
+
+@pytest.mark.parametrize(
+    ("whole", "undone", "left"),
+    [(False, ["c", "b", "a"], ["a", "b"]), (True, ["c", "b"], ["b"])],
+    ids=["the others go", "what others rest on stays"],
+)
+def test_what_cannot_be_undone(
+    caplog: pytest.LogCaptureFixture, whole: bool, undone: list[str], left: list[str]
+) -> None:
+    notes: list[str] = []
+    steps = [Said(word, notes, stays=word != "c", done=True) for word in "abc"]
+    rest = take_back(steps, NO_HOST, whole=whole)
+    assert notes == [f"undo {word}" for word in undone]
+    assert [(step.describe(), str(error)) for step, error in rest] == [(f"say {w}", "busy") for w in left]
+    assert "cannot undo: say b" in caplog.text
+
+
+def test_what_is_left_of_a_failure_is_known() -> None:
+    steps = [Said("a", [], stays=True), Said("b", [], fails=Conflict("no"))]
+    launch = Launch()
+    with pytest.raises(Conflict):
+        asyncio.run(carry_out(steps, NO_HOST, launch))
+    assert [step.describe() for step in launch.left] == ["say a"]
+
+
+def test_moments() -> None:
+    """A step is done at one moment; at a removal, what was to be undone at the exit is undone as well."""
+    layer, runtime, parent = WritableLayer("u", "w"), RuntimeDirectory("/r", "/r/m"), ParentCgroup("w")
+    steps = (layer, runtime, parent)
+    assert (due(steps, Moment.CREATE), due(steps, Moment.START)) == ((layer,), (runtime, parent))
+    assert (ending(steps, Moment.EXIT), ending(steps, Moment.REMOVAL)) == ((parent,), steps)
