@@ -22,10 +22,13 @@ from wherry.content.digest import Digest
 from wherry.engine.image import Images
 from wherry.engine.image_record import ImageRecord
 from wherry.engine.intake.collector import Collector
-from wherry.engine.intake.content import Content
+from wherry.engine.intake.content import Content, LayerProgress
 from wherry.engine.intake.lease import Lease, Leases
 from wherry.errors import InvalidArgument, NotFound, Unavailable
+from wherry.image.archive import read_archive
 from wherry.image.blobs import BlobStore
+from wherry.image.manifest import host_platform
+from wherry.image.packed import PackedImage
 from wherry.snapshot.layers import LayerStore
 
 ROUNDS = 25
@@ -36,7 +39,52 @@ def run(scenario: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(scenario())  # type: ignore[arg-type]
 
 
+# --- one intake alone
+
+
+@pytest.fixture
+def stores(tmp_path: Path) -> tuple[BlobStore, LayerStore]:
+    return BlobStore(tmp_path / "blobs"), LayerStore(tmp_path / "layers")
+
+
+def packed_image(content: Content, *tars: bytes) -> PackedImage:
+    archive = docker_archive(tars, None)
+    (image,) = read_archive(content.read(io.BytesIO(archive)), content.blobs, host_platform())
+    return image
+
+
+def test_its_layers_are_told_of_and_come_in_their_order(stores: tuple[BlobStore, LayerStore]) -> None:
+    told: list[LayerProgress] = []
+    with Content(Leases().open("load"), *stores) as content:
+        image = content.unpack(packed_image(content, BASE, TOP), told.append)
+        assert tuple(layer.diff_id for layer in image.layers) == image.packed.config.diff_ids
+        again = content.unpack(image.packed, told.append)  # they are there: nothing to be told
+        assert again.layers == image.layers
+    assert told == [LayerProgress(sha256(tar), len(tar), len(tar)) for tar in (BASE, TOP)]
+
+
+def test_nothing_more_is_read_of_what_is_called_off(stores: tuple[BlobStore, LayerStore]) -> None:
+    lease = Leases().open("load")
+    with Content(lease, *stores) as content:
+        image = packed_image(content, BASE)
+        lease.end()
+        with pytest.raises(Unavailable, match="called off"):
+            content.read(io.BytesIO(b"x")).read(1)
+        with pytest.raises(Unavailable, match="called off"):
+            content.unpack(image)
+    assert list(stores[1].list()) == []
+
+
 # --- leases alone
+
+
+def test_a_collection_that_is_over_is_told_nothing_more() -> None:
+    leases = Leases()
+    lease, watch = leases.open("load"), leases.watch()
+    with watch:
+        lease.hold(sha256(b"during"))
+    lease.hold(sha256(b"after"))
+    assert watch.held == {sha256(b"during")}
 
 
 def test_what_is_held_at_any_time_of_a_collection_is_passed_over() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import random
+import time
 from collections.abc import Awaitable, Callable
 from itertools import product
 from pathlib import Path
@@ -346,7 +347,7 @@ def test_what_is_told_of_a_life(lab: Lab) -> None:
         await lab.lifecycle.stop(container, 5, None)
         await lab.lifecycle.start(container)
         assert lab.executor.last is not None and lab.executor.last.on_detach is not None
-        for reason in (1, 0):  # its stream broke; it typed the keys
+        for reason in (1, 2, 0):  # streams that broke; one who typed the keys
             lab.executor.last.on_detach(7, reason)
         await lab.lifecycle.remove(container, force=True)
         assert await told(events) == [
@@ -371,6 +372,21 @@ def test_what_is_kept_of_a_run(lab: Lab) -> None:
         assert (kept.phase, kept.pid, kept.exit_code) == (Phase.EXITED, 0, 137)
         assert kept.finished_at == "1970-01-01T00:00:01Z"
         assert run.pidfd == -1  # no descriptor stays behind
+        await asyncio.sleep(0)
+        assert lab.lifecycle._tasks == set()
+
+    soon(scenario)
+
+
+def test_how_long_it_ran(lab: Lab) -> None:
+    async def scenario() -> None:
+        events, container, begin = lab.events.subscribe(), lab.container(), time.monotonic()
+        await lab.lifecycle.start(container)
+        await lab.lifecycle.kill(container, 9)
+        events.close()
+        (die,) = [event async for batch in events for event in batch if event.action == "die"]
+        assert 0 <= int(die.actor.attributes["execDuration"]) <= time.monotonic() - begin
+        assert die.actor.attributes["exitCode"] == "137"
 
     soon(scenario)
 

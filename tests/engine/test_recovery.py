@@ -176,6 +176,22 @@ def test_who_runs_is_taken_over_and_who_cannot_be_settled_is_no_obstacle(
     assert "a mount that is busy" in caplog.text
 
 
+def test_the_end_of_what_was_taken_over_is_noted(lab: Lab) -> None:
+    async def scenario() -> None:
+        container, monitor = lab.container(state=RUNNING), Monitor()
+        lab.executor.alive[container.id] = running(container.id, monitor)
+        lab.executor.held.add(container.id)
+        assert await lab.lifecycle.recover(container) is True
+        waiter = container.waiter("not-running")
+        monitor.end(5)
+        assert (await waiter).status_code == 5
+        kept = lab.kept(container)
+        assert kept is not None and (kept.phase, kept.exit_code) == (Phase.EXITED, 5)
+        assert await lab.lifecycle.recover(lab.container("other")) is False
+
+    asyncio.run(asyncio.wait_for(scenario(), 20))
+
+
 # ---------------------------------------------------------------- on a real host
 
 

@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from wherry.engine.record import Phase
+from wherry.engine.record import ContainerState, Phase
 from wherry.engine.store import Store, migrations
 from wherry.engine.store.migrations import VERSION, migrate
 from wherry.errors import Internal, Unavailable
 
 SOURCE = Path(migrations.__file__).parents[3]
-WEB, OLD = "a" * 64, "b" * 64
+WEB, OLD, NEW = "a" * 64, "b" * 64, "9" * 64
 IMAGE = "sha256:" + "c" * 64
 BRIDGE = "d" * 64
 
@@ -45,7 +45,8 @@ RUNNING_1: dict[str, Any] = {
     "networks": {"bridge": {"IPAMConfig": None, "Aliases": ["front"], "MacAddress": "02:42:ac:11:00:02",
                             "NetworkID": BRIDGE,
                             "EndpointID": "e" * 64, "Gateway": "172.17.0.1", "IPAddress": "172.17.0.2",
-                            "IPPrefixLen": 16, "DNSNames": None}},
+                            "IPPrefixLen": 16, "IPv6Gateway": "fd00::1", "GlobalIPv6Address": "fd00::2",
+                            "GlobalIPv6PrefixLen": 64, "DNSNames": None}},
     "mounts": [{"Type": "bind", "Source": "/srv", "Destination": "/data", "Mode": "ro", "RW": False}],
     "state": {"Status": "running", "Running": True, "Pid": 4242, "StartedAt": "2024-05-01T10:00:01Z",
               "FinishedAt": "0001-01-01T00:00:00Z", "ExitCode": 0, "Error": "", "OOMKilled": False},
@@ -60,6 +61,10 @@ ENDED_1: dict[str, Any] = {
     "config": {"Image": "busybox"}, "host_config": {"NetworkMode": "none"}, "image": IMAGE,
     "state": {"Status": "exited", "ExitCode": 137, "OOMKilled": True, "Error": "out of memory",
               "StartedAt": "2024-04-01T10:00:01Z", "FinishedAt": "2024-04-01T10:00:09Z"},
+}  # fmt: skip
+NEW_1: dict[str, Any] = {
+    "id": NEW, "name": "new", "created": "2024-05-02T10:00:00Z", "path": "sh", "args": [],
+    "config": {"Image": "busybox"}, "host_config": {"NetworkMode": "none"}, "image": IMAGE,
 }  # fmt: skip
 IMAGE_1: dict[str, Any] = {
     "id": IMAGE,
@@ -76,7 +81,7 @@ def make_version_1(path: Path) -> None:
     db = sqlite3.connect(path)
     db.execute("PRAGMA journal_mode=WAL")
     db.executescript(SCHEMA_1)
-    for record in (RUNNING_1, ENDED_1):
+    for record in (RUNNING_1, ENDED_1, NEW_1):
         row = (record["id"], record["name"], json.dumps(record).encode())
         db.execute("INSERT INTO containers VALUES (?, ?, ?)", row)
     db.execute("INSERT INTO images VALUES (?, ?)", (IMAGE, json.dumps(IMAGE_1).encode()))
@@ -86,6 +91,8 @@ def make_version_1(path: Path) -> None:
         [
             ("network.bridge.id", BRIDGE),
             ("network.bridge.created", "2024-03-01T00:00:00Z"),
+            ("network.host.id", "8" * 64),
+            ("network.host.created", "2024-03-01T00:00:02Z"),
             ("network.none.id", "f" * 64),
             ("network.none.created", "2024-03-01T00:00:01Z"),
             ("network.bridge.interface", "wherry0"),
@@ -127,6 +134,7 @@ def test_version_1_containers(version_1: Path) -> None:
     assert old.argv == ("sh",)
     assert (ended.phase, ended.exit_code, ended.oom_killed) == (Phase.EXITED, 137, True)
     assert (ended.error, ended.finished_at) == ("out of memory", "2024-04-01T10:00:09Z")
+    assert found[NEW][1] == ContainerState()  # never started
     store.close()
 
 
@@ -139,9 +147,8 @@ def test_version_1_endpoints_are_parted_into_wish_and_state(version_1: Path) -> 
         sqlite3.connect(version_1).execute("SELECT record FROM containers WHERE id = ?", (WEB,)).fetchone()[0]
     )
     assert not {"attachment", "state", "restart_count"} & json.loads(raw).keys()
-    assert (
-        not {"NetworkID", "EndpointID", "IPAddress", "Gateway"} & json.loads(raw)["networks"]["bridge"].keys()
-    )
+    endpoint = json.loads(raw)["networks"]["bridge"]
+    assert {name for name, value in endpoint.items() if value} == {"Aliases", "MacAddress"}
     store.close()
 
 
@@ -158,8 +165,9 @@ def test_version_1_images_tags_and_settings(version_1: Path) -> None:
 def test_version_1_networks_keep_their_ids(version_1: Path) -> None:
     store = Store(version_1)
     networks = {network.name: network for network in store.networks.all()}
-    assert networks.keys() == {"bridge", "none"}
+    assert networks.keys() == {"bridge", "host", "none"}
     assert (networks["bridge"].id, networks["bridge"].driver) == (BRIDGE, "bridge")
+    assert (networks["host"].id, networks["host"].driver) == ("8" * 64, "host")
     assert (networks["none"].driver, networks["none"].created) == ("null", "2024-03-01T00:00:01Z")
     assert store.settings.get("network.bridge.id") is None
     store.close()
@@ -169,7 +177,7 @@ def test_once_brought_forward_it_stays_so(version_1: Path) -> None:
     Store(version_1).close()
     assert version_of(version_1) == VERSION
     store = Store(version_1)
-    assert {record.name for record, _ in store.containers.all()} == {"web", "old"}
+    assert {record.name for record, _ in store.containers.all()} == {"web", "old", "new"}
     store.close()
 
 
@@ -228,7 +236,7 @@ def test_a_daemon_that_is_killed_in_a_migration_leaves_the_old_store(version_1: 
     assert done.returncode == -signal.SIGKILL
     assert version_of(version_1) == 1
     store = Store(version_1)
-    assert {record.name for record, _ in store.containers.all()} == {"web", "old"}
+    assert {record.name for record, _ in store.containers.all()} == {"web", "old", "new"}
     store.close()
 
 
