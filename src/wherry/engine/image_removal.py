@@ -38,12 +38,6 @@ class Deleted:
 Removal = Untagged | Deleted
 
 
-@dataclass(frozen=True, slots=True)
-class _Obstacle:
-    text: str
-    used: bool = False
-
-
 @dataclass(slots=True)
 class RemovalPlan:
     """Collects what goes, in order, while seeing the catalog as it will be."""
@@ -90,11 +84,10 @@ class RemovalPlan:
 
     def _delete(self, image: ImageRecord, *, force: bool, quiet: bool) -> None:
         obstacle = self._obstacle(image, names=not force, stopped=not force)
-        if obstacle is not None:
-            dangling = not self.catalog.references(image.id) and not self.catalog.children(image.id)
-            if quiet and (not dangling or obstacle.used):
-                return
-            raise Conflict(obstacle.text)
+        if obstacle and quiet:
+            return
+        if obstacle:
+            raise Conflict(obstacle)
         self._untag(image, self.catalog.references(image.id))
         images = {id: other for id, other in self.catalog.images.items() if id != image.id}
         self.catalog = Catalog(images, self.catalog.tags)
@@ -112,25 +105,24 @@ class RemovalPlan:
 
     def _require_unused(self, image: ImageRecord) -> None:
         obstacle = self._obstacle(image, names=False, stopped=not self.force)
-        if obstacle is not None:
-            raise Conflict(obstacle.text)
+        if obstacle:
+            raise Conflict(obstacle)
 
-    def _obstacle(self, image: ImageRecord, *, names: bool, stopped: bool) -> _Obstacle | None:
+    def _obstacle(self, image: ImageRecord, *, names: bool, stopped: bool) -> str:
+        """What stands against its removal, in Docker's words; "" for nothing."""
         users = self.users(image.id)
         running = [short_id(id) for id, runs in users if runs]
         if self.catalog.children(image.id):
-            return _Obstacle(_conflict(image, "cannot be forced", "image has dependent child images"))
+            return _conflict(image, "cannot be forced", "image has dependent child images")
         if running:
             text = f"image is being used by running container {running[0]}"
-            return _Obstacle(_conflict(image, "cannot be forced", text), used=True)
+            return _conflict(image, "cannot be forced", text)
         if names and self.catalog.references(image.id):
-            return _Obstacle(
-                _conflict(image, "must be forced", "image is referenced in multiple repositories")
-            )
+            return _conflict(image, "must be forced", "image is referenced in multiple repositories")
         if stopped and users:
             text = f"image is being used by stopped container {short_id(users[0][0])}"
-            return _Obstacle(_conflict(image, "must be forced", text), used=True)
-        return None
+            return _conflict(image, "must be forced", text)
+        return ""
 
 
 def _conflict(image: ImageRecord, force: str, reason: str) -> str:
