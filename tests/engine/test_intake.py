@@ -24,6 +24,7 @@ from wherry.engine.image_record import ImageRecord
 from wherry.engine.intake.collector import Collector
 from wherry.engine.intake.content import Content, LayerProgress
 from wherry.engine.intake.lease import Lease, Leases
+from wherry.engine.intake.threads import in_thread
 from wherry.errors import InvalidArgument, NotFound, Unavailable
 from wherry.image.archive import read_archive
 from wherry.image.blobs import BlobStore
@@ -73,6 +74,32 @@ def test_nothing_more_is_read_of_what_is_called_off(stores: tuple[BlobStore, Lay
         with pytest.raises(Unavailable, match="called off"):
             content.unpack(image)
     assert list(stores[1].list()) == []
+
+
+def test_work_that_is_called_off_is_waited_for() -> None:
+    """However often: what a thread works on must not be taken from it."""
+
+    async def scenario() -> None:
+        begun, go_on, over = threading.Event(), threading.Event(), threading.Event()
+        called_off = []
+
+        def work() -> None:
+            begun.set()
+            assert go_on.wait(10)
+            over.set()
+
+        task = asyncio.create_task(in_thread(work, lambda: called_off.append(True)))
+        await asyncio.to_thread(begun.wait)
+        for _ in range(3):
+            task.cancel()
+            await asyncio.sleep(0.01)
+        assert (task.done(), called_off) == (False, [True])
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert over.is_set()
+
+    run(scenario)
 
 
 # --- leases alone
@@ -309,6 +336,30 @@ def test_an_image_removed_by_force_stays_for_a_container_that_is_being_made(tmp_
         world.users.clear()
         await world.images.collect()
         assert world.on_disk() == (0, 0)
+
+    run(scenario)
+
+
+def test_an_image_removed_by_force_goes_with_its_last_container(tmp_path: Path) -> None:
+    """Also where another daemon sees the end of that, and with all its room."""
+
+    async def scenario() -> None:
+        world = World(tmp_path)
+        id = await world.load(BASE, tags=["a"])
+        other = await world.load(OTHER, tags=["stays"])
+        world.use(id, "c" * 64)
+        await world.images.remove(id, force=True)
+        assert world.images.record(Digest(id)) is not None
+        world.store.close()
+        later = World(tmp_path)
+        later.users[id] = [("c" * 64, False)]
+        await later.images.recover()
+        assert later.on_disk() == (2, 4)
+        later.unuse(id, "c" * 64)
+        later.images.released(Digest(id))
+        await until(lambda: later.on_disk() == (1, 2))
+        assert [image.id for image in later.store.images.all()] == [other]
+        await until(lambda: not os.listdir(later.blobs.root / ".trash"))
 
     run(scenario)
 

@@ -198,6 +198,33 @@ def test_a_signal_that_is_none_changes_nothing(lab: Lab, verb: str) -> None:
     soon(scenario)
 
 
+# ---------------------------------------------------------------- who waits
+
+
+def test_who_waits_for_what(lab: Lab) -> None:
+    async def scenario() -> None:
+        container = lab.container(state=ContainerState(phase=Phase.EXITED, exit_code=3))
+        assert container.attachments == {}
+        assert container.waiter("not-running").result() == WaitResult(3)  # at once
+        with pytest.raises(InvalidArgument, match='invalid condition: "tomorrow"'):
+            container.waiter("tomorrow")
+        next_exit, removed = container.waiter("next-exit"), container.waiter("removed")
+        await lab.lifecycle.start(container)
+        not_running = container.waiter("not-running")
+        assert not any(future.done() for future in (next_exit, removed, not_running))
+        await lab.lifecycle.kill(container, 9)
+        assert next_exit.result() == not_running.result() == WaitResult(137)
+        assert not removed.done()
+        never = container.waiter("next-exit")
+        given_up = container.waiter("removed")
+        given_up.cancel()
+        await lab.lifecycle.remove(container, force=False)
+        assert removed.result() == never.result() == WaitResult(137)
+        assert container.waiters == []
+
+    soon(scenario)
+
+
 # ---------------------------------------------------------------- what fails
 
 
@@ -268,7 +295,9 @@ def test_rm_that_fails_is_told_in_the_log_and_to_who_waits(
     assert "a mount that is busy" in caplog.text
 
 
-def test_who_waits_is_answered_though_nothing_can_be_given_back(lab: Lab) -> None:
+def test_who_waits_is_answered_though_nothing_can_be_given_back(
+    lab: Lab, caplog: pytest.LogCaptureFixture
+) -> None:
     async def scenario() -> None:
         container = lab.container()
         await lab.lifecycle.start(container)
@@ -279,7 +308,10 @@ def test_who_waits_is_answered_though_nothing_can_be_given_back(lab: Lab) -> Non
             await waiter
         assert not container.running
 
-    soon(scenario)
+    with caplog.at_level(logging.ERROR, "wherry.engine.lifecycle"):
+        soon(scenario)
+    (record,) = [record for record in caplog.records if record.name == "wherry.engine.lifecycle"]
+    assert "has ended, but not all that follows could be done" in record.getMessage()
 
 
 # ---------------------------------------------------------------- clients that attach
@@ -347,7 +379,7 @@ def test_what_is_told_of_a_life(lab: Lab) -> None:
         await lab.lifecycle.stop(container, 5, None)
         await lab.lifecycle.start(container)
         assert lab.executor.last is not None and lab.executor.last.on_detach is not None
-        for reason in (1, 2, 0):  # streams that broke; one who typed the keys
+        for reason in (1, 1, 0):  # streams that broke; one who typed the keys
             lab.executor.last.on_detach(7, reason)
         await lab.lifecycle.remove(container, force=True)
         assert await told(events) == [
@@ -402,7 +434,8 @@ def test_an_end_for_want_of_memory_and_a_lost_one(lab: Lab, oom: bool) -> None:
         assert await waiter == WaitResult(137)
         kept = lab.kept(container)
         assert kept is not None
-        assert (kept.oom_killed, "without leaving an exit status" in kept.error) == (oom, not oom)
+        lost = "the monitor ended without leaving an exit status"
+        assert (kept.oom_killed, kept.error) == (oom, "" if oom else lost)
         assert await told(events) == (["start", "oom", "die"] if oom else ["start", "die"])
 
     soon(scenario)

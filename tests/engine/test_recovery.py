@@ -18,7 +18,7 @@ from wherry.engine.paths import ContainerPaths
 from wherry.engine.preparation.step import Launch
 from wherry.engine.preparation.storage import RuntimeDirectory
 from wherry.engine.record import ContainerState, Phase
-from wherry.engine.recovery import LOST_EXIT_CODE, ended, recover, settle
+from wherry.engine.recovery import LOST_EXIT_CODE, ended, recover, settle, sweep
 from wherry.runtime.launcher import ExitStatus
 from wherry.values.times import rfc3339
 
@@ -190,6 +190,13 @@ def test_the_end_of_what_was_taken_over_is_noted(lab: Lab) -> None:
         assert await lab.lifecycle.recover(lab.container("other")) is False
 
     asyncio.run(asyncio.wait_for(scenario(), 20))
+
+
+def test_what_cannot_be_swept_is_no_obstacle(lab: Lab) -> None:
+    (lab.config.runtime_dir / "no directory").write_text("")
+    host = Nothing(lab)
+    sweep(lab.config, host, (), ())  # type: ignore[arg-type]
+    assert host.swept
 
 
 # ---------------------------------------------------------------- on a real host

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.engine.doubles import wished
 from wherry.engine.container import Container
+from wherry.engine.names import ADJECTIVES, NOUNS, check_name, new_id, random_name
 from wherry.engine.registry import Registry
 from wherry.errors import Conflict, InvalidArgument, NotFound
 
@@ -98,6 +101,14 @@ def test_any_free_name_is_none_that_is_taken() -> None:
     for number in range(1500):  # more than there are names of two words
         made.add(container(f"{number:04x}", made.claim(None)))
     assert len({c.record.name for c in made.everyone()}) == 1500
+
+
+def test_an_id_and_a_name_that_were_made_are_such() -> None:
+    assert re.fullmatch("[0-9a-f]{64}", new_id())
+    words = [*ADJECTIVES.split(), *NOUNS.split()]
+    assert all(re.fullmatch("[a-z]+", word) for word in words) and len(set(words)) == len(words)
+    adjective, noun = check_name(random_name()).split("_")
+    assert adjective in ADJECTIVES.split() and noun in NOUNS.split()
 
 
 @given(
