@@ -211,7 +211,7 @@ def test_a_migration_that_is_cut_off_leaves_the_old_store(
     assert sqlite3.connect(version_1).execute("SELECT * FROM containers").fetchall() == before
     monkeypatch.undo()
     store = Store(version_1)
-    assert len(store.containers.all()) == 2
+    assert len(store.containers.all()) == 3
     store.close()
 
 
