@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Address
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from wherry.errors import InvalidArgument
+from wherry.network import files
 from wherry.network.files import (
     Overrides,
     format_resolver,
@@ -129,3 +131,26 @@ def test_what_is_written_is_read_back(nameservers: list[str], search: list[str],
     parsed = parse_resolv_conf("\n".join(lines))
     assert parse_resolv_conf(format_resolver(parsed)) == parsed
     assert (list(parsed.nameservers), list(parsed.search)) == (nameservers, search)
+
+
+def test_the_hosts_resolver_is_read_anew_when_it_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, behind = tmp_path / "resolv.conf", tmp_path / "resolved.conf"
+    monkeypatch.setattr(files, "HOST_RESOLV_CONF", own)
+    monkeypatch.setattr(files, "SYSTEMD_RESOLV_CONF", behind)
+    host = files.HostResolver()
+    assert host.text() == ""
+    own.write_text("nameserver 192.0.2.1\n")
+    assert host.text() == host.text() == "nameserver 192.0.2.1\n"
+    draft = tmp_path / "draft"
+    draft.write_text("nameserver 192.0.2.2\n")
+    draft.rename(own)
+    assert host.text() == "nameserver 192.0.2.2\n"
+    own.write_text("nameserver 127.0.0.53\n")
+    assert host.text() == "nameserver 127.0.0.53\n"
+    behind.write_text("nameserver 192.0.2.3\n")
+    assert host.text() == "nameserver 192.0.2.3\n"
+    assert host.text(host_network=True) == "nameserver 127.0.0.53\n"
+    own.unlink()
+    assert host.text() == ""

@@ -58,6 +58,7 @@ class Planner:
         self._cgroups = cgroups
         self._snapshots = snapshots
         self._seccomp = seccomp
+        self._resolver = files.HostResolver()
         self._facts = host_facts(cgroups.version)
         self._available = capabilities.available()
         self._thermal = thermal_paths()
@@ -177,7 +178,7 @@ class Planner:
         overrides = files.Overrides(
             host.dns or self._config.dns, host.dns_search or self._config.dns_search, host.dns_options or ()
         )
-        text = files.read_host_resolv_conf(host_network=on_host)
+        text = self._resolver.text(host_network=on_host)
         return files.render_resolv_conf(text, overrides, host_network=on_host)
 
     # ------------------------------------------------------------ an exec

@@ -1,10 +1,11 @@
 """The contents of a container's /etc/hosts, /etc/hostname and /etc/resolv.conf, as Docker writes them.
 
-Pure text in, text out; hosts(5), resolv.conf(5).
+Text in, text out; only ``HostResolver`` looks at the host. hosts(5), resolv.conf(5).
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -162,12 +163,32 @@ def render_resolv_conf(host_text: str, overrides: Overrides, *, host_network: bo
     return format_resolver(override(host, overrides) if host_network else for_own_network(host, overrides))
 
 
-def read_host_resolv_conf(*, host_network: bool = False) -> str:
-    """The host's resolv.conf; for other networks the one behind systemd-resolved's stub, where that is all there is."""
-    text = read_if_there(HOST_RESOLV_CONF)
-    if not host_network and parse_resolv_conf(text).nameservers == (SYSTEMD_STUB,):
-        return read_if_there(SYSTEMD_RESOLV_CONF) or text
-    return text
+class HostResolver:
+    """The host's resolv.conf, which each start asks for: it is read again when it is another file, or was changed."""
+
+    def __init__(self) -> None:
+        self._read: dict[Path, tuple[tuple[int, ...], str]] = {}
+
+    def text(self, *, host_network: bool = False) -> str:
+        """For other networks than the host's the one behind systemd-resolved's stub, where that is all there is.
+
+        OSError, with the path, for what is there and cannot be read.
+        """
+        text = self._text(HOST_RESOLV_CONF)
+        if not host_network and parse_resolv_conf(text).nameservers == (SYSTEMD_STUB,):
+            return self._text(SYSTEMD_RESOLV_CONF) or text
+        return text
+
+    def _text(self, path: Path) -> str:
+        try:
+            status = os.stat(path)
+        except FileNotFoundError:
+            return ""
+        stamp = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        known = self._read.get(path)
+        if known is None or known[0] != stamp:
+            known = self._read[path] = (stamp, read_if_there(path))
+        return known[1]
 
 
 def read_if_there(path: Path) -> str:
