@@ -32,6 +32,22 @@ def daemon(busybox_archive: bytes) -> Iterator[Daemon]:
         daemon.close()
 
 
+def store_of(daemon: Daemon, work: Path) -> sqlite3.Connection:
+    """A copy of a daemon's store: SQLite itself does not find the way into the sandbox."""
+    root = daemon.sandbox.outside(daemon.data_root)
+    for name in ("wherry.db", "wherry.db-wal"):
+        if (root / name).exists():
+            (work / name).write_bytes((root / name).read_bytes())
+    return sqlite3.connect(work / "wherry.db")
+
+
+def put_back(daemon: Daemon, work: Path) -> None:
+    root = daemon.sandbox.outside(daemon.data_root)
+    for path in root.glob("wherry.db-*"):
+        path.unlink()
+    (root / "wherry.db").write_bytes((work / "wherry.db").read_bytes())
+
+
 def lease_of(inspected: Any, journal: Any) -> dict[str, Any]:
     """A lease as version 1 had it in the record."""
     name, place = next(iter(inspected["NetworkSettings"]["Networks"].items()))
@@ -59,15 +75,9 @@ def back_to_version_1(daemon: Daemon, inspected: dict[str, Any], work: Path) -> 
         if (journal := runtime / "launch.json").exists():
             journals[id] = json.loads(journal.read_text())
             journal.unlink()
-    root = daemon.sandbox.outside(daemon.data_root)
-    files = ("wherry.db", "wherry.db-wal")
-    for name in files:  # SQLite itself does not find the way into the sandbox
-        (work / name).write_bytes((root / name).read_bytes())
-    with closing(sqlite3.connect(work / "wherry.db")) as database:
+    with closing(store_of(daemon, work)) as database:
         convert(database, inspected, journals)
-    for path in root.glob("wherry.db-*"):
-        path.unlink()
-    (root / "wherry.db").write_bytes((work / "wherry.db").read_bytes())
+    put_back(daemon, work)
 
 
 def convert(database: sqlite3.Connection, inspected: dict[str, Any], journals: dict[str, Any]) -> None:
@@ -116,3 +126,28 @@ def test_containers_of_version_1_keep_what_they_have(daemon: Daemon, tmp_path: P
     daemon.remove_containers()
     daemon.stop()
     assert daemon.leaks() == []
+
+
+def test_a_store_on_which_version_1_was_tried(daemon: Daemon, tmp_path: Path) -> None:
+    """It says version 1 and has that version's settings, with nothing else undone: all is as it was."""
+    daemon.docker("create", "--name", "kept", "-l", "a=b", "busybox", "true")
+    before = daemon.inspect("kept"), daemon.api("GET", "/networks").body
+    daemon.stop()
+    with closing(store_of(daemon, tmp_path)) as database:
+        for field in ("id", "created"):
+            database.execute("INSERT INTO settings VALUES (?, ?)", (f"network.bridge.{field}", "another"))
+        database.execute("PRAGMA user_version = 1")
+        database.commit()
+    put_back(daemon, tmp_path)
+    daemon.start()
+    assert (daemon.inspect("kept"), daemon.api("GET", "/networks").body) == before
+
+
+def test_a_store_of_a_newer_version_is_refused(daemon: Daemon, tmp_path: Path) -> None:
+    daemon.stop()
+    with closing(store_of(daemon, tmp_path)) as database:
+        database.execute("PRAGMA user_version = 1000")
+    put_back(daemon, tmp_path)
+    daemon.start(wait=False)
+    assert daemon.process.wait(timeout=30) == 1
+    assert "was written by a newer version of wherry" in daemon.log_tail(1)

@@ -32,7 +32,25 @@ def first(db: sqlite3.Connection) -> None:
 
 
 def state_apart(db: sqlite3.Connection) -> None:
-    """Version 2: what is the case stands beside what was wished, and networks have a table."""
+    """Version 2: what is the case stands beside what was wished, and networks have a table.
+
+    Version 1 notes itself whatever it finds. On a store of version 2 it can write no container and ends; what it
+    noted beside it is of no account.
+    """
+    if not has_column(db, "containers", "state"):
+        split_records(db)
+    db.execute(
+        "CREATE TABLE IF NOT EXISTS networks (name TEXT PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID"
+    )
+    for name, driver in (("bridge", "bridge"), ("host", "host"), ("none", "null")):
+        move_network(db, name, driver)
+
+
+def has_column(db: sqlite3.Connection, table: str, name: str) -> bool:
+    return name in (column[1] for column in db.execute(f"PRAGMA table_info({table})"))
+
+
+def split_records(db: sqlite3.Connection) -> None:
     db.execute("ALTER TABLE containers ADD COLUMN state BLOB NOT NULL DEFAULT '{}'")
     for id, raw in db.execute("SELECT id, record FROM containers").fetchall():
         record = msgspec.json.decode(raw)
@@ -47,9 +65,6 @@ def state_apart(db: sqlite3.Connection) -> None:
                 endpoint.pop(field, None)
         encoded = msgspec.json.encode(record), msgspec.json.encode(state), id
         db.execute("UPDATE containers SET record = ?, state = ? WHERE id = ?", encoded)
-    db.execute("CREATE TABLE networks (name TEXT PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID")
-    for name, driver in (("bridge", "bridge"), ("host", "host"), ("none", "null")):
-        move_network(db, name, driver)
 
 
 # What a lease had filled in of a container's endpoint.
@@ -88,7 +103,7 @@ def move_network(db: sqlite3.Connection, name: str, driver: str) -> None:
             "driver": driver,
             "created": found[f"network.{name}.created"],
         }
-        db.execute("INSERT INTO networks VALUES (?, ?)", (name, msgspec.json.encode(record)))
+        db.execute("INSERT OR IGNORE INTO networks VALUES (?, ?)", (name, msgspec.json.encode(record)))
     db.execute("DELETE FROM settings WHERE key IN (?, ?)", (f"network.{name}.id", f"network.{name}.created"))
 
 
