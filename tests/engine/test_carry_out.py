@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import pytest
 
-from wherry.engine.preparation.carry_out import carry_out, due, ending, take_back
+from wherry.engine.preparation.carry_out import carry_out, due, ending, take_back, take_over
 from wherry.engine.preparation.cgroups import ParentCgroup
 from wherry.engine.preparation.step import EngineStep, Host, Launch, Moment
 from wherry.engine.preparation.storage import RuntimeDirectory, WritableLayer
@@ -28,6 +28,7 @@ class Said(EngineStep):
     notes: list[str] = field(compare=False)
     fails: BaseException | None = None
     stays: bool = False
+    foreign: bool = False  # it cannot be taken over
     done: bool = False
 
     def describe(self) -> str:
@@ -43,6 +44,11 @@ class Said(EngineStep):
         self.notes.append(f"undo {self.word}{'' if self.done else ', never done'}")
         if self.stays:
             raise OSError("busy")
+
+    def adopt(self, host: Host) -> None:
+        self.notes.append(f"adopt {self.word}")
+        if self.foreign:
+            raise Conflict("another has it")
 
 
 def test_in_their_order_and_as_they_were_done() -> None:
@@ -81,7 +87,7 @@ def test_what_cannot_be_undone(
 ) -> None:
     notes: list[str] = []
     steps = [Said(word, notes, stays=word != "c", done=True) for word in "abc"]
-    rest = take_back(steps, NO_HOST, whole=whole)
+    rest = take_back(steps, NO_HOST, whole=True) if whole else take_back(steps, NO_HOST)
     assert notes == [f"undo {word}" for word in undone]
     assert [(step.describe(), str(error)) for step, error in rest] == [(f"say {w}", "busy") for w in left]
     assert "cannot undo: say b" in caplog.text
@@ -93,6 +99,13 @@ def test_what_is_left_of_a_failure_is_known() -> None:
     with pytest.raises(Conflict):
         asyncio.run(carry_out(steps, NO_HOST, launch))
     assert [step.describe() for step in launch.left] == ["say a"]
+
+
+def test_what_cannot_be_taken_over_is_no_obstacle(caplog: pytest.LogCaptureFixture) -> None:
+    notes: list[str] = []
+    take_over([Said("a", notes, foreign=True), Said("b", notes)], NO_HOST)
+    assert notes == ["adopt a", "adopt b"]
+    assert "cannot take over: say a" in caplog.text
 
 
 def test_moments() -> None:

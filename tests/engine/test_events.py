@@ -167,3 +167,15 @@ def test_an_unknown_filter_is_named() -> None:
             EventBus().subscribe(EventQuery(filters=parse_filters('{"colour": ["red"]}')))
 
     run(scenario())
+
+
+def test_bounds_count_as_inside() -> None:
+    event = EventBus().container("die", record())
+    at = event.time_nano
+    for query, wanted in (
+        (EventQuery(), True),
+        (EventQuery(since=at, until=at), True),
+        (EventQuery(since=at + 1), False),
+        (EventQuery(until=at - 1), False),
+    ):
+        assert query.wants(event) is wanted

@@ -85,6 +85,22 @@ def test_how_it_ended_is_known_when_its_container_is_gone(lab: Lab) -> None:
     run(lab, scenario)
 
 
+def test_how_it_ended_is_known_before_the_engine_has_noted_it(lab: Lab) -> None:
+    """The monitor tells the client and the engine; who asks at once may come before the engine's own task."""
+
+    async def scenario(execs: Execs, container: Container) -> None:
+        id = await execs.create("box", REQUEST)
+        await execs.start(id, ExecStart(detach=True))
+        assert lab.executor.last is not None
+        lab.executor.last.end(4)
+        seen = await execs.settled(id)
+        assert (seen.running, seen.exit_code) == (False, 4)
+        while execs._tasks:
+            await asyncio.sleep(0)
+
+    run(lab, scenario)
+
+
 def test_what_has_ended_is_forgotten_after_a_while(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(execs_module, "KEPT_AFTER_EXIT", 0.05)
 

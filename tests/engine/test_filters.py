@@ -59,7 +59,13 @@ def world() -> list[ContainerView]:
     return [
         web,
         container("job", "aa22", failed, labels={"app": "x"}),
-        container("new", "bb33", ContainerState()),
+        container(
+            "new",
+            "bb33",
+            ContainerState(),
+            labels={"app": "y"},
+            mounts=[MountPoint(type="bind", source="/home", destination="/data")],
+        ),
     ]
 
 
@@ -72,6 +78,10 @@ CASES = [
     ('{"id": ["aa"]}', True, ["web", "job"]),
     ('{"label": ["app=x"]}', True, ["web", "job"]),
     ('{"label": ["app", "tier=front"]}', True, ["web"]),
+    ('{"label": ["app=y"]}', True, ["new"]),
+    ('{"id": ["bb"]}', True, ["new"]),
+    ('{"status": ["paused"]}', True, []),
+    ('{"volume": ["/home"]}', True, ["new"]),
     ('{"status": ["exited"]}', False, ["job"]),
     ('{"status": ["exited", "created"]}', False, ["job", "new"]),
     ('{"exited": ["3"]}', True, ["job"]),
@@ -92,6 +102,8 @@ CASES = [
     ('{"health": ["none"]}', True, ["web", "job", "new"]),
     ('{"health": ["healthy"]}', True, []),
     ('{"is-task": ["true"]}', True, []),
+    ('{"is-task": ["1"]}', True, []),
+    ('{"is-task": ["0"]}', True, ["web", "job", "new"]),
     ('{"is-task": ["false"]}', True, ["web", "job", "new"]),
     ('{"name": []}', True, ["web", "job", "new"]),
 ]

@@ -21,7 +21,7 @@ from wherry.engine.store import Store
 from wherry.errors import Conflict, InvalidArgument, NotFound
 from wherry.image.archive import Source
 from wherry.image.blobs import BlobStore
-from wherry.image.manifest import Platform
+from wherry.image.manifest import Platform, host_platform
 from wherry.messages.container import Config, HostConfig
 from wherry.snapshot.layers import LayerStore
 
@@ -228,6 +228,16 @@ def test_a_reader_that_leaves_does_not_stop_the_load(root: Path) -> None:
             if world.images.count():
                 break
         assert (world.images.view("a")).repo_tags == ("a:latest",)
+
+    run(root, scenario)
+
+
+@pytest.mark.parametrize("wanted", [None, Platform("arm64", "linux")])
+def test_import_is_for_this_machine_unless_another_is_named(root: Path, wanted: Platform | None) -> None:
+    async def scenario(world: World) -> None:
+        await world.images.import_(io.BytesIO(BASE), repo="imp", platform=wanted)
+        made, meant = world.images.find("imp").config, wanted or host_platform()
+        assert (made.os, made.architecture) == (meant.os, meant.architecture)
 
     run(root, scenario)
 

@@ -65,6 +65,16 @@ def test_a_published_port_is_exposed() -> None:
     assert set(made.host_config.port_bindings or ()) == {"8080/tcp"}
 
 
+def test_a_tmpfs_is_no_mount_to_be_shown() -> None:
+    made = record(HostConfig(tmpfs={"/t": ""}, binds=["/srv:/d:ro"]))
+    assert [(mount.destination, mount.rw) for mount in made.mounts] == [("/d", False)]
+
+
+def test_log_options_that_there_are() -> None:
+    options = {"max-size": "10m", "max-file": "3"}
+    assert record(HostConfig(log_config=LogConfig(config=options))).host_config.log_config.config == options
+
+
 def test_the_hosts_network_has_the_hosts_name() -> None:
     assert record(HostConfig(network_mode="host")).config.hostname != ID[:12]
 
@@ -134,6 +144,7 @@ def test_platforms(wanted: str, fits: bool) -> None:
         EngineConfig(dns=("foo",)),
         EngineConfig(pool_size=-3),
         EngineConfig(shm_size=-5),
+        EngineConfig(shm_size=0),
         EngineConfig(cgroup_parent="../x"),
     ],
 )

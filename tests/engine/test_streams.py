@@ -196,6 +196,8 @@ def test_logs(lab: Lab) -> None:
         write_log(lab, container)
         query = LogsQuery(stdout=True, stderr=False, framed=False)
         assert [batch async for batch in streams.logs(container, query)] == [b"out\n"]
+        followed = LogsQuery(stdout=True, stderr=False, framed=False, follow=True)
+        assert [batch async for batch in streams.logs(container, followed)] == [b"out\n"]  # it does not run
         with pytest.raises(InvalidArgument, match="you must choose at least one stream"):
             await anext(streams.logs(container, LogsQuery(stdout=False, stderr=False)))
 
