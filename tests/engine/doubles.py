@@ -112,7 +112,7 @@ class FakeExecutor:
         self.wanted = list(attaches)
         return self.last
 
-    async def take_over(self, id: str) -> Run | None:
+    async def take_over(self, id: str, anew: object) -> Run | None:
         return self.alive.get(id)
 
     def settle(self, id: str) -> bool:

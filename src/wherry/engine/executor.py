@@ -12,7 +12,7 @@ import logging
 import os
 import select
 import signal
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -32,6 +32,7 @@ from wherry.engine.task import Task
 from wherry.errors import Conflict, Internal, LaunchFailed, WherryError, sentence
 from wherry.linux.procfs import ProcessDirectory
 from wherry.messages.exec import ExecCreate, ExecStart
+from wherry.network.drivers.catalogue import DRIVERS, PREDEFINED
 from wherry.network.endpoint import Attachment
 from wherry.runtime.launcher import Attach, Launcher, Monitored
 from wherry.runtime.steps import CgroupCreate, Fd
@@ -200,19 +201,25 @@ class Executor:
 
     # ------------------------------------------------------------ after a restart of the daemon
 
-    def journal_former(self, task: Task, leases: Iterable[Attachment]) -> None:
+    def recognise(self, mode: str, pid: int) -> list[Attachment]:
+        """The place that a process has on a network of its own; none where the namespace is another's."""
+        own = mode in PREDEFINED and DRIVERS[PREDEFINED[mode]].gives_endpoints
+        return self._host.networks.recognise(mode, pid) if own else []
+
+    def journal_anew(self, task: Task, leases: Iterable[Attachment]) -> Launched:
         """Write the journal of a run that has none, by what it was given on networks, as if it was started now."""
-        if self.journal.under_way(task.id) is not None or not self.journal.has_place(task.id):
-            return
         steps = self._planner.preparation(task, self._id_of)
         done = as_given(due(steps, Moment.START), leases)
-        self.journal.keep(task.id, self._planner.plan(task, (*made(steps), *done)))
+        launched = self._planner.plan(task, (*made(steps), *done))
+        self.journal.keep(task.id, launched)
+        return launched
 
-    async def take_over(self, id: str) -> Run | None:
+    async def take_over(self, id: str, anew: Callable[[int], Launched | None]) -> Run | None:
         """The process of a task that an earlier daemon started, if it runs still.
 
         A monitor may outlive its process: while it cleans up, or as long as a client has not read all. A process whose
         journal is not whole was under way when that daemon died, and nobody was told of it: it is ended.
+        ``anew`` finds out what the run of a first process holds where the journal cannot be read.
         """
         paths = ContainerPaths(self._config, id)
         try:
@@ -221,7 +228,7 @@ class Executor:
             return None
         if monitor.exited.done():
             return None
-        launched = self.journal.under_way(id)
+        launched = self.journal.under_way(id) or anew(monitor.init_pid)
         if launched is not None and launched.spec is None:
             await end(monitor)
             return None

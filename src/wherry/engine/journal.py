@@ -81,10 +81,6 @@ class Journal:
         with wanting(f"note what is started in {self._config.runtime_dir}"):
             self._write(id, whole)
 
-    def has_place(self, id: str) -> bool:
-        """Whether there is a directory for it: a container that has run since the machine came up has one."""
-        return os.path.isdir(ContainerPaths(self._config, id).runtime)
-
     def end(self, id: str) -> None:
         """The host holds nothing of it any more. OSError where that cannot be noted."""
         paths = ContainerPaths(self._config, id)

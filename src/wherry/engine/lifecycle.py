@@ -17,12 +17,14 @@ from wherry.engine.container import Container, close_all
 from wherry.engine.events import EventBus
 from wherry.engine.executor import Executor, Run, reason_of
 from wherry.engine.image_record import ImageRecord
+from wherry.engine.journal import Launched
 from wherry.engine.network import Networks
 from wherry.engine.record import Phase
 from wherry.engine.registry import Registry, no_such
 from wherry.engine.store import Store
 from wherry.engine.task import Task, task_of
 from wherry.errors import Conflict, Internal, LaunchFailed, NotFound, NotModified, WherryError, sentence
+from wherry.network.endpoint import Attachment
 from wherry.runtime.launcher import ExitStatus, Monitored
 from wherry.values.signals import parse_signal
 from wherry.values.times import now, rfc3339
@@ -323,8 +325,10 @@ class Lifecycle:
 
     async def recover(self, container: Container) -> bool:
         """Find out what became of a container of an earlier daemon; whether it runs still."""
-        self._complete_journal(container)
-        run = await self._executor.take_over(container.id)
+        former, container.state.unjournaled = container.state.unjournaled, []
+        run = await self._executor.take_over(
+            container.id, lambda pid: self._journal_anew(container, former, pid)
+        )
         if run is None:
             return False
         since = container.state.started_at if container.phase in CALM else now()
@@ -334,14 +338,17 @@ class Lifecycle:
             self._running(container, since)
         return True
 
-    def _complete_journal(self, container: Container) -> None:
-        """An earlier version kept a run's places on networks in its record, and wrote no journal."""
-        leases, container.state.unjournaled = container.state.unjournaled, []
-        if leases:
-            try:
-                self._executor.journal_former(self.task(container), leases)
-            except Exception:
-                log.exception("what container %s holds cannot be told", container.id[:12])
+    def _journal_anew(self, container: Container, former: list[Attachment], pid: int) -> Launched | None:
+        """The journal of a run that has none to be read, by its places on networks: an earlier version kept them in
+        its record, otherwise the kernel has them."""
+        try:
+            if not former:
+                log.error("container %s runs, and its launch.json is not there or damaged", container.id[:12])
+                former = self._executor.recognise(container.record.host_config.network_mode, pid)
+            return self._executor.journal_anew(self.task(container), former)
+        except Exception:
+            log.exception("what container %s holds cannot be told", container.id[:12])
+            return None
 
     def recover_ended(self, container: Container, status: ExitStatus | None) -> None:
         """It does not run. ``status`` is how it ended while no daemon was there, or None where it did not start.

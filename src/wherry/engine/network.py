@@ -19,6 +19,7 @@ from wherry.engine.firewall_watch import FirewallWatch
 from wherry.engine.store import Store
 from wherry.engine.store.networks import NetworkRecord
 from wherry.errors import Denied, InvalidArgument, NotFound, Unavailable, sentence
+from wherry.linux import rtnetlink
 from wherry.messages.network import EndpointResource, Ipam, NetworkResource, SubnetConfig
 from wherry.network.driver import PLAIN, EndpointWish, Network, NetworkDriver, NetworkOptions
 from wherry.network.drivers.catalogue import DEFAULT_NETWORK, DRIVERS, PREDEFINED
@@ -144,6 +145,18 @@ class Networks:
     def adopt(self, attachment: Attachment) -> Endpoint:
         """Take over a running container's place on a network from an earlier daemon; its ports apart."""
         return self._driver(attachment.network).adopt(attachment)
+
+    def recognise(self, name: str, pid: int) -> list[Attachment]:
+        """The place on a network that a process has, with its ports, by the kernel's word: for want of a journal."""
+        descriptor = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            lease = self._driver(name).recognise(rtnetlink.read_inside(descriptor))
+        finally:
+            os.close(descriptor)
+        if lease is None:
+            return []
+        ip = lease.address.partition("/")[0]
+        return [lease.publishing(port for port in self.host.counts() if ip and port.container_ip == ip)]
 
     def release(self, attachment: Attachment) -> bool:
         """Give back a place on a network: namespace, address and what is published there; whether we held it.

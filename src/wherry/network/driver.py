@@ -16,6 +16,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import ClassVar
 
 from wherry.errors import Internal
+from wherry.linux.rtnetlink import NetworkState
 from wherry.network.endpoint import Attachment, Endpoint
 from wherry.network.firewall import NetworkFacts
 
@@ -136,6 +137,10 @@ class NetworkDriver(ABC):
         """Whether the host's end of an endpoint is there and plugged in, by the kernel's word; of one that has no end
         on the host, whether somebody has it."""
 
+    @abstractmethod
+    def recognise(self, inside: NetworkState) -> Attachment | None:
+        """An earlier daemon's endpoint, by what its namespace holds; None where nothing there is of this network."""
+
     # ------------------------------------------------------------ the end
 
     @property
@@ -179,6 +184,9 @@ class WithoutEndpoints(NetworkDriver):
 
     def release(self, endpoint_id: str) -> None:
         return
+
+    def recognise(self, inside: NetworkState) -> Attachment | None:
+        return None
 
     def has(self, attachment: Attachment) -> bool:
         return False

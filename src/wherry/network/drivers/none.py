@@ -8,6 +8,7 @@ from concurrent.futures import Future
 
 from wherry.linux import netns
 from wherry.linux.netlink import Netlink
+from wherry.linux.rtnetlink import NetworkState
 from wherry.network.driver import (
     PLAIN,
     Description,
@@ -82,6 +83,9 @@ class NoneDriver(NetworkDriver):
             endpoint = self._endpoints.pop(endpoint_id, None)
         if endpoint is not None:
             discard(endpoint)
+
+    def recognise(self, inside: NetworkState) -> Attachment | None:
+        return self._attachment()
 
     def has(self, attachment: Attachment) -> bool:
         return attachment.endpoint_id in self._endpoints

@@ -6,16 +6,18 @@ Several daemons may share a host, each with bridges of its own; two on one bridg
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from ipaddress import IPv4Interface, IPv4Network
+from ipaddress import IPv4Interface, IPv4Network, ip_interface
 
 from wherry.errors import Unavailable
 from wherry.linux import sysctl
+from wherry.linux.rtnetlink import NetworkState
 from wherry.network import ipam, link
 from wherry.network.driver import (
     PLAIN,
@@ -212,6 +214,24 @@ class BridgeDriver(NetworkDriver):
             endpoint = self._endpoints.pop(endpoint_id, None)
         if endpoint is not None:
             self.wiring.discard(endpoint)
+
+    def recognise(self, inside: NetworkState) -> Attachment | None:
+        """By the host's end of a veth, which no container can plug in, and the first address that we may have given."""
+        ends = {end.index: end.name for end in self._links.all() if end.master == self._index}
+        for ours in (i for i in inside.interfaces if i.kind == "veth" and i.peer in ends):
+            for address in (a.address for a in inside.addresses if a.index == ours.index):
+                if ip_interface(address).network == self.address.network:
+                    return Attachment(
+                        network=self.network.name,
+                        network_id=self.network.id,
+                        endpoint_id=os.urandom(32).hex(),
+                        address=address,
+                        gateway=str(self.address.ip),
+                        mac=ours.mac,
+                        interface=ends[ours.peer],
+                        inside=ours.name,
+                    )
+        return None
 
     def has(self, attachment: Attachment) -> bool:
         end = self._links.find(attachment.interface)
