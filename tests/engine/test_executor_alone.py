@@ -1,0 +1,274 @@
+"""What an executor does where something fails: with steps of its own, a network and a launcher that only say so."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import subprocess
+from collections.abc import Awaitable, Callable
+from ipaddress import IPv4Interface
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.engine.doubles import Monitor, image, wished
+from wherry.engine.config import EngineConfig
+from wherry.engine.events import EventBus
+from wherry.engine.executor import Executor, Run
+from wherry.engine.journal import Launched
+from wherry.engine.preparation.cgroups import ParentCgroup
+from wherry.engine.preparation.networks import NetworkEndpoint
+from wherry.engine.task import task_of
+from wherry.errors import Conflict, Internal, LaunchFailed
+from wherry.messages.exec import ExecCreate, ExecStart
+from wherry.network.endpoint import Attachment
+from wherry.runtime.oci_spec import Spec
+from wherry.runtime.steps import CgroupCreate, Fd, Hostname, Plan
+
+LEASE = Attachment(
+    network="bridge",
+    network_id="n",
+    endpoint_id="e",
+    address="172.17.0.2/16",
+    gateway="172.17.0.1",
+    inside="eth0",
+)
+NO_CGROUP = LaunchFailed("no such file", name=CgroupCreate.name, errno=errno.ENOENT)
+
+
+class Place:
+    """A network with one lease, cgroups, a planner and a launcher; each notes what it is asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.config = EngineConfig(data_root=folder, exec_root=folder / "run")
+        self.config.runtime_dir.mkdir(parents=True)
+        self.notes: list[str] = []
+        self.stuck = False  # the network does not take its lease back
+        self.full = False  # the network has no lease to give
+        self.failures: list[Exception] = []  # of the next launches
+        self.monitor: Any = None  # of an earlier daemon
+        self.given: list[dict[Fd, int]] = []
+        note = self.notes.append
+        networks = SimpleNamespace(
+            attach=self.attach, release=self.release, adopt=lambda lease: note("adopt"),
+            find=lambda name: SimpleNamespace(id="n", name=name, driver=name),
+        )  # fmt: skip
+        cgroups = SimpleNamespace(ensure=lambda path: note("ensure"), prepare=lambda path: note("prepare"))
+        host: Any = SimpleNamespace(networks=networks, cgroups=cgroups, events=EventBus())
+        planner: Any = SimpleNamespace(
+            preparation=lambda task, id_of: (NetworkEndpoint("bridge", "wherry0", "eth0"), ParentCgroup("w")),
+            plan=lambda task, prepared: Launched(Plan((Hostname("x"),), tuple(prepared)), Spec()),
+            exec=lambda id, launched, request, options: Plan((Hostname("exec"),)),
+        )
+        launcher: Any = SimpleNamespace(launch=self.launch, take_over=self.take_over)
+        self.executor = Executor(self.config, host, planner, launcher, lambda ref: "")
+        self.later = Executor(self.config, host, planner, launcher, lambda ref: "")  # of another daemon
+
+    async def attach(self, network: str, mac: str) -> Any:
+        self.notes.append("attach")
+        if self.full:
+            raise Conflict("no address is left")
+        return SimpleNamespace(
+            netns_fd=7, endpoint_id="e", address=IPv4Interface(LEASE.address), attachment=LEASE
+        )
+
+    def release(self, lease: Attachment) -> bool:
+        self.notes.append(f"release {lease.endpoint_id or 'any'}")
+        if self.stuck:
+            raise OSError(errno.EBUSY, "Device or resource busy")
+        return True
+
+    async def launch(self, plan: Plan, *, fds: dict[Fd, int], meanwhile: Any = None, **_: Any) -> Any:
+        self.notes.append("launch")
+        self.given.append(dict(fds))
+        if meanwhile is not None:
+            meanwhile()
+        if self.failures:
+            raise self.failures.pop(0)
+        return Monitor()
+
+    async def take_over(self, socket: Path, exit_file: Path) -> Any:
+        if self.monitor is None:
+            raise ConnectionRefusedError
+        return self.monitor
+
+
+TASK = task_of(wished(), image())
+ID = TASK.id
+START = ["attach", "ensure", "launch"]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def run(scenario: Callable[[], Awaitable[None]]) -> None:
+    asyncio.run(asyncio.wait_for(scenario(), 20))
+
+
+def test_from_start_to_end(place: Place) -> None:
+    async def scenario() -> None:
+        started = await place.executor.start(TASK)
+        assert (place.notes, place.given) == (START, [{Fd.NET: 7}])
+        assert started.attachments == {"bridge": LEASE}
+        assert (started.pid, started.ending) == (os.getpid(), False)
+        kept = place.later.journal.under_way(ID)
+        assert kept is not None and kept.spec is not None and kept.preparation == started.steps
+        started.close()
+        started.close()
+        assert (started.pidfd, started.ending) == (-1, True)
+        place.executor.finish(ID, started.steps)
+        assert place.notes == [*START, "release e"]
+        assert place.executor.journal.under_way(ID) is None
+
+    run(scenario)
+
+
+def test_a_process_that_has_ended_is_known_to(place: Place) -> None:
+    """Before anybody has waited for it."""
+    child = subprocess.Popen(["true"])
+    monitor: Any = SimpleNamespace(init_pid=child.pid)
+    process = Run("a", monitor, (), os.pidfd_open(child.pid))
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert process.ending
+    child.wait()
+    assert process.ending
+    process.close()
+
+
+def test_a_launch_that_fails_leaves_nothing(place: Place) -> None:
+    async def scenario() -> None:
+        place.failures = [LaunchFailed("no such command", name="exec", errno=errno.ENOENT)]
+        with pytest.raises(LaunchFailed, match="no such command"):
+            await place.executor.start(TASK)
+        assert place.notes == [*START, "release e"]
+        assert place.executor.journal.under_way(ID) is None
+
+    run(scenario)
+
+
+def test_a_parent_cgroup_that_was_taken_away_is_made_again_once(place: Place) -> None:
+    async def scenario() -> None:
+        place.failures = [NO_CGROUP]
+        started = await place.executor.start(TASK)
+        started.close()
+        assert place.notes == [*START, "prepare", "launch"]
+        for error in (NO_CGROUP, LaunchFailed("denied", name=CgroupCreate.name, errno=errno.EACCES)):
+            place.notes.clear()
+            place.failures = [error, error]
+            with pytest.raises(LaunchFailed):
+                await place.executor.start(TASK)
+            again = ["prepare", "launch"] if error is NO_CGROUP else []
+            assert place.notes == [*START, *again, "release e"]
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("stuck", [True, False])
+def test_a_preparation_that_fails_is_noted_to_its_end(place: Place, stuck: bool) -> None:
+    async def scenario() -> None:
+        place.full, place.stuck = True, stuck
+        with pytest.raises(Conflict, match="no address is left"):
+            await place.executor.start(TASK)
+        assert place.notes == ["attach", "release any"]
+        assert (place.executor.journal.under_way(ID) is not None) == stuck
+        place.stuck = False
+        place.executor.retry()
+        assert place.executor.journal.under_way(ID) is None
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("by_retry", [True, False])
+def test_what_is_owed_is_given_back_before_the_next_start(place: Place, by_retry: bool) -> None:
+    async def scenario() -> None:
+        started = await place.executor.start(TASK)
+        started.close()
+        place.stuck = True
+        place.executor.finish(ID, started.steps)
+        assert place.later.journal.under_way(ID) is not None  # so that a later daemon sees it as well
+        place.notes.clear()
+        with pytest.raises(Internal, match="held before cannot be given back: network namespace"):
+            await place.executor.start(TASK)
+        assert place.notes == ["release e"]
+        place.stuck = False
+        if by_retry:
+            place.executor.retry()
+            place.executor.retry()
+            assert place.notes == ["release e"] * 2
+            assert place.later.journal.under_way(ID) is None
+        again = await place.executor.start(TASK)
+        again.close()
+        assert place.notes == [*["release e"] * 2, *START]
+
+    run(scenario)
+
+
+# ---------------------------------------------------------------- after a restart of the daemon
+
+
+def test_what_runs_on_is_taken_over_with_what_it_holds(place: Place) -> None:
+    async def scenario() -> None:
+        started = await place.executor.start(TASK)
+        started.close()
+        place.notes.clear()
+        assert await place.later.take_over(ID) is None  # nobody answers
+        place.monitor = Monitor()
+        taken = await place.later.take_over(ID)
+        assert taken is not None and taken.monitor is place.monitor
+        assert (taken.steps, taken.attachments) == (started.steps, {"bridge": LEASE})
+        assert place.notes == ["adopt"]
+        taken.close()
+        place.monitor.end(0)
+        await asyncio.sleep(0)
+        assert await place.later.take_over(ID) is None  # it has ended; only its monitor is there
+
+    run(scenario)
+
+
+def test_a_start_that_nobody_was_told_of_is_ended(place: Place) -> None:
+    async def scenario() -> None:
+        place.executor.journal.begin(ID, place.executor._planner.preparation(TASK, lambda ref: ""))
+        place.monitor = Monitor()
+        place.monitor.cleaned = place.monitor.exited
+        assert await place.later.take_over(ID) is None
+        assert (await place.monitor.exited).code == 128 + 9
+        assert place.later.settle(ID) is True
+        assert place.notes == ["release any"]
+        assert place.later.settle(ID) is False
+
+    run(scenario)
+
+
+def test_a_process_without_a_journal_runs_on_with_nothing(place: Place) -> None:
+    async def scenario() -> None:
+        place.monitor = Monitor()
+        taken = await place.later.take_over(ID)
+        assert taken is not None and (taken.steps, taken.attachments, place.notes) == ((), {}, [])
+        taken.close()
+
+    run(scenario)
+
+
+# ---------------------------------------------------------------- execs
+
+
+def test_a_command_enters_what_runs(place: Place) -> None:
+    async def scenario() -> None:
+        started = await place.executor.start(TASK)
+        await place.executor.exec(started, ExecCreate(cmd=["true"]), ExecStart(), ())
+        assert place.given[-1] == {Fd.TARGET: started.pidfd}
+        started.close()
+        with pytest.raises(Conflict, match="is not running"):
+            await place.executor.exec(started, ExecCreate(cmd=["true"]), ExecStart(), ())
+        place.executor.finish(ID, started.steps)
+        lost = Run(ID, started.monitor, started.steps, os.pidfd_open(os.getpid()))
+        with pytest.raises(Conflict, match="is not running"):
+            await place.executor.exec(lost, ExecCreate(cmd=["true"]), ExecStart(), ())
+        lost.close()
+
+    run(scenario)
