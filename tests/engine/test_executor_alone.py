@@ -19,6 +19,7 @@ from wherry.engine.config import EngineConfig
 from wherry.engine.events import EventBus
 from wherry.engine.executor import Executor, Run
 from wherry.engine.journal import Launched
+from wherry.engine.paths import ContainerPaths
 from wherry.engine.preparation.cgroups import ParentCgroup
 from wherry.engine.preparation.networks import NetworkEndpoint
 from wherry.engine.task import task_of
@@ -99,6 +100,10 @@ class Place:
 TASK = task_of(wished(), image())
 ID = TASK.id
 START = ["attach", "ensure", "launch"]
+
+
+def nothing(pid: int) -> Launched | None:
+    raise AssertionError("there is a journal")
 
 
 @pytest.fixture
@@ -216,16 +221,16 @@ def test_what_runs_on_is_taken_over_with_what_it_holds(place: Place) -> None:
         started = await place.executor.start(TASK)
         started.close()
         place.notes.clear()
-        assert await place.later.take_over(ID) is None  # nobody answers
+        assert await place.later.take_over(ID, nothing) is None  # nobody answers
         place.monitor = Monitor()
-        taken = await place.later.take_over(ID)
+        taken = await place.later.take_over(ID, nothing)
         assert taken is not None and taken.monitor is place.monitor
         assert (taken.steps, taken.attachments) == (started.steps, {"bridge": LEASE})
         assert place.notes == ["adopt"]
         taken.close()
         place.monitor.end(0)
         await asyncio.sleep(0)
-        assert await place.later.take_over(ID) is None  # it has ended; only its monitor is there
+        assert await place.later.take_over(ID, nothing) is None  # it has ended; only its monitor is there
 
     run(scenario)
 
@@ -235,7 +240,7 @@ def test_a_start_that_nobody_was_told_of_is_ended(place: Place) -> None:
         place.executor.journal.begin(ID, place.executor._planner.preparation(TASK, lambda ref: ""))
         place.monitor = Monitor()
         place.monitor.cleaned = place.monitor.exited
-        assert await place.later.take_over(ID) is None
+        assert await place.later.take_over(ID, nothing) is None
         assert (await place.monitor.exited).code == 128 + 9
         assert place.later.settle(ID) is True
         assert place.notes == ["release any"]
@@ -244,11 +249,20 @@ def test_a_start_that_nobody_was_told_of_is_ended(place: Place) -> None:
     run(scenario)
 
 
-def test_a_process_without_a_journal_runs_on_with_nothing(place: Place) -> None:
+@pytest.mark.parametrize("found", [True, False])
+def test_a_process_without_a_journal_runs_on_with_what_is_found_of_it(place: Place, found: bool) -> None:
     async def scenario() -> None:
         place.monitor = Monitor()
-        taken = await place.later.take_over(ID)
-        assert taken is not None and (taken.steps, taken.attachments, place.notes) == ((), {}, [])
+        Path(ContainerPaths(place.config, ID).runtime).mkdir()  # its socket is in there
+
+        def anew(pid: int) -> Launched | None:
+            assert pid == place.monitor.init_pid
+            return place.later.journal_anew(TASK, [LEASE]) if found else None
+
+        taken = await place.later.take_over(ID, anew)
+        assert taken is not None
+        assert (taken.attachments, place.notes) == (({"bridge": LEASE}, ["adopt"]) if found else ({}, []))
+        assert (place.executor.journal.under_way(ID) is not None) == found
         taken.close()
 
     run(scenario)
