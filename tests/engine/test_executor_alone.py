@@ -58,9 +58,13 @@ class Place:
             find=lambda name: SimpleNamespace(id="n", name=name, driver=name),
         )  # fmt: skip
         cgroups = SimpleNamespace(ensure=lambda path: note("ensure"), prepare=lambda path: note("prepare"))
-        host: Any = SimpleNamespace(networks=networks, cgroups=cgroups, events=EventBus())
+        self.events = EventBus()
+        host: Any = SimpleNamespace(networks=networks, cgroups=cgroups, events=self.events)
         planner: Any = SimpleNamespace(
-            preparation=lambda task, id_of: (NetworkEndpoint("bridge", "wherry0", "eth0"), ParentCgroup("w")),
+            preparation=lambda task, id_of: (
+                NetworkEndpoint("bridge", "wherry0", "eth0", container=task.id),
+                ParentCgroup("w"),
+            ),
             plan=lambda task, prepared: Launched(Plan((Hostname("x"),), tuple(prepared)), Spec()),
             exec=lambda id, launched, request, options: Plan((Hostname("exec"),)),
         )
@@ -117,6 +121,7 @@ def run(scenario: Callable[[], Awaitable[None]]) -> None:
 
 def test_from_start_to_end(place: Place) -> None:
     async def scenario() -> None:
+        events = place.events.subscribe()
         started = await place.executor.start(TASK)
         assert (place.notes, place.given) == (START, [{Fd.NET: 7}])
         assert started.attachments == {"bridge": LEASE}
@@ -129,6 +134,12 @@ def test_from_start_to_end(place: Place) -> None:
         place.executor.finish(ID, started.steps)
         assert place.notes == [*START, "release e"]
         assert place.executor.journal.under_way(ID) is None
+        events.close()
+        said = [event async for batch in events for event in batch]
+        assert [(event.type, event.action, event.actor.id) for event in said] == [
+            ("network", "connect", "n"), ("network", "disconnect", "n"),
+        ]  # fmt: skip
+        assert said[0].actor.attributes == {"container": ID, "name": "bridge", "type": "bridge"}
 
     run(scenario)
 

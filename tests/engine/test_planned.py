@@ -1,0 +1,183 @@
+"""The engine's own steps, for what a request asks: which there are, and whose wish each is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engine.doubles import image, wished
+from wherry.engine.config import EngineConfig
+from wherry.engine.preparation.cgroups import ParentCgroup
+from wherry.engine.preparation.namespaces import JoinContainer, ShareWithHost
+from wherry.engine.preparation.networks import NetworkEndpoint, PublishPort
+from wherry.engine.preparation.planned import preparation
+from wherry.engine.preparation.rights import LeftOut
+from wherry.engine.preparation.step import EngineStep
+from wherry.engine.preparation.storage import RuntimeDirectory, WritableLayer, WriteRecord
+from wherry.engine.preparation.surroundings import Surroundings
+from wherry.engine.task import Task, task_of
+from wherry.messages.container import Config, HostConfig, LogConfig, PortBinding
+from wherry.runtime.spec import JoinedNamespaces
+
+CONFIG = EngineConfig(data_root=Path("/data"), exec_root=Path("/run/w"))
+
+
+def task(config: Config | None = None, **host: Any) -> Task:
+    """Without a record."""
+    record = wished()
+    return Task(
+        id=record.id,
+        name="box",
+        argv=("sh",),
+        config=config or Config(),
+        host=HostConfig(**{"network_mode": "none", "log_config": LogConfig(type="json-file"), **host}),
+        image=image().config.run,
+        layers=(),
+    )
+
+
+def of(kind: type[EngineStep], asked: Task) -> list[Any]:
+    steps = preparation(asked, CONFIG, {"db": "d" * 64}.get)  # type: ignore[arg-type]
+    return [step for step in steps if isinstance(step, kind)]
+
+
+def told(kind: type[EngineStep], asked: Task) -> list[tuple[str, str]]:
+    return [(step.describe(), step.cause.text) for step in of(kind, asked)]
+
+
+def test_the_least_and_the_order() -> None:
+    kinds = [type(step) for step in preparation(task(), CONFIG, str)]
+    assert kinds == [WritableLayer, RuntimeDirectory, NetworkEndpoint, ParentCgroup]
+    record = wished(network_mode="none")
+    kept = preparation(task_of(record, None), CONFIG, str)
+    assert [type(step) for step in kept][:3] == [WritableLayer, WriteRecord, RuntimeDirectory]
+
+
+def test_parent_cgroup() -> None:
+    assert [step.path for step in of(ParentCgroup, task())] == [CONFIG.cgroup_parent]
+    (own,) = of(ParentCgroup, task(cgroup_parent="/a/b/"))
+    assert (own.path, own.cause.text) == ("a/b", "--cgroup-parent a/b")
+
+
+# ---------------------------------------------------------------- namespaces
+
+
+@pytest.mark.parametrize(
+    ("field", "kind", "flag"),
+    [
+        ("network_mode", "network", "--network"),
+        ("pid_mode", "pid", "--pid"),
+        ("ipc_mode", "ipc", "--ipc"),
+        ("uts_mode", "uts", "--uts"),
+        ("cgroupns_mode", "cgroup", "--cgroupns"),
+    ],
+)
+def test_namespaces_of_the_host(field: str, kind: str, flag: str) -> None:
+    asked = task(**{field: "host"})
+    assert told(ShareWithHost, asked) == [(f"share the host's {kind} namespace", f"{flag} host")]
+    assert of(JoinContainer, asked) == []
+
+
+@pytest.mark.parametrize(
+    ("field", "kind"), [("network_mode", "network"), ("pid_mode", "pid"), ("ipc_mode", "ipc")]
+)
+def test_namespaces_of_another_container(field: str, kind: str) -> None:
+    (join,) = of(JoinContainer, task(**{field: "container:db"}))
+    assert (join.kind, join.container, join.id) == (kind, "db", "d" * 64)
+    assert join.cause.text == f"--{kind} container:db"
+    assert of(ShareWithHost, task(**{field: "container:db"})) == []
+    own = [] if kind == "network" else ["none"]
+    assert [step.network for step in of(NetworkEndpoint, task(**{field: "container:db"}))] == own
+
+
+# ---------------------------------------------------------------- rights
+
+
+FILTER = "leave out the system call filter"
+MASKS = "leave out the masks over /proc and /sys"
+READ_ONLY = "leave out read-only paths in /proc"
+DEVICES = "leave out the device filter, and the read-only mounts of /sys and cgroups"
+PATHS = "--security-opt systempaths=unconfined"
+
+
+@pytest.mark.parametrize(
+    ("host", "left_out"),
+    [
+        ({}, []),
+        ({"security_opt": ["no-new-privileges", "seccomp=/a.json"]}, []),
+        ({"security_opt": ["seccomp=unconfined"]}, [(FILTER, "--security-opt seccomp=unconfined")]),
+        ({"security_opt": ["seccomp:unconfined"]}, [(FILTER, "--security-opt seccomp:unconfined")]),
+        ({"masked_paths": []}, [(MASKS, PATHS)]),
+        ({"readonly_paths": []}, [(READ_ONLY, PATHS)]),
+        ({"masked_paths": ["/x"], "readonly_paths": ["/x"]}, []),
+        ({"log_config": LogConfig(type="none")}, [("leave out the log", "--log-driver none")]),
+        ({"privileged": True}, [(what, "--privileged") for what in (FILTER, MASKS, READ_ONLY, DEVICES)]),
+        (
+            {"privileged": True, "security_opt": ["seccomp=/a.json"]},
+            [(what, "--privileged") for what in (MASKS, READ_ONLY, DEVICES)],
+        ),
+    ],
+)
+def test_protections_that_are_left_out(host: dict[str, Any], left_out: list[tuple[str, str]]) -> None:
+    assert told(LeftOut, task(**host)) == left_out
+
+
+# ---------------------------------------------------------------- networks
+
+
+def test_endpoints() -> None:
+    (wired,) = of(NetworkEndpoint, task(Config(mac_address="02:42:00:00:00:01"), network_mode="bridge"))
+    assert (wired.network, wired.plugged_into, wired.inside) == ("bridge", CONFIG.bridge, "eth0")
+    assert (wired.mac, wired.container) == ("02:42:00:00:00:01", wished().id)
+    (bare,) = of(NetworkEndpoint, task(Config(mac_address="02:42:00:00:00:01")))
+    assert (bare.network, bare.plugged_into, bare.inside, bare.mac) == ("none", "", "", "")
+    assert of(NetworkEndpoint, task(network_mode="host")) == []
+
+
+def ports(config: Config | None = None, **host: Any) -> list[tuple[str, str]]:
+    return told(PublishPort, task(config, network_mode="bridge", **host))
+
+
+def test_ports_that_are_asked_for_by_number_come_first() -> None:
+    bindings = {
+        "53/udp": None,
+        "80/tcp": [PortBinding(host_port="8080"), PortBinding(host_ip="127.0.0.1", host_port="81-90")],
+    }
+    assert ports(port_bindings=bindings) == [
+        ("publish 0.0.0.0:8080 as 80/tcp", "-p 8080:80"),
+        ("publish 127.0.0.1:81-90 as 80/tcp", "-p 127.0.0.1:81-90:80"),
+        ("publish 0.0.0.0:a free port as 53/udp", "-p 53/udp"),
+    ]
+    assert of(PublishPort, task(port_bindings=bindings)) == []  # without an address there is none to publish
+
+
+def test_all_exposed_ports() -> None:
+    exposed = Config(exposed_ports={"80/tcp": {}, "81/tcp": {}})
+    bindings = {"80/tcp": [PortBinding(host_port="8080")]}
+    assert ports(exposed) == []
+    assert ports(exposed, publish_all_ports=True, port_bindings=bindings) == [
+        ("publish 0.0.0.0:8080 as 80/tcp", "-p 8080:80"),
+        ("publish 0.0.0.0:a free port as 81/tcp", "--publish-all"),
+    ]
+
+
+# ---------------------------------------------------------------- what the rest of the plan takes from it
+
+
+def test_surroundings() -> None:
+    wished_for = JoinContainer("network", "db", "d" * 64)
+    done = JoinContainer("pid", "db", "d" * 64, "/proc/7/ns/pid")
+    unknown = JoinContainer("network", "gone")
+    assert Surroundings.of([wished_for, done]) == Surroundings(
+        JoinedNamespaces(network="of container db", pid="/proc/7/ns/pid"), "d" * 64
+    )
+    assert Surroundings.of([unknown]).files_of == "gone"
+    assert Surroundings.of([done]).files_of == ""
+    first = NetworkEndpoint("bridge", "w0", "eth0", "172.17.0.2/16", "172.17.0.1")
+    second = NetworkEndpoint("other", "w1", "eth1", "172.18.0.2/16", "172.18.0.1")
+    place = Surroundings.of([first, second])
+    assert (str(place.address), str(place.gateway), place.files_of) == ("172.17.0.2", "172.17.0.1", "")
+    planned = Surroundings.of([NetworkEndpoint("bridge", "w0", "eth0")])
+    assert (planned.address, planned.gateway, planned.joined.network) == (None, None, "bridge")
