@@ -7,6 +7,7 @@ import errno
 import os
 import subprocess
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from ipaddress import IPv4Interface
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,7 +22,9 @@ from wherry.engine.executor import Executor, Run
 from wherry.engine.journal import Launched
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.preparation.cgroups import ParentCgroup
+from wherry.engine.preparation.namespaces import JoinContainer
 from wherry.engine.preparation.networks import NetworkEndpoint
+from wherry.engine.preparation.step import EngineStep
 from wherry.engine.task import task_of
 from wherry.errors import Conflict, Internal, LaunchFailed
 from wherry.messages.exec import ExecCreate, ExecStart
@@ -48,6 +51,7 @@ class Place:
         self.config.runtime_dir.mkdir(parents=True)
         self.notes: list[str] = []
         self.stuck = False  # the network does not take its lease back
+        self.more: tuple[EngineStep, ...] = ()
         self.full = False  # the network has no lease to give
         self.failures: list[Exception] = []  # of the next launches
         self.monitor: Any = None  # of an earlier daemon
@@ -59,11 +63,14 @@ class Place:
         )  # fmt: skip
         cgroups = SimpleNamespace(ensure=lambda path: note("ensure"), prepare=lambda path: note("prepare"))
         self.events = EventBus()
-        host: Any = SimpleNamespace(networks=networks, cgroups=cgroups, events=self.events)
+        host: Any = SimpleNamespace(
+            networks=networks, cgroups=cgroups, events=self.events, process=lambda ref: ("o", os.getpid())
+        )
         planner: Any = SimpleNamespace(
             preparation=lambda task, id_of: (
                 NetworkEndpoint("bridge", "wherry0", "eth0", container=task.id),
                 ParentCgroup("w"),
+                *self.more,
             ),
             plan=lambda task, prepared: Launched(Plan((Hostname("x"),), tuple(prepared)), Spec()),
             exec=lambda id, launched, request, options: Plan((Hostname("exec"),)),
@@ -133,6 +140,7 @@ def test_from_start_to_end(place: Place) -> None:
         assert (started.pidfd, started.ending) == (-1, True)
         place.executor.finish(ID, started.steps)
         assert place.notes == [*START, "release e"]
+        assert place.executor._owed == {}
         assert place.executor.journal.under_way(ID) is None
         events.close()
         said = [event async for batch in events for event in batch]
@@ -142,6 +150,27 @@ def test_from_start_to_end(place: Place) -> None:
         assert said[0].actor.attributes == {"container": ID, "name": "bridge", "type": "bridge"}
 
     run(scenario)
+
+
+def test_what_the_launcher_has_copies_of_is_closed(place: Place) -> None:
+    async def scenario() -> None:
+        place.more = (JoinContainer("ipc", "other"),)
+        started = await place.executor.start(TASK)
+        (given,) = place.given
+        assert given.keys() == {Fd.NET, Fd.IPC}
+        with suppress(FileNotFoundError):
+            assert not os.readlink(f"/proc/self/fd/{given[Fd.IPC]}").startswith("ipc:")
+        assert started.steps[-1] == JoinContainer("ipc", "other", "o", f"/proc/{os.getpid()}/ns/ipc")
+        started.close()
+
+    run(scenario)
+
+
+def test_what_cannot_be_removed_is_told_with_its_reason(place: Place) -> None:
+    place.executor.remove(TASK)
+    place.stuck = True
+    with pytest.raises(Internal, match=r"cannot be removed: network namespace .*: device or resource busy$"):
+        place.executor.remove(TASK)
 
 
 def test_a_process_that_has_ended_is_known_to(place: Place) -> None:
