@@ -52,6 +52,7 @@ def test_what_was_prepared_goes_with_its_container(lab: Lab) -> None:
         for id in ids:
             with pytest.raises(NotFound):
                 execs.inspect(id)
+        assert execs._watched == {other.id}
         assert execs.inspect(stays).container is other
 
     run(lab, scenario)
