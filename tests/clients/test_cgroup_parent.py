@@ -28,3 +28,13 @@ def test_the_parent_stands_in_the_plan_with_its_cause(daemon: Daemon) -> None:
     steps = daemon.api("POST", "/containers/create?dryRun=1", body).body["Steps"]
     (step,) = [s for s in steps if s["Name"] == "parent-cgroup"]
     assert (step["Arguments"], step["Cause"]) == ({"path": parent}, f"--cgroup-parent {parent}")
+
+
+def test_a_parent_below_the_daemons_own_outlives_the_daemon(daemon: Daemon) -> None:
+    """The next daemon sweeps cgroups that no container owns; this one is a container's parent."""
+    parent = f"/{daemon.sandbox.cgroup_parent}/own"
+    daemon.docker("run", "-d", "--name", "inside", "--cgroup-parent", parent, "busybox", "sleep", "1000")
+    before = daemon.inspect("inside")["State"]
+    daemon.restart()
+    assert daemon.inspect("inside")["State"] == before
+    assert daemon.docker("exec", "inside", "echo", "alive").stdout == "alive\n"

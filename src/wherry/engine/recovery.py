@@ -19,6 +19,7 @@ from wherry.engine.config import EngineConfig
 from wherry.engine.container import Container
 from wherry.engine.executor import Executor
 from wherry.engine.lifecycle import Lifecycle
+from wherry.engine.names import is_id
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.preparation.step import Host
 from wherry.engine.registry import Registry
@@ -78,11 +79,14 @@ def ended(config: EngineConfig, executor: Executor, container: Container) -> Exi
 
 
 def sweep(config: EngineConfig, host: Host, kept: Collection[str], live: Collection[str]) -> None:
-    """Delete directories, runtime files and cgroups that no container owns."""
+    """Delete directories, runtime files and cgroups that no container owns.
+
+    Below the parent there are also cgroups that others made, and parents of other containers' own.
+    """
     for id in set(host.snapshots.list()) - set(kept):
         host.snapshots.remove(id)
     host.snapshots.sweep()
     for id in set(os.listdir(config.runtime_dir)) - set(kept):
         shutil.rmtree(config.runtime_dir / id, ignore_errors=True)
-    for id in set(host.cgroups.names(config.cgroup_parent)) - set(live):
+    for id in set(filter(is_id, host.cgroups.names(config.cgroup_parent))) - set(live):
         host.cgroups.destroy(f"/{config.cgroup_parent}/{id}")
