@@ -18,7 +18,7 @@ import pytest
 from tests.engine.doubles import Monitor, image, wished
 from wherry.engine.config import EngineConfig
 from wherry.engine.events import EventBus
-from wherry.engine.executor import Executor, Run
+from wherry.engine.executor import Executor, Run, open_pidfd
 from wherry.engine.journal import Launched
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.preparation.cgroups import ParentCgroup
@@ -183,6 +183,28 @@ def test_a_process_that_has_ended_is_known_to(place: Place) -> None:
     child.wait()
     assert process.ending
     process.close()
+
+
+def test_one_that_is_gone_has_no_descriptor() -> None:
+    child = subprocess.Popen(["true"])
+    child.wait()
+    assert open_pidfd(child.pid) == -1
+
+
+def test_an_end_that_cannot_be_noted_is_noted_later(place: Place) -> None:
+    async def scenario() -> None:
+        started = await place.executor.start(TASK)
+        started.close()
+        in_the_way = Path(ContainerPaths(place.config, ID).ended)
+        in_the_way.mkdir()
+        place.executor.finish(ID, started.steps)
+        assert place.later.journal.under_way(ID) is not None
+        in_the_way.rmdir()
+        place.executor.retry()
+        assert place.later.journal.under_way(ID) is None
+        assert place.notes == [*START, "release e"]  # given back once
+
+    run(scenario)
 
 
 def test_a_launch_that_fails_leaves_nothing(place: Place) -> None:
