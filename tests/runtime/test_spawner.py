@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
+from contextlib import ExitStack
 from pathlib import Path
+from socket import SOCK_SEQPACKET, socketpair
 
 from tests.native.full_container import Wanted, exec_plan
 from tests.native.lab import Lab, lab  # noqa: F401 - a fixture
 from tests.network.lab import eventually
+from wherry.runtime.binary import launcher_path
 from wherry.runtime.launcher import Monitored
-from wherry.runtime.spawner import NAME
+from wherry.runtime.spawner import NAME, Spawner
 from wherry.runtime.steps import Fd
 
 
@@ -89,6 +93,39 @@ def test_many_plans_at_once(lab: Lab) -> None:  # noqa: F811
             return codes
 
     assert asyncio.run(run()) == [0] * 400
+
+
+def test_a_burst_that_it_does_not_read_at_once() -> None:
+    """Requests wait in its socket, some 280 of them, the others in the daemon; none of them for ever."""
+
+    async def burst(made: Spawner, stack: ExitStack) -> None:
+        async def spawn() -> bytes:
+            """What a launcher without a plan says."""
+            ours, theirs = (stack.enter_context(end) for end in socketpair(type=SOCK_SEQPACKET))
+            await made.spawn({Fd.CONTROL: theirs.fileno()})
+            theirs.close()
+            ours.setblocking(False)
+            return (await asyncio.get_running_loop().sock_recv(ours, 1000))[:1]
+
+        assert await spawn() == b"F"
+        os.kill(stopped := spawner(), signal.SIGSTOP)
+        waiting = [asyncio.ensure_future(spawn()) for _ in range(600)]
+        await asyncio.sleep(0)
+        os.kill(stopped, signal.SIGCONT)
+        done, hung = await asyncio.wait(waiting, timeout=30)
+        for task in hung:
+            task.cancel()
+        assert not hung and {task.result() for task in done} == {b"F"}
+
+    with ExitStack() as stack:
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, files)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files[1], files[1]))
+        binary = os.open(launcher_path(), os.O_RDONLY | os.O_CLOEXEC)
+        stack.callback(os.close, binary)
+        made = Spawner(binary)
+        stack.callback(made.close)
+        asyncio.run(burst(made, stack))
 
 
 def test_no_process_is_left_when_it_is_closed(lab: Lab) -> None:  # noqa: F811

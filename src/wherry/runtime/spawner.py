@@ -27,6 +27,7 @@ class Spawner:
         self._binary = binary  # a descriptor; the caller's
         self._socket: socket.socket | None = None
         self._pid = 0
+        self._turn = asyncio.Lock()  # of who sends: the event loop tells one only that there is room
 
     def close(self) -> None:
         """End the process; what it has made goes on."""
@@ -40,15 +41,16 @@ class Spawner:
         """A launcher with just these descriptors, which stay the caller's. What it says comes by its control socket."""
         numbers = bytes(int(number) for number in given)
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", given.values()))]
-        while True:
-            connection = self._socket or self._start()
-            try:
-                connection.sendmsg([numbers], rights)
-                return
-            except BlockingIOError:  # hundreds wait already
-                await writable(connection)
-            except (BrokenPipeError, ConnectionResetError):
-                self.close()
+        async with self._turn:
+            while True:
+                connection = self._socket or self._start()
+                try:
+                    connection.sendmsg([numbers], rights)
+                    return
+                except BlockingIOError:  # hundreds wait already
+                    await writable(connection)
+                except (BrokenPipeError, ConnectionResetError):
+                    self.close()
 
     def _start(self) -> socket.socket:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
