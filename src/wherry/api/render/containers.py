@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import IPv4Interface
 from typing import Any
 
 import msgspec
@@ -112,15 +111,15 @@ def endpoint(name: str, asked: EndpointSettings, view: ContainerView) -> Endpoin
         return msgspec.structs.replace(
             asked, network_id=network_id, mac_address="" if network_id else asked.mac_address
         )
-    interface = IPv4Interface(lease.address) if lease.address else None
+    ip, _, prefix = lease.address.partition("/")
     return msgspec.structs.replace(
         asked,
         network_id=lease.network_id,
         endpoint_id=lease.endpoint_id,
         gateway=lease.gateway,
         mac_address=lease.mac,
-        ip_address=str(interface.ip) if interface is not None else "",
-        ip_prefix_len=interface.network.prefixlen if interface is not None else 0,
+        ip_address=ip,
+        ip_prefix_len=int(prefix or 0),
     )
 
 
