@@ -58,6 +58,15 @@ def _local_zone(seconds: float) -> str:
 
 def parse_rfc3339(text: str) -> int:
     """Nanoseconds since 1970; digits beyond the ninth are dropped. InvalidArgument for anything else."""
+    known, digits = _seconds_of.get(text[:CLOCK]), text[CLOCK + 1 : -1]
+    if (
+        known is not None
+        and text[-1] == "Z"
+        and text[CLOCK] == "."
+        and len(digits) <= 9
+        and is_number(digits)
+    ):
+        return known * SECOND + int(digits.ljust(9, "0"))  # as most are: a log has many of a second
     seconds, fraction, offset = _parts(text)
     return (seconds - offset) * SECOND + (int(fraction[:9].ljust(9, "0")) if fraction else 0)
 
