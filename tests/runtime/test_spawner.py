@@ -137,3 +137,15 @@ def test_no_process_is_left_when_it_is_closed(lab: Lab) -> None:  # noqa: F811
     lab.launcher.close()
     assert comm(pid) == ""
     assert eventually(lambda: not any(map(alive, waiting)))
+
+
+def test_one_that_somebody_has_stopped_does_not_keep_the_engine_from_ending(lab: Lab) -> None:  # noqa: F811
+    async def run() -> int:
+        async with lab.running():
+            pid = spawner()
+            os.kill(pid, signal.SIGSTOP)
+            return pid
+
+    pid = asyncio.run(run())  # the lab lets go of its launcher at the end
+    lab.launcher.close()
+    assert not alive(pid)

@@ -11,6 +11,8 @@ import array
 import asyncio
 import contextlib
 import os
+import select
+import signal
 import socket
 from collections.abc import Mapping
 
@@ -18,6 +20,7 @@ from wherry.errors import Internal
 from wherry.runtime.step import Fd
 
 NAME = "wherry-spawner"
+END_MILLISECONDS = 1000
 
 
 class Spawner:
@@ -34,8 +37,7 @@ class Spawner:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(self._pid, 0)
+            reap(self._pid)
 
     async def spawn(self, given: Mapping[Fd, int]) -> None:
         """A launcher with just these descriptors, which stay the caller's. What it says comes by its control socket."""
@@ -67,6 +69,20 @@ class Spawner:
         ours.setblocking(False)
         self._socket = ours
         return ours
+
+
+def reap(pid: int) -> None:
+    """It ends by itself when its socket is closed; one that somebody has stopped is killed."""
+    with contextlib.suppress(ChildProcessError, ProcessLookupError):
+        pidfd = os.pidfd_open(pid)
+        try:
+            ended = select.poll()
+            ended.register(pidfd, select.POLLIN)
+            if not ended.poll(END_MILLISECONDS):
+                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        finally:
+            os.close(pidfd)
+        os.waitpid(pid, 0)
 
 
 async def writable(connection: socket.socket) -> None:
