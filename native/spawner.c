@@ -14,7 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
-enum { GIVEN_MAX = 16 };
+enum { GIVEN_MAX = 16, READ_TRIES = 100 };
 
 /* What came with one request: descriptors, and the numbers under which the launcher looks for them. */
 struct given {
@@ -108,6 +108,16 @@ static bool daemon_gone(int socket, int flags)
     return recv(socket, &byte, 1, MSG_PEEK | flags) == 0;
 }
 
+/* Waits until the process behind the pipe does not wait any more; whether it has taken a request. */
+static bool was_taken(int end)
+{
+    char byte;
+    ssize_t size = -1;
+    for (int tries = 0; size < 0 && tries < READ_TRIES; tries++) /* one that waits must not get another beside it */
+        size = read(end, &byte, 1);
+    return size == 1;
+}
+
 /* As fork, with a pipe from the child: the parent keeps its end to read. */
 static pid_t make_one(int ends[2])
 {
@@ -127,7 +137,6 @@ static pid_t make_one(int ends[2])
 void spawner_run(void)
 {
     struct given given;
-    char byte;
     int socket = fcntl(FD_CONTROL, F_DUPFD_CLOEXEC, FD_FREE);
     dup3(STDIN_FILENO, FD_CONTROL, O_CLOEXEC); /* /dev/null, as all free numbers are */
     signal(SIGCHLD, SIG_IGN);
@@ -144,7 +153,7 @@ void spawner_run(void)
             asked = refuse_one(socket, errno);
             continue;
         }
-        asked = read(ends[0], &byte, 1) == 1 || !daemon_gone(socket, MSG_DONTWAIT);
+        asked = was_taken(ends[0]) || !daemon_gone(socket, MSG_DONTWAIT);
         close(ends[0]);
     }
     _exit(0);

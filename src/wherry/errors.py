@@ -16,7 +16,10 @@ The text is what a user reads: what was wanted, what stood in the way and, where
 from __future__ import annotations
 
 import os
-from types import TracebackType
+
+TYPE_CHECKING = False  # as typing has it, without its import: the command line imports this module
+if TYPE_CHECKING:
+    from types import TracebackType
 
 
 class WherryError(Exception):
