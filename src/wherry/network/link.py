@@ -12,7 +12,6 @@ from enum import IntEnum, IntFlag
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from wherry.linux.netlink import (
-    U32,
     Flag,
     Message,
     Netlink,
@@ -23,6 +22,8 @@ from wherry.linux.netlink import (
     text,
     u32,
 )
+from wherry.linux.rtnetlink import number as number_of
+from wherry.linux.rtnetlink import text as text_of
 
 IFINFO = struct.Struct("=BBHiII")  # family, pad, type, index, flags, change
 IFADDR = struct.Struct("=BBBBI")  # family, prefix length, flags, scope, index
@@ -194,22 +195,13 @@ def read_link(reply: Reply) -> Link:
     info = parse_attributes(attributes.get(LinkAttr.INFO, b""))
     return Link(
         index=index,
-        name=read_text(attributes.get(LinkAttr.NAME, b"")),
+        name=text_of(attributes.get(LinkAttr.NAME, b"")),
         up=bool(flags & LinkFlag.UP),
         operational=attributes.get(LinkAttr.OPERATIONAL_STATE) == OPERATIONAL_UP,
         mac=attributes.get(LinkAttr.ADDRESS, b""),
-        master=read_number(attributes.get(LinkAttr.MASTER)),
-        kind=read_text(info.get(LinkInfo.KIND, b"")),
+        master=number_of(attributes.get(LinkAttr.MASTER)),
+        kind=text_of(info.get(LinkInfo.KIND, b"")),
     )
-
-
-def read_text(value: bytes) -> str:
-    """An attribute's string: it ends in a NUL, and need not be UTF-8."""
-    return value.rstrip(b"\0").decode("utf-8", "replace")
-
-
-def read_number(value: bytes | None) -> int:
-    return int(U32.unpack(value)[0]) if value else 0
 
 
 def read_route(reply: Reply) -> Iterator[IPv4Network]:

@@ -16,7 +16,7 @@ from wherry.runtime.image_config import ProcessRequest
 from wherry.runtime.mounts import BIND, TMPFS, MountPoint, in_mount_order, tmpfs_options
 from wherry.runtime.resources import Causes
 from wherry.runtime.security import Security
-from wherry.runtime.steps import Cause, Origin
+from wherry.runtime.steps import Cause, Origin, asked
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 DEFAULT_SHM = 64 * 1024 * 1024
@@ -94,10 +94,6 @@ def build_spec(wish: SpecInput) -> tuple[oci.Spec, Causes]:
     if wish.host.readonly_rootfs:
         causes["root.readonly"] = asked("--read-only")
     return spec, causes
-
-
-def asked(text: str) -> Cause:
-    return Cause(Origin.REQUEST, text)
 
 
 # ---------------------------------------------------------------- process

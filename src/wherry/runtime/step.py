@@ -47,6 +47,11 @@ class Cause:
 DEFAULT = Cause(Origin.DEFAULT, "default")
 
 
+def asked(text: str) -> Cause:
+    """The cause of what the request asks for: the flag that says so."""
+    return Cause(Origin.REQUEST, text)
+
+
 class Heading(Enum):
     """The headings under which a plan is shown, in the order of showing."""
 

@@ -17,7 +17,7 @@ from wherry.messages.container import HostConfig, PortBinding
 from wherry.network.driver import FIRST_INSIDE
 from wherry.network.drivers.catalogue import DRIVERS, PREDEFINED
 from wherry.network.ports import ANY
-from wherry.runtime.steps import Cause, Origin
+from wherry.runtime.steps import Cause, asked
 from wherry.values.ports import parse_host_port, split_port
 
 CONTAINER = "container:"
@@ -140,8 +140,3 @@ def port_cause(port: str, binding: PortBinding, host: HostConfig) -> Cause:
         [binding.host_ip, binding.host_port, container] if binding.host_ip else [binding.host_port, container]
     )
     return asked("-p " + ":".join(parts).removeprefix(":"))
-
-
-def asked(text: str) -> Cause:
-    """The cause of what the request asks for: the flag that says so."""
-    return Cause(Origin.REQUEST, text)
