@@ -1,0 +1,98 @@
+"""JSON documents as Go's decoder reads them: field names in any case, null for the zero value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+
+def as_go_reads(value: Any, kind: Any) -> Any:
+    """A decoded document with its keys spelled as the fields are, and without nulls for fields that have none."""
+    return _as_go_reads(value, shape_of(kind))
+
+
+@cache
+def shape_of(kind: Any) -> Any:
+    """What a type's documents look like. Working it out costs more than all else that a request does."""
+    from msgspec import inspect
+
+    return inspect.type_info(kind)
+
+
+@cache
+def fields_of(kind: Any) -> frozenset[bytes]:
+    """The names of all fields in a type's documents, in lower case."""
+    return frozenset(field_names(shape_of(kind)))
+
+
+def field_names(info: Any) -> Iterator[bytes]:
+    from msgspec import inspect
+
+    inner = (getattr(info, name) for name in ("item_type", "value_type") if hasattr(info, name))
+    for part in (*inner, *getattr(info, "types", ())):
+        yield from field_names(part)
+    if isinstance(info, inspect.StructType):
+        for field in info.fields:
+            yield field.encode_name.lower().encode()
+            yield from field_names(field.type)
+
+
+def _as_go_reads(value: Any, info: Any) -> Any:
+    from msgspec import inspect
+
+    if isinstance(info, inspect.UnionType):
+        return _as_go_reads(value, best_branch(value, info))
+    if isinstance(value, dict) and isinstance(info, inspect.StructType):
+        return fields_as_go_reads(value, info)
+    if isinstance(value, dict) and isinstance(info, inspect.DictType):
+        return {key: _item_as_go_reads(item, info.value_type) for key, item in value.items()}
+    if isinstance(value, list) and isinstance(info, inspect.ListType):
+        return [_item_as_go_reads(item, info.item_type) for item in value]
+    return value
+
+
+def _item_as_go_reads(value: Any, info: Any) -> Any:
+    """An item cannot be left out as a field can: where it is null, it is its type's zero value."""
+    return zero_of(info) if value is None and not accepts_null(info) else _as_go_reads(value, info)
+
+
+def zero_of(info: Any) -> Any:
+    """What Go makes of a null. None for a type of which that is not known, which is then refused by its type."""
+    from msgspec import inspect
+
+    zeros: tuple[tuple[Any, Any], ...] = (
+        (inspect.StrType, ""),
+        (inspect.IntType, 0),
+        (inspect.BoolType, False),
+        (inspect.DictType | inspect.StructType, {}),
+        (inspect.ListType, []),
+    )
+    return next((zero for kind, zero in zeros if isinstance(info, kind)), None)
+
+
+def best_branch(value: Any, info: Any) -> Any:
+    """The branch of a union that describes this value's structure."""
+    from msgspec import inspect
+
+    wanted = (inspect.StructType, inspect.DictType) if isinstance(value, dict) else inspect.ListType
+    return next((branch for branch in info.types if isinstance(branch, wanted)), info.types[0])
+
+
+def fields_as_go_reads(value: dict[str, Any], info: Any) -> dict[str, Any]:
+    fields = {field.encode_name.lower(): field for field in info.fields}
+    result: dict[str, Any] = {}
+    for key, item in value.items():
+        field = fields.get(key.lower())
+        if field is None or (item is None and not accepts_null(field.type)):
+            continue
+        result[field.encode_name] = _as_go_reads(item, field.type)
+    return result
+
+
+def accepts_null(info: Any) -> bool:
+    from msgspec import inspect
+
+    if isinstance(info, inspect.UnionType):
+        return any(isinstance(branch, inspect.NoneType) for branch in info.types)
+    return isinstance(info, inspect.AnyType | inspect.NoneType)
