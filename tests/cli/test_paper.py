@@ -7,7 +7,8 @@ import io
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wherry.cli.paper import Column, Paper, cells, visible, wrap
+from wherry.cli.paper import Column, Paper, cells, wrap
+from wherry.cli.screen import visible
 
 
 class Terminal(io.StringIO):

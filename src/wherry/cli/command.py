@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wherry.cli.errors import ENGINE_FAILED, UsageError
+from wherry.values.quoting import quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -130,9 +131,8 @@ class Options:
         try:
             parsed = flag.parse(raw)
         except ValueError as error:
-            shown = raw.replace("\\", "\\\\").replace('"', '\\"')
             raise UsageError(
-                f'invalid argument "{shown}" for "{flag.label}" flag: {error}', ENGINE_FAILED
+                f'invalid argument {quoted(raw)} for "{flag.label}" flag: {error}', ENGINE_FAILED
             ) from None
         self.given.add(flag.key)
         if flag.many:

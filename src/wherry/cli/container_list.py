@@ -18,6 +18,7 @@ from wherry.cli.output import (
 )
 from wherry.cli.row import Row
 from wherry.values.durations import human_duration
+from wherry.values.quoting import quoted
 from wherry.values.sizes import human_size
 
 TYPE_CHECKING = False
@@ -97,7 +98,7 @@ def row(container: Json, short: bool) -> Row:
     return Row(
         ID=short_id(container["Id"]) if short else container["Id"],
         Image=_image(container, short),
-        Command=_quoted(ellipsis(words, COMMAND_WIDTH) if short else words),
+        Command=quoted(ellipsis(words, COMMAND_WIDTH) if short else words),
         CreatedAt=local_time(container["Created"]),
         RunningFor=human_duration(time.time() - container["Created"]) + " ago",
         State=container["State"],
@@ -126,11 +127,6 @@ def _image(container: Json, short: bool) -> str:
         if len(whole) == 64 and set(whole) <= set("0123456789abcdef")
         else image.partition("@")[0]
     )
-
-
-def _quoted(words: str) -> str:
-    escaped = words.replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + escaped.replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r") + '"'
 
 
 def _names(names: Iterable[str], short: bool) -> str:

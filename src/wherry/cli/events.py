@@ -5,6 +5,7 @@ from __future__ import annotations
 from wherry.cli.command import Context, Options, command, text
 from wherry.cli.logs import moment
 from wherry.cli.output import filter_query, filters, object_format, print_object
+from wherry.cli.screen import visible
 from wherry.values.times import local_nanoseconds
 
 TYPE_CHECKING = False
@@ -37,7 +38,7 @@ def events(context: Context, options: Options) -> int:
 
 def _show(event: Json, format: str) -> None:
     if not format:
-        print(line(event), flush=True)
+        print(visible(line(event)), flush=True)
         return
     seen = event if format == "json" else _fields(event)
     print_object(seen, format)

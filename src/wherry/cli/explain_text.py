@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 
 from wherry.cli import explain_words as words
-from wherry.cli.paper import Column, Paper, visible
+from wherry.cli.paper import Column, Paper
 from wherry.cli.plan_text import folded
 
 TYPE_CHECKING = False
@@ -173,11 +173,11 @@ def show_explanation(found: Json, paper: Paper | None = None) -> None:
     """Print all of it: what it is, drifts first, then what the kernel holds, each line with its cause."""
     paper = paper or Paper()
     running = f"{found['Status']}, pid {found['Pid']}" if found["Running"] else found["Status"]
-    paper.line(f"{visible(found['Name'])}  ({visible(running)})", "bold")
+    paper.line(f"{found['Name']}  ({running})", "bold")
     facts = [("image", found["Image"]), ("command", found["Command"]), ("id", words.short_id(found["Id"]))]
     paper.table(facts, (DIM._replace(fixed=True), PLAIN))
     for note in found["Notes"]:
-        paper.line(f"Note: {visible(note)}", "yellow")
+        paper.line(f"Note: {note}", "yellow")
     show_drift(found, paper)
     for title, rows_of, columns in SECTIONS:
         if rows := rows_of(found):
@@ -189,7 +189,7 @@ def show_drift(found: Json, paper: Paper) -> None:
     if found["Drift"]:
         paper.heading("drift: the kernel does not hold what was planned")
         for drift in found["Drift"]:
-            paper.line(visible(words.drift_words(drift)), "red", indent=2)
+            paper.line(words.drift_words(drift), "red", indent=2)
     elif found["Running"]:
         paper.line("No drift: the kernel holds what was planned.", "green")
     else:
@@ -203,4 +203,4 @@ def show_check(checked: Sequence[Json], paper: Paper | None = None) -> None:
     paper = paper or Paper()
     for one in checked:
         for drift in one["Drift"]:
-            paper.whole_line(visible(f"{one['Name']}: {words.drift_words(drift)}"))
+            paper.whole_line(f"{one['Name']}: {words.drift_words(drift)}")

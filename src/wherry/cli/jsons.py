@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from wherry.cli.bare import make_scanner, quoted, quoted_unicode
+from wherry.cli.bare import make_scanner, quoted
+from wherry.cli.bare import quoted_unicode as quoted_raw
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,6 +34,12 @@ def loads(document: bytes | str) -> Any:
     if end != len(text):
         raise ValueError(f"not JSON: {text[:80]!r}")
     return value
+
+
+def quoted_unicode(text: str) -> str:
+    """A string as JSON, with escapes for what does not print."""
+    raw = quoted_raw(text)
+    return raw if raw.isprintable() else "".join(c if c.isprintable() else quoted(c)[1:-1] for c in raw)
 
 
 def dumps(value: Any, ascii: bool = True) -> str:

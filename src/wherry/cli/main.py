@@ -10,6 +10,7 @@ from wherry.cli.client import Client
 from wherry.cli.command import Context, check_arguments, parse, repeated, switch, text
 from wherry.cli.errors import INTERRUPTED, PIPE_CLOSED, CliError, UsageError
 from wherry.cli.host import choose_host
+from wherry.cli.screen import screened
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,8 +52,18 @@ def _fill_standard_streams() -> None:
 
 
 def _guarded(words: Sequence[str]) -> int:
+    streams = sys.stdout, sys.stderr
     try:
         sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]
+        sys.stdout, sys.stderr = screened(*streams)
+        return _sentenced(words)
+    finally:
+        sys.stdout, sys.stderr = streams
+
+
+def _sentenced(words: Sequence[str]) -> int:
+    """The exit code; whatever went wrong has been said in a line."""
+    try:
         code = dispatch(words, os.environ)
         sys.stdout.flush()
     except CliError as error:

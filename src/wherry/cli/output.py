@@ -8,6 +8,7 @@ import time
 from wherry.cli.command import Flag, repeated, text
 from wherry.cli.errors import CliError
 from wherry.cli.row import Row
+from wherry.cli.screen import visible, visible_lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def print_rows(rows: Sequence[Row], headers: dict[str, str], columns: Sequence[s
     """Print a list: as Docker's table of the columns, or by the user's ``--format``."""
     if format in ("", "table"):
         heading = [headers[column] for column in columns]
-        sys.stdout.write(table([heading, *([str(row[column]) for column in columns] for row in rows)]))
+        sys.stdout.write(table([heading, *([visible(row[column]) for column in columns] for row in rows)]))
         return
     from wherry.cli.template import Template, TemplateError
 
@@ -99,7 +100,7 @@ def print_rows(rows: Sequence[Row], headers: dict[str, str], columns: Sequence[s
     except TemplateError as error:
         raise CliError(f"failed to execute template: {error}") from None
     if as_table:
-        sys.stdout.write(table([line.split("\t") for line in lines]))
+        sys.stdout.write(table([visible_lines(line).split("\t") for line in lines]))
     else:
         sys.stdout.write("".join(line + "\n" for line in lines))
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wherry.cli import explain_words as words
 from wherry.cli.page_drawings import CODE_CELL, TEXT_CELL, WIDE, both, box, esc, label
-from wherry.cli.paper import visible, wrap
+from wherry.cli.paper import wrap
+from wherry.cli.screen import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -7,6 +7,8 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 from unicodedata import combining, east_asian_width
 
+from wherry.cli.screen import Screen, draw, visible
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -16,20 +18,6 @@ LEAST_COLUMN = 8
 GAP = 2
 
 STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36", "": ""}
-
-
-def visible(text: object) -> str:
-    """The text with whatever does not print (control characters, escape sequences, marks that turn the direction,
-    lone surrogates) written out: ``\\x1b``, ``\\u202e``. Nothing in it can steer a terminal or a page."""
-    said = str(text)
-    return said if said.isprintable() else "".join(c if c.isprintable() else _written_out(c) for c in said)
-
-
-def _written_out(character: str) -> str:
-    code = ord(character)
-    if code < 0x100:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def cells(text: str) -> int:
@@ -94,7 +82,9 @@ def widths(rows: Sequence[Sequence[str]], columns: Sequence[Column], room: int) 
 class Paper:
     """A place for lines: the terminal, or a file or pipe, which gets no colour and 100 columns."""
 
-    def __init__(self, out: TextIO | None = None, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, out: TextIO | Screen | None = None, environment: Mapping[str, str] | None = None
+    ) -> None:
         self._out = out or sys.stdout
         environment = os.environ if environment is None else environment
         terminal = self._out.isatty()
@@ -102,19 +92,20 @@ class Paper:
         self.width = _terminal_width(self._out) if terminal else WIDEST
 
     def styled(self, text: str, style: str) -> str:
-        """In colour, where there is any. A ``cause`` stands out where somebody asked for it."""
+        """Made visible; in colour, where there is any. A ``cause`` stands out where somebody asked for it."""
+        text = visible(text)
         if style == "cause":
             style = "dim" if text == "default" else "cyan"
         return f"\x1b[{STYLES[style]}m{text}\x1b[0m" if self.color and style and text else text
 
     def line(self, text: str = "", style: str = "", indent: int = 0) -> None:
         """One paragraph, wrapped."""
-        for part in wrap(text, self.width - indent) if text else [""]:
+        for part in wrap(visible(text), self.width - indent) if text else [""]:
             self._write(" " * indent + self.styled(part, style) if part else "")
 
     def whole_line(self, text: str) -> None:
         """One line, however long, for those who count lines."""
-        self._write(text)
+        self._write(visible(text))
 
     def heading(self, text: str) -> None:
         """A blank line, then the text in capitals and bold."""
@@ -145,7 +136,7 @@ class Paper:
 
     def _write(self, line: str) -> None:
         encoding = self._out.encoding or "utf-8"
-        self._out.write(line.encode(encoding, "replace").decode(encoding) + "\n")
+        draw(self._out, line.encode(encoding, "replace").decode(encoding) + "\n")
 
 
 def _padding(text: str, size: int, right: bool) -> tuple[str, str]:
@@ -153,7 +144,7 @@ def _padding(text: str, size: int, right: bool) -> tuple[str, str]:
     return (blank, "") if right else ("", blank)
 
 
-def _terminal_width(out: TextIO) -> int:
+def _terminal_width(out: TextIO | Screen) -> int:
     try:
         columns = os.get_terminal_size(out.fileno()).columns
     except OSError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from wherry.cli.paper import Column, Paper, visible
+from wherry.cli.paper import Column, Paper
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -104,7 +104,7 @@ def numbers(run: Sequence[Entry]) -> str:
 def show_plan(plan: Json, title: str, paper: Paper | None = None) -> None:
     """Print a plan under its headings; the numbers are the order of execution."""
     paper, steps = paper or Paper(), plan["Steps"]
-    paper.line(visible(title), "bold")
+    paper.line(title, "bold")
     paper.line(f"{len(steps)} steps, in the order of their numbers: {phases(steps)}.", "dim")
     sections = [(name, plan_rows([s for s in steps if s["Heading"] == name])) for name in HEADINGS]
     everything = [row for _, rows in sections for row in rows]

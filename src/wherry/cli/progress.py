@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from wherry.cli.errors import CliError
+from wherry.cli.screen import draw, visible, visible_lines
 from wherry.cli.terminal import size
 
 TYPE_CHECKING = False
@@ -41,11 +42,10 @@ class Progress:
 
     def _line(self, message: Json) -> None:
         if message.get("stream"):
-            self._out.write(message["stream"])
+            self._out.write(visible_lines(message["stream"]))
             return
-        identity = message.get("id", "")
-        text = f"{identity}: {message.get('status', '')}" if identity else message.get("status", "")
-        bar = message.get("progress", "")
+        identity, status, bar = (visible(message.get(key, "")) for key in ("id", "status", "progress"))
+        text = f"{identity}: {status}" if identity else status
         line = f"{text} {self._fitting(bar)}" if bar and self._terminal else text
         if identity and self._terminal:
             self._redraw(identity, line)
@@ -64,7 +64,7 @@ class Progress:
             self._rows[identity] = len(self._rows)
             self._out.write("\n")
         up = len(self._rows) - self._rows[identity]
-        self._out.write(f"\x1b[{up}A\x1b[2K\r{line}\x1b[{up}B\r")
+        draw(self._out, f"\x1b[{up}A\x1b[2K\r{line}\x1b[{up}B\r")
 
 
 def _error_text(message: Json) -> str:

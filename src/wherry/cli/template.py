@@ -18,6 +18,7 @@ from wherry.cli.template_parse import (
     Text,
     Variable,
 )
+from wherry.values.quoting import quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def to_json(value: object) -> str:
 
 
 def _quote(value: object) -> str:
-    return dumps(value, ascii=False) if isinstance(value, str) else show(value)
+    return quoted(value) if isinstance(value, str) else show(value)
 
 
 def _printf(pattern: str, *values: object) -> str:

@@ -7,6 +7,7 @@ import os
 
 from wherry.errors import LaunchFailed
 from wherry.runtime.steps import Exec, Plan, Step, User, WorkingDirectory
+from wherry.values.quoting import quoted
 
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
@@ -29,13 +30,14 @@ def reason(number: int) -> str:
 
 def exec_text(step: Exec, number: int, detail: str) -> str:
     command = step.argv[0]
+    named = f"exec: {quoted(command)}"
     if number == errno.ENOENT and "/" not in command:
-        return f'exec: "{command}": executable file not found in $PATH'
+        return f"{named}: executable file not found in $PATH"
     if number == errno.ENOENT and detail == command:
-        return f'exec: "{command}": stat {command}: {reason(number)}'
+        return f"{named}: stat {quoted(command)[1:-1]}: {reason(number)}"
     if number == errno.EISDIR:
-        return f'exec: "{command}": {reason(number)}: permission denied'
-    return f'exec: "{command}": {reason(number)}'
+        return f"{named}: {reason(number)}: permission denied"
+    return f"{named}: {reason(number)}"
 
 
 def step_text(index: int, step: Step, number: int, detail: str) -> str:
@@ -43,7 +45,7 @@ def step_text(index: int, step: Step, number: int, detail: str) -> str:
     if isinstance(step, Exec) and number:
         return exec_text(step, number, detail)
     if isinstance(step, WorkingDirectory) and number:
-        return f'chdir to cwd ("{step.path}") failed: {reason(number)}'
+        return f"chdir to cwd ({quoted(str(step.path))}) failed: {reason(number)}"
     words = f"{reason(number)}: {detail}" if number else detail
     return f"step {index} ({step.name}: {step.describe()}): {words}"
 

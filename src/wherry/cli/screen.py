@@ -1,0 +1,80 @@
+"""Text on its way to the user: what others have written (names, labels, commands, errors) cannot steer a terminal.
+
+* What is for people (tables, events, progress, messages, errors) has every character that does not print written out,
+  wherever it goes: it ends on somebody's screen, if only by way of a file.
+* What is for programs (``--format``, ids) goes into a pipe or a file byte for byte, as from docker; on a terminal it is
+  written out too. JSON escapes what does not print: that is the same value.
+* What a container itself prints (``run``, ``exec``, ``attach``, ``logs``) is what was asked for: it goes from one
+  descriptor to another and does not pass here.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TextIO
+
+LAYOUT = "\n\t"  # moves the cursor, but only on
+
+
+def visible(text: object) -> str:
+    """The text with whatever does not print (control characters, escape sequences, marks that turn the direction,
+    lone surrogates) written out: ``\\x1b``, ``\\u202e``. It stays on its line."""
+    said = str(text)
+    return said if said.isprintable() else "".join(c if c.isprintable() else _written_out(c) for c in said)
+
+
+def visible_lines(text: object) -> str:
+    """The same for a text of several lines: those, and tabs, stay."""
+    said = str(text)
+    if said.isprintable():
+        return said
+    return "".join(c if c.isprintable() or c in LAYOUT else _written_out(c) for c in said)
+
+
+def _written_out(character: str) -> str:
+    code = ord(character)
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+class Screen:
+    """Stands in for a standard stream: whatever is printed to it is made visible, except by ``draw``."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.encoding = stream.encoding
+
+    def write(self, text: str) -> int:
+        """Print a text of anybody's."""
+        return self._stream.write(visible_lines(text))
+
+    def draw(self, text: str) -> None:
+        """Print what has sequences of our own in it, and of others only what is visible already."""
+        self._stream.write(text)
+
+    def flush(self) -> None:
+        """Send on what was written."""
+        self._stream.flush()
+
+    def fileno(self) -> int:
+        """The descriptor, such as for the terminal's size."""
+        return self._stream.fileno()
+
+    def isatty(self) -> bool:
+        """Whether it is a terminal."""
+        return self._stream.isatty()
+
+
+def draw(out: TextIO | Screen, text: str) -> None:
+    """Print, with our own sequences, on a stream that may be a screen."""
+    if isinstance(out, Screen):
+        out.draw(text)
+    else:
+        out.write(text)
+
+
+def screened(stdout: TextIO, stderr: TextIO) -> tuple[TextIO | Screen, Screen]:
+    """The standard streams as the command line writes to them: errors always, output where it is a terminal."""
+    return Screen(stdout) if stdout.isatty() else stdout, Screen(stderr)

@@ -1,0 +1,98 @@
+"""Names, labels, commands and errors that hold escape sequences: none of them reaches a terminal."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator
+
+import pytest
+
+from tests.harness import images
+from tests.harness.daemon import Daemon
+from tests.harness.terminal import Terminal
+
+# A title and the clearing of the screen, by 7-bit and 8-bit sequences; a mark that turns the direction.
+POISON = "a\x1b]0;pwned\x07b\x1b[2J\x9b2Jc\u202ed"
+WRITTEN_OUT = r"a\x1b]0;pwned\x07b\x1b[2J\x9b2Jc\u202ed"
+
+
+@pytest.fixture
+def poisoned(module_daemon: Daemon) -> Iterator[Daemon]:
+    """An engine with an image and a running container that hold such text wherever there is room for it."""
+    config = {"Labels": {POISON: POISON}, "Env": [f"A={POISON}"], "Cmd": ["sleep", "1000"]}
+    layer = images.busybox_layer()
+    module_daemon.load(images.docker_archive([layer], ["poisoned:latest"], config, [POISON]))
+    module_daemon.docker("run", "-d", "--name", "box", "-l", f"x={POISON}", "-e", f"B={POISON}",
+                         "poisoned", "sh", "-c", f": '{POISON}'; sleep 1000")  # fmt: skip
+    yield module_daemon
+    module_daemon.remove_containers()
+
+
+def on_terminal(daemon: Daemon, *words: str) -> str:
+    """What a command prints on a terminal, its own colours left out."""
+    environment = {**daemon.client_environment(), "NO_COLOR": "1"}
+    with Terminal(daemon.wherry_argv(*words), environment, rows=50, columns=300) as screen:
+        screen.wait()
+        return screen.seen
+
+
+def harmless(said: str) -> bool:
+    return all(c.isprintable() or c in "\r\n\t" for c in said)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["ps --no-trunc", "ps --format {{.Labels}}", "ps --format 'table {{.Command}}\\t{{.Labels}}'", "ps --format json",
+     "history --no-trunc poisoned", "history --format {{.CreatedBy}} poisoned", "inspect box",
+     "inspect -f {{.Config.Env}} box", "inspect -f {{json.Config}} box", "image inspect poisoned",
+     "events --since 10m --until 0s", "events --since 10m --until 0s --format json",
+     "events --since 10m --until 0s --format {{.Actor.Attributes}}", "explain box", "explain --html - box",
+     "plan show box", "plan diff box 'poisoned true'", "run --dry-run -l a=b poisoned pwned"],
+)  # fmt: skip
+def test_what_is_shown_does_not_steer_a_terminal(poisoned: Daemon, line: str) -> None:
+    said = on_terminal(poisoned, *shlex.split(line))
+    assert "pwned" in said, said
+    assert harmless(said), repr(said)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["inspect", "--type", POISON, "x"], ["run", "--rm", "poisoned", POISON], ["exec", "box", POISON],
+     ["load", "-i", f"/{POISON}"],
+     ["run", "--memory", POISON, "x"], [POISON], ["ps", f"--{POISON}"], ["-H", f"unix:///{POISON}", "ps"],
+     ["-H", f"{POISON}://", "ps"], ["rm", POISON], ["stop", POISON], ["start", POISON],
+     ["ps", "--filter", f"{POISON}=x"], ["tag", "poisoned", POISON]],
+)  # fmt: skip
+def test_errors_do_not_steer_a_terminal(poisoned: Daemon, words: list[str]) -> None:
+    said = on_terminal(poisoned, *words)
+    assert "pwned" in said, said
+    assert harmless(said), repr(said)
+    piped = poisoned.wherry(*words, check=False)
+    assert piped.returncode != 0 and harmless(piped.stderr), repr(piped.stderr)
+
+
+def test_tables_are_for_people_wherever_they_go(poisoned: Daemon) -> None:
+    assert WRITTEN_OUT in poisoned.wherry("history", "--no-trunc", "poisoned").stdout
+    assert WRITTEN_OUT in poisoned.wherry("ps", "--format", "table {{.Names}}\t{{.Labels}}").stdout
+    said = poisoned.wherry("events", "--since", "10m", "--until", "0s").stdout
+    assert WRITTEN_OUT in said and harmless(said)
+
+
+def test_programs_get_the_bytes_as_from_docker(poisoned: Daemon) -> None:
+    for line in (
+        ["ps", "--format", "{{.Labels}}"],
+        ["inspect", "-f", "{{.Config.Env}}", "box"],
+        ["history", "--format", "{{.CreatedBy}}", "poisoned"],
+    ):
+        said = poisoned.wherry(*line).stdout
+        assert POISON in said and said == poisoned.docker(*line).stdout
+    for line in (["inspect", "box"], ["ps", "--format", "json"]):
+        ours, docker = poisoned.wherry(*line).stdout, poisoned.docker(*line).stdout
+        assert harmless(ours) and json.loads(ours) == json.loads(docker)
+
+
+def test_what_a_container_prints_is_its_own(poisoned: Daemon) -> None:
+    said = on_terminal(poisoned, "exec", "box", "printf", r"\033[1mbold")
+    assert said == "\x1b[1mbold"
+    assert on_terminal(poisoned, "run", "--rm", "poisoned", "printf", r"\033[1mbold") == "\x1b[1mbold"
