@@ -20,7 +20,8 @@ from wherry.api.routes.later import LATER
 from wherry.api.routing import Bound, Route
 from wherry.api.version import MAX_VERSION, MIN_VERSION, show_version
 from wherry.daemon import parser
-from wherry.engine.fates import FIELDS, PARAMETERS, Fates
+from wherry.engine.fates import FIELDS, Fates
+from wherry.engine.parameter_fates import PARAMETERS
 from wherry.messages.container import Config
 
 GUIDE = Path(__file__).resolve().parents[1] / "docs" / "guide"

@@ -17,8 +17,10 @@ from wherry.messages.container import (
     NetworkingConfig,
     PortBinding,
     RestartPolicy,
+    ThrottleDevice,
     TmpfsOptions,
     Ulimit,
+    WeightDevice,
 )
 from wherry.messages.exec import ExecCreate, ExecStart
 from wherry.messages.plan import PlanComparison, PlanSource
@@ -48,6 +50,14 @@ def tmpfs(**options: Any) -> Body:
 
 def ulimit(name: str, soft: int, hard: int) -> Body:
     return host(Ulimits=[{"Name": name, "Soft": soft, "Hard": hard}])
+
+
+def weighted(path: str, weight: int) -> Body:
+    return host(BlkioWeightDevice=[{"Path": path, "Weight": weight}])
+
+
+def throttled(path: str, rate: int) -> Body:
+    return host(BlkioDeviceReadBps=[{"Path": path, "Rate": rate}])
 
 
 THROTTLE = [{"Path": "/dev/null", "Rate": 1 << 20}]
@@ -168,6 +178,10 @@ CHANGES_THE_PLAN: dict[tuple[Struct, str], tuple[Body, Body]] = {
         host(Mounts=[{"Type": "bind", "Source": "/gone", "Target": "/x", "BindOptions": {"CreateMountpoint": True}}]),
         BASE,
     ),
+    (WeightDevice, "path"): (weighted("/dev/null", 300), weighted("/dev/zero", 300)),
+    (WeightDevice, "weight"): (weighted("/dev/null", 300), weighted("/dev/null", 400)),
+    (ThrottleDevice, "path"): (throttled("/dev/null", 4096), throttled("/dev/zero", 4096)),
+    (ThrottleDevice, "rate"): (throttled("/dev/null", 4096), throttled("/dev/null", 8192)),
     (TmpfsOptions, "size_bytes"): (tmpfs(SizeBytes=1 << 20), tmpfs()),
     (TmpfsOptions, "mode"): (tmpfs(Mode=0o700), tmpfs()),
     (TmpfsOptions, "options"): (tmpfs(Options=[["exec"]]), tmpfs()),

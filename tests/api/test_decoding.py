@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +20,7 @@ from wherry.api.query import parse_bool, parse_nanoseconds, parse_query, wire_na
 from wherry.api.render.containers import command_line, status_text
 from wherry.api.render.progress import bar
 from wherry.errors import InvalidArgument, WherryError
-from wherry.messages.container import ContainerCreate, State
+from wherry.messages.container import ContainerCreate, HostConfig, State
 
 
 def test_status_texts() -> None:
@@ -124,3 +126,63 @@ def test_what_follows_a_head_is_never_touched(rest: bytes) -> None:
 def test_nesting_without_end_is_refused() -> None:
     with pytest.raises(InvalidArgument):
         decode_body(b'{"Image":' + b"[" * 100_000, ContainerCreate)
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"HostConfig": {"ConsoleSize": [1 << 70, 1]}}, "HostConfig.ConsoleSize"),
+        ({"HostConfig": {"ConsoleSize": [-1, 1]}}, "HostConfig.ConsoleSize"),
+        ({"HostConfig": {"ShmSize": 1 << 70}}, "HostConfig.ShmSize"),
+        ({"HostConfig": {"BlkioDeviceReadBps": [{"Path": "/dev/null", "Rate": -1}]}}, "Rate"),
+        ({"HostConfig": {"BlkioDeviceReadBps": [{"Path": "/dev/null", "Rate": "x"}]}}, "Rate"),
+        ({"HostConfig": {"BlkioWeight": 70000}}, "HostConfig.BlkioWeight"),
+        ({"HostConfig": {"Mounts": [{"Type": "tmpfs", "TmpfsOptions": {"Mode": 1 << 33}}]}}, "Mode"),
+        ({"HostConfig": {"ReadonlyPaths": ["/a\0b"]}}, "HostConfig.ReadonlyPaths"),
+        (
+            {"HostConfig": {"Sysctls": {"net.ipv4.ip_forward": "1\0"}}},
+            "HostConfig.Sysctls.net.ipv4.ip_forward",
+        ),
+        ({"Cmd": ["a\0b"]}, "Cmd"),
+        ({"hostname": "a\0"}, "Hostname"),
+    ],
+    ids=str,
+)
+def test_values_that_go_would_not_take_are_refused_by_the_name_of_their_field(body: Any, field: str) -> None:
+    with pytest.raises(InvalidArgument, match=f"{re.escape(field)}"):
+        decode_body(json.dumps(body).encode(), ContainerCreate)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 50_000,
+        b'{"Labels": ' + b'{"a":' * 900 + b"1" + b"}" * 901,
+        b'{"Odd": ' + b"[" * 50_000 + b"]" * 50_000 + b"}",
+    ],
+    ids=["list", "object", "unknown field"],
+)
+def test_deep_documents_are_refused(body: bytes) -> None:
+    with pytest.raises(InvalidArgument, match="invalid JSON"):
+        decode_body(body, ContainerCreate)
+
+
+def test_what_counts_only_by_its_key_is_not_kept() -> None:
+    """It would be stored, and a document that nests deep is not read again from everywhere."""
+    nested = b'{"ExposedPorts": {"80/tcp": ' + b'{"a":' * 900 + b"1" + b"}" * 900 + b"}}"
+    ports = decode_body(nested, ContainerCreate).exposed_ports
+    assert msgspec.json.encode(ports) == b'{"80/tcp":{}}'
+
+
+@pytest.mark.parametrize(
+    ("given", "read"), [([], (0, 0)), ([1], (1, 0)), ([1, 2, 3], (1, 2)), ([None, 2], (0, 2)), (None, (0, 0))]
+)
+def test_an_array_has_its_length(given: Any, read: tuple[int, int]) -> None:
+    body = json.dumps({"HostConfig": {"ConsoleSize": given}}).encode()
+    assert (decode_body(body, ContainerCreate).host_config or HostConfig()).console_size == read
+
+
+@pytest.mark.parametrize("key", ["Tmpfs", "TmpFs", "TMPFS", "tmpfs"])
+def test_a_key_is_read_in_any_case(key: str) -> None:
+    body = decode_body(json.dumps({"HostConfig": {key: {"/x": ""}}}).encode(), ContainerCreate)
+    assert (body.host_config or HostConfig()).tmpfs == {"/x": ""}

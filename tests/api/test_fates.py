@@ -28,11 +28,13 @@ from tests.image.making import Layout
 from wherry.api.routes import all_routes
 from wherry.api.routing import Bound
 from wherry.engine.fate import NOT_HERE, Kind
-from wherry.engine.fates import FIELDS, PARAMETERS
+from wherry.engine.fates import FIELDS
+from wherry.engine.parameter_fates import PARAMETERS
 from wherry.messages.container import (
     BindOptions,
     Config,
     ContainerCreate,
+    EndpointIpam,
     EndpointSettings,
     HealthConfig,
     HostConfig,
@@ -239,11 +241,18 @@ REFUSED: dict[tuple[Struct, str], Any] = {
     (HostConfig, "runtime"): host(Runtime="gvisor"),
     (HostConfig, "isolation"): host(Isolation="hyperv"),
     (HostConfig, "device_requests"): host(DeviceRequests=LIMIT),
+    **{
+        (EndpointIpam, name): {"NetworkingConfig": {"EndpointsConfig": {"default": {"IPAMConfig": {wire: value}}}}}
+        for name, wire, value in (
+            ("ipv4_address", "IPv4Address", "172.17.0.9"), ("ipv6_address", "IPv6Address", "fd00::9"),
+            ("link_local_ips", "LinkLocalIPs", ["169.254.1.1"]),
+        )
+    },
     (RestartPolicy, "name"): host(RestartPolicy={"Name": "always"}),
     **{
         (EndpointSettings, name): {"NetworkingConfig": {"EndpointsConfig": {"default": {wire: value}}}}
         for name, wire, value in (
-            ("ipam_config", "IPAMConfig", {"IPv4Address": "172.17.0.9"}), ("links", "Links", ["other"]),
+            ("links", "Links", ["other"]),
             ("aliases", "Aliases", ["web"]), ("driver_opts", "DriverOpts", {"a": "b"}),
         )
     },

@@ -13,6 +13,8 @@ from wherry.errors import InvalidArgument, NotFound
 from wherry.image.manifest import HealthCheck, ImageConfig, RunConfig
 from wherry.messages.container import (
     ContainerCreate,
+    DeviceRequest,
+    EndpointIpam,
     EndpointSettings,
     HealthConfig,
     HostConfig,
@@ -44,7 +46,7 @@ def test_the_image_fills_in_what_the_request_leaves_open() -> None:
     assert (made.path, made.args) == ("sh", [])
     assert made.config.env == ["A=request", "PATH=/bin"]
     assert made.config.labels == {"from": "image", "own": "1"}
-    assert made.config.exposed_ports == {"80/tcp": {}}
+    assert list(made.config.exposed_ports or ()) == ["80/tcp"]
     assert made.config.hostname == ID[:12]
 
 
@@ -97,7 +99,7 @@ def test_the_hosts_network_has_the_hosts_name() -> None:
         (HostConfig(runtime="kata"), "runtime 'kata'"),
         (HostConfig(isolation="hyperv"), "isolation 'hyperv'"),
         (HostConfig(userns_mode="private"), "user namespace mode 'private'"),
-        (HostConfig(device_requests=[{"Count": -1}]), "--gpus"),
+        (HostConfig(device_requests=[DeviceRequest(count=-1)]), "--gpus"),
         (
             HostConfig(log_config=LogConfig(type="json-file", config={"labels": "a"})),
             "unknown log opt 'labels'",
@@ -113,7 +115,7 @@ def test_a_health_check_and_an_address_are_refused_too() -> None:
     with pytest.raises(InvalidArgument, match="health check"):
         record(healthcheck=HealthConfig(test=["CMD", "true"]))
     own = NetworkingConfig(
-        endpoints_config={"bridge": EndpointSettings(ipam_config={"IPv4Address": "172.17.0.9"})}
+        endpoints_config={"bridge": EndpointSettings(ipam_config=EndpointIpam(ipv4_address="172.17.0.9"))}
     )
     with pytest.raises(InvalidArgument, match=r"--ip"):
         record(networking_config=own)

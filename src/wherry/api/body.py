@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from wherry.errors import InvalidArgument
-from wherry.values.go_json import as_go_reads, fields_of
+from wherry.values.go_json import as_go_reads, spellings
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-# A key that does not begin with a capital may be a field in another spelling.
-UNCAPITALIZED = re.compile(rb'"([a-z][A-Za-z0-9]*)"\s*:')
+KEY = re.compile(rb'"([A-Za-z][A-Za-z0-9]*)"\s*:')
+NUL = rb"\u0000"  # the one way in which JSON can write it
 
 
 def check_content_type(content_type: str | None, has_body: bool) -> None:
@@ -31,22 +31,47 @@ def decode_body(data: bytes, kind: type[T]) -> T:
     """The body as a ``kind``. InvalidArgument names the field that is wrong."""
     if not data.strip():
         raise InvalidArgument("invalid JSON: got EOF while reading request body")
-    if fields_of(kind).isdisjoint(key.lower() for key in UNCAPITALIZED.findall(data)):
-        try:
-            return msgspec.json.decode(data, type=kind)
-        except msgspec.ValidationError:
-            pass  # perhaps only a null that Go would let pass
-        except msgspec.DecodeError as error:
-            raise InvalidArgument(f"invalid JSON: {error}") from None
-    return decode_leniently(data, kind)
+    try:
+        message = decode_plainly(data, kind) or decode_leniently(data, kind)
+        if NUL in data:
+            refuse_nul(msgspec.to_builtins(message))
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
+        raise InvalidArgument(f"invalid JSON: {error}") from None
+    except RecursionError:
+        raise InvalidArgument("invalid JSON: exceeded max depth") from None
+    return message
+
+
+def decode_plainly(data: bytes, kind: type[T]) -> T | None:
+    """The quick way; None for a document of which only Go could make something, or for none at all."""
+    if is_respelled(data, kind):
+        return None
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except msgspec.ValidationError:
+        return None  # perhaps only a null that Go would let pass
+
+
+def is_respelled(data: bytes, kind: type[T]) -> bool:
+    """Whether a key may be a field in another spelling, such as ``TmpFs``."""
+    names = spellings(kind)
+    return any(names.get(key.lower(), key) != key for key in set(KEY.findall(data)))
 
 
 def decode_leniently(data: bytes, kind: type[T]) -> T:
-    """The slower way, for documents that only Go would take."""
-    try:
-        document = msgspec.json.decode(data)
-        return msgspec.convert({} if document is None else as_go_reads(document, kind), kind)
-    except msgspec.DecodeError as error:
-        raise InvalidArgument(f"invalid JSON: {error}") from None
-    except (msgspec.ValidationError, RecursionError) as error:
-        raise InvalidArgument(f"invalid JSON: {error}") from None
+    """The slower way."""
+    document = msgspec.json.decode(data)
+    return msgspec.convert({} if document is None else as_go_reads(document, kind), kind)
+
+
+def refuse_nul(value: Any, place: str = "") -> None:
+    """InvalidArgument for a text with a NUL in it: no C string can hold one, and what follows would be lost."""
+    if isinstance(value, str) and "\0" in value:
+        raise InvalidArgument(f"invalid {place or 'body'}: a NUL byte in {value[:40]!r}")
+    if isinstance(value, dict):
+        for key, item in value.items():
+            refuse_nul(key, place)
+            refuse_nul(item, f"{place}.{key}" if place else key)
+    elif isinstance(value, list):
+        for item in value:
+            refuse_nul(item, place)

@@ -26,7 +26,7 @@ from wherry.api.body import check_content_type, decode_body
 from wherry.api.call import Call, Exchange
 from wherry.api.pattern import HOLE, Pattern, check_distinct, narrowest_first
 from wherry.api.query import QueryParameter, query_parameter, unwrap
-from wherry.engine.fates import parameter_fate
+from wherry.engine.parameter_fates import parameter_fate
 
 Handler = Callable[..., Any]
 H = TypeVar("H", bound=Handler)

@@ -1,4 +1,4 @@
-"""What becomes of each thing that a client may say: every field of every request, every parameter of every route.
+"""What becomes of each thing that a client may say: every field of every request.
 
 * *done*: it has effect;
 * *refused*: it would be left undone, and whoever asks for it counts on it, so that the request is refused in words;
@@ -6,7 +6,8 @@
 * *echoed*: it is kept and shown, as clients expect, and nothing depends on it.
 
 A field may be done and still have values that are refused. ``refuse`` works by this table, the API's parameters do,
-and ``docs/compatibility.md`` is made from it. ``tests/api/test_fates.py`` fails for what has no fate.
+and ``docs/compatibility.md`` is made from it. ``tests/api/test_fates.py`` fails for what has no fate. The parameters
+of routes are in ``parameter_fates``.
 """
 
 from __future__ import annotations
@@ -18,11 +19,14 @@ import msgspec
 
 from wherry.engine.fate import NOT_HERE, Fate, Kind, done, echoed, refused, told
 from wherry.errors import InvalidArgument
+from wherry.messages.base import Nothing
 from wherry.messages.container import (
     BindOptions,
     Config,
     ContainerCreate,
     DeviceMapping,
+    DeviceRequest,
+    EndpointIpam,
     EndpointSettings,
     HealthConfig,
     HostConfig,
@@ -31,8 +35,12 @@ from wherry.messages.container import (
     NetworkingConfig,
     PortBinding,
     RestartPolicy,
+    ThrottleDevice,
     TmpfsOptions,
     Ulimit,
+    VolumeDriver,
+    VolumeOptions,
+    WeightDevice,
 )
 from wherry.messages.exec import ExecCreate, ExecStart
 from wherry.messages.plan import PlanComparison, PlanSource
@@ -247,15 +255,23 @@ FIELDS: Mapping[type[msgspec.Struct], Fates] = {
         ),
         "read_only_force_recursive": done("read-only mounts are always recursive, or the start fails"),
     },
+    VolumeOptions: dict.fromkeys(VolumeOptions.__struct_fields__, OF_A_VOLUME),
+    VolumeDriver: dict.fromkeys(VolumeDriver.__struct_fields__, OF_A_VOLUME),
+    DeviceRequest: dict.fromkeys(
+        DeviceRequest.__struct_fields__, echoed("concerns device requests, which are refused")
+    ),
+    WeightDevice: {"path": done(), "weight": done()},
+    ThrottleDevice: {"path": done(), "rate": done()},
+    Nothing: {},
     TmpfsOptions: {"size_bytes": done(), "mode": done(), "options": done("`exec`, `noexec`")},
     NetworkingConfig: {"endpoints_config": done("see EndpointSettings")},
+    EndpointIpam: {
+        "ipv4_address": refused("an address of one's own choice (--ip)"),
+        "ipv6_address": refused("an address of one's own choice (--ip6)"),
+        "link_local_ips": refused("an address of one's own choice (--link-local-ip)"),
+    },
     EndpointSettings: {
-        "ipam_config": Fate(
-            Kind.REFUSED,
-            "one without an address is accepted",
-            "an address of one's own choice (--ip)",
-            lambda value, message: ("",) if value and any(value.values()) else (),
-        ),
+        "ipam_config": echoed("see EndpointIpam"),
         "links": refused("--link"),
         "aliases": refused("a network alias (--network-alias)"),
         "mac_address": done(),
@@ -288,74 +304,6 @@ FIELDS: Mapping[type[msgspec.Struct], Fates] = {
     PlanComparison: {"a": done(), "b": done()},
     PlanSource: {"container": done(), "create": done()},
 }
-
-# ---------------------------------------------------------------- the parameters, by route
-
-REFERENCE = "/containers/{ref}"
-PARAMETERS: Mapping[str, Fates] = {
-    "POST /containers/create": {
-        "name": done(),
-        "platform": done(),
-        "dry_run": done("Wherry's own: the plan"),
-    },
-    "GET /containers/json": {"all": done(), "limit": done(), "size": done(), "filters": done()},
-    f"GET {REFERENCE}/json": {"size": done()},
-    f"POST {REFERENCE}/start": {"detach_keys": echoed("`attach` has its own; Docker ignores this one, too")},
-    f"POST {REFERENCE}/stop": {"t": done(), "signal": done()},
-    f"POST {REFERENCE}/restart": {"t": done(), "signal": done()},
-    f"POST {REFERENCE}/kill": {"signal": done()},
-    f"DELETE {REFERENCE}": {
-        "force": done(),
-        "v": echoed("a container has no volumes that could go with it"),
-        "link": refused("removal of a link (rm --link)"),
-    },
-    f"POST {REFERENCE}/rename": {"name": done()},
-    f"POST {REFERENCE}/resize": {"rows": done(), "columns": done()},
-    f"GET {REFERENCE}/top": {"ps_arguments": done()},
-    f"POST {REFERENCE}/wait": {"condition": done()},
-    f"GET {REFERENCE}/logs": {
-        "stdout": done(),
-        "stderr": done(),
-        "follow": done(),
-        "timestamps": done(),
-        "details": done("there are none: options that would make some are refused"),
-        "tail": done(),
-        "since": done(),
-        "until": done(),
-    },
-    f"POST {REFERENCE}/attach": {
-        "stream": done(),
-        "stdin": done(),
-        "stdout": done(),
-        "stderr": done(),
-        "logs": done(),
-        "detach_keys": done(),
-    },
-    f"GET {REFERENCE}/explain": {"check": done(), "filter": done()},
-    "GET /explain": {"check": done(), "all": done(), "containers": done()},
-    "POST /exec/{id}/resize": {"rows": done(), "columns": done()},
-    "GET /images/json": {"all": done(), "filters": done()},
-    "GET /images/{name}/json": {"platform": done()},
-    "POST /images/{name}/tag": {"repo": done(), "tag": done()},
-    "DELETE /images/{name}": {
-        "force": done(),
-        "noprune": echoed("it spares the images that one was built from, and none has been built here"),
-    },
-    "POST /images/load": {"quiet": done(), "platform": done()},
-    "POST /images/create": {
-        "from_image": Fate(Kind.REFUSED, "by 501: there is no registry client yet"),
-        "from_src": done("`-`, the body"),
-        "repo": done(),
-        "tag": done(),
-        "message": done(),
-        "changes": done(),
-        "platform": done(),
-    },
-    "GET /events": {"since": done(), "until": done(), "filters": done()},
-    "GET /networks": {"filters": done()},
-    "GET /volumes": {"filters": done("checked; there are no volumes")},
-}
-
 
 # ---------------------------------------------------------------- at work
 
@@ -393,8 +341,3 @@ def parts(value: Any) -> Iterator[msgspec.Struct]:
     elif isinstance(value, dict):
         for item in value.values():
             yield from parts(item)
-
-
-def parameter_fate(route: str, name: str) -> Fate | None:
-    """The fate of ``METHOD PATTERN``'s parameter; None where nobody has thought of it."""
-    return PARAMETERS.get(route, {}).get(name)

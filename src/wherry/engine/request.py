@@ -11,6 +11,7 @@ from wherry.engine.fates import refuse, warnings
 from wherry.engine.image_record import ImageRecord
 from wherry.engine.record import ContainerRecord
 from wherry.errors import InvalidArgument, NotFound
+from wherry.messages.base import Nothing
 from wherry.messages.container import (
     Config,
     ContainerCreate,
@@ -71,8 +72,8 @@ def container_config(
         "entrypoint": merged.entrypoint,
         "working_dir": merged.working_dir,
         "labels": merged.labels,
-        "exposed_ports": {port: {} for port in exposed(merged, host)} or None,
-        "volumes": {path: {} for path in merged.volumes} or None,
+        "exposed_ports": {port: Nothing() for port in exposed(merged, host)} or None,
+        "volumes": {path: Nothing() for path in merged.volumes} or None,
         "stop_signal": merged.stop_signal,
         "mac_address": request.mac_address or endpoint.mac_address,
         "hostname": request.hostname or own_hostname(id, host),

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 ZERO_TIME = "0001-01-01T00:00:00Z"
+
+# Whole numbers as Go has them: what is beyond is refused where the request is read, with the field's name.
+Int = Annotated[int, Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
+Uint = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+Uint16 = Annotated[int, Meta(ge=0, le=(1 << 16) - 1)]
+Uint32 = Annotated[int, Meta(ge=0, le=(1 << 32) - 1)]
 
 
 class Model(msgspec.Struct, rename="pascal", kw_only=True):
@@ -20,3 +29,7 @@ class GraphDriver(Model, kw_only=True):
 
     data: dict[str, str] | None
     name: str
+
+
+class Nothing(Request, frozen=True):
+    """An object whose fields do not count: what a set's members have as values."""

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from msgspec import field
 
-from wherry.messages.base import ZERO_TIME, Model, Request
+from wherry.messages.base import ZERO_TIME, Int, Model, Nothing, Request, Uint, Uint16, Uint32
 
 
 class HealthConfig(Request, frozen=True):
     """How a container is asked whether it is well. Engine API, HealthConfig; times in nanoseconds."""
 
     test: list[str] | None = None
-    interval: int = 0
-    timeout: int = 0
-    start_period: int = 0
-    start_interval: int = 0
-    retries: int = 0
+    interval: Int = 0
+    timeout: Int = 0
+    start_period: Int = 0
+    start_interval: Int = 0
+    retries: Int = 0
 
 
 class Config(Request, frozen=True):
@@ -29,7 +27,7 @@ class Config(Request, frozen=True):
     attach_stdin: bool = False
     attach_stdout: bool = False
     attach_stderr: bool = False
-    exposed_ports: dict[str, dict[str, Any]] | None = None
+    exposed_ports: dict[str, Nothing] | None = None
     tty: bool = False
     open_stdin: bool = False
     stdin_once: bool = False
@@ -38,7 +36,7 @@ class Config(Request, frozen=True):
     healthcheck: HealthConfig | None = None
     args_escaped: bool = False
     image: str = ""
-    volumes: dict[str, dict[str, Any]] | None = None
+    volumes: dict[str, Nothing] | None = None
     working_dir: str = ""
     entrypoint: list[str] | str | None = None
     network_disabled: bool = False
@@ -46,7 +44,7 @@ class Config(Request, frozen=True):
     on_build: list[str] | None = None
     labels: dict[str, str] | None = None
     stop_signal: str = ""
-    stop_timeout: int | None = None
+    stop_timeout: Int | None = None
     shell: list[str] | None = None
 
 
@@ -61,7 +59,7 @@ class RestartPolicy(Request, frozen=True):
     """What follows the end of a container."""
 
     name: str = ""
-    maximum_retry_count: int = 0
+    maximum_retry_count: Int = 0
 
 
 class LogConfig(Request, frozen=True):
@@ -83,8 +81,8 @@ class Ulimit(Request, frozen=True):
     """One limit of setrlimit(2); -1 is none."""
 
     name: str
-    soft: int = 0
-    hard: int = 0
+    soft: Int = 0
+    hard: Int = 0
 
 
 class BindOptions(Request, frozen=True):
@@ -100,9 +98,25 @@ class BindOptions(Request, frozen=True):
 class TmpfsOptions(Request, frozen=True):
     """How a tmpfs is mounted."""
 
-    size_bytes: int = 0
-    mode: int = 0
+    size_bytes: Int = 0
+    mode: Uint32 = 0
     options: list[list[str]] | None = None
+
+
+class VolumeDriver(Request, frozen=True, omit_defaults=True):
+    """Who looks after a volume, and what it is told."""
+
+    name: str = ""
+    options: dict[str, str] | None = None
+
+
+class VolumeOptions(Request, frozen=True, omit_defaults=True):
+    """How a volume is made and mounted."""
+
+    no_copy: bool = False
+    labels: dict[str, str] | None = None
+    driver_config: VolumeDriver | None = None
+    subpath: str = ""
 
 
 class Mount(Request, frozen=True):
@@ -114,8 +128,32 @@ class Mount(Request, frozen=True):
     read_only: bool = False
     consistency: str = ""
     bind_options: BindOptions | None = None
-    volume_options: dict[str, Any] | None = None
+    volume_options: VolumeOptions | None = None
     tmpfs_options: TmpfsOptions | None = None
+
+
+class WeightDevice(Request, frozen=True):
+    """The share of a block device that a container gets, relative to others."""
+
+    path: str = ""
+    weight: Uint16 = 0
+
+
+class ThrottleDevice(Request, frozen=True):
+    """How much a container may read from or write to a block device in a second."""
+
+    path: str = ""
+    rate: Uint = 0
+
+
+class DeviceRequest(Request, frozen=True):
+    """Devices to be chosen by a driver, such as ``--gpus``."""
+
+    driver: str = ""
+    count: Int = 0
+    device_ids: list[str] | None = field(default=None, name="DeviceIDs")
+    capabilities: list[list[str]] | None = None
+    options: dict[str, str] | None = None
 
 
 class HostConfig(Request, frozen=True):
@@ -130,7 +168,7 @@ class HostConfig(Request, frozen=True):
     auto_remove: bool = False
     volume_driver: str = ""
     volumes_from: list[str] | None = None
-    console_size: tuple[int, int] = (0, 0)  # rows, columns
+    console_size: tuple[Uint, Uint] = (0, 0)  # rows, columns
     annotations: dict[str, str] | None = None
     cap_add: list[str] | None = None
     cap_drop: list[str] | None = None
@@ -143,7 +181,7 @@ class HostConfig(Request, frozen=True):
     ipc_mode: str = ""
     cgroup: str = ""
     links: list[str] | None = None
-    oom_score_adj: int = 0
+    oom_score_adj: Int = 0
     pid_mode: str = ""
     privileged: bool = False
     publish_all_ports: bool = False
@@ -153,7 +191,7 @@ class HostConfig(Request, frozen=True):
     tmpfs: dict[str, str] | None = None
     uts_mode: str = field(default="", name="UTSMode")
     userns_mode: str = ""
-    shm_size: int = 0
+    shm_size: Int = 0
     sysctls: dict[str, str] | None = None
     runtime: str = ""
     isolation: str = ""
@@ -162,50 +200,58 @@ class HostConfig(Request, frozen=True):
     readonly_paths: list[str] | None = None
     init: bool | None = None
     # resources
-    cpu_shares: int = 0
-    memory: int = 0
-    nano_cpus: int = 0
+    cpu_shares: Int = 0
+    memory: Int = 0
+    nano_cpus: Int = 0
     cgroup_parent: str = ""
-    blkio_weight: int = 0
-    blkio_weight_device: list[dict[str, Any]] | None = None
-    blkio_device_read_bps: list[dict[str, Any]] | None = None
-    blkio_device_write_bps: list[dict[str, Any]] | None = None
-    blkio_device_read_i_ops: list[dict[str, Any]] | None = field(default=None, name="BlkioDeviceReadIOps")
-    blkio_device_write_i_ops: list[dict[str, Any]] | None = field(default=None, name="BlkioDeviceWriteIOps")
-    cpu_period: int = 0
-    cpu_quota: int = 0
-    cpu_realtime_period: int = 0
-    cpu_realtime_runtime: int = 0
+    blkio_weight: Uint16 = 0
+    blkio_weight_device: list[WeightDevice] | None = None
+    blkio_device_read_bps: list[ThrottleDevice] | None = None
+    blkio_device_write_bps: list[ThrottleDevice] | None = None
+    blkio_device_read_i_ops: list[ThrottleDevice] | None = field(default=None, name="BlkioDeviceReadIOps")
+    blkio_device_write_i_ops: list[ThrottleDevice] | None = field(default=None, name="BlkioDeviceWriteIOps")
+    cpu_period: Int = 0
+    cpu_quota: Int = 0
+    cpu_realtime_period: Int = 0
+    cpu_realtime_runtime: Int = 0
     cpuset_cpus: str = ""
     cpuset_mems: str = ""
     devices: list[DeviceMapping] | None = None
     device_cgroup_rules: list[str] | None = None
-    device_requests: list[dict[str, Any]] | None = None
-    memory_reservation: int = 0
-    memory_swap: int = 0
-    memory_swappiness: int | None = None
+    device_requests: list[DeviceRequest] | None = None
+    memory_reservation: Int = 0
+    memory_swap: Int = 0
+    memory_swappiness: Int | None = None
     oom_kill_disable: bool | None = None
-    pids_limit: int | None = None
+    pids_limit: Int | None = None
     ulimits: list[Ulimit] | None = None
+
+
+class EndpointIpam(Request, frozen=True, omit_defaults=True):
+    """Addresses of one's own choice on a network."""
+
+    ipv4_address: str = field(default="", name="IPv4Address")
+    ipv6_address: str = field(default="", name="IPv6Address")
+    link_local_ips: list[str] | None = field(default=None, name="LinkLocalIPs")
 
 
 class EndpointSettings(Request, frozen=True):
     """A container's place on one network."""
 
-    ipam_config: dict[str, Any] | None = field(default=None, name="IPAMConfig")
+    ipam_config: EndpointIpam | None = field(default=None, name="IPAMConfig")
     links: list[str] | None = None
     aliases: list[str] | None = None
     mac_address: str = ""
     driver_opts: dict[str, str] | None = None
-    gw_priority: int = 0
+    gw_priority: Int = 0
     network_id: str = field(default="", name="NetworkID")
     endpoint_id: str = field(default="", name="EndpointID")
     gateway: str = ""
     ip_address: str = field(default="", name="IPAddress")
-    ip_prefix_len: int = field(default=0, name="IPPrefixLen")
+    ip_prefix_len: Int = field(default=0, name="IPPrefixLen")
     ipv6_gateway: str = field(default="", name="IPv6Gateway")
     global_ipv6_address: str = field(default="", name="GlobalIPv6Address")
-    global_ipv6_prefix_len: int = field(default=0, name="GlobalIPv6PrefixLen")
+    global_ipv6_prefix_len: Int = field(default=0, name="GlobalIPv6PrefixLen")
     dns_names: list[str] | None = field(default=None, name="DNSNames")
 
 

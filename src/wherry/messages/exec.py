@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET, UnsetType, field
 
-from wherry.messages.base import Model, Request
+from wherry.messages.base import Model, Request, Uint
 
 
 class ExecCreate(Request, frozen=True):
@@ -14,7 +14,7 @@ class ExecCreate(Request, frozen=True):
     attach_stdin: bool = False
     attach_stdout: bool = False
     attach_stderr: bool = False
-    console_size: tuple[int, int] | None = None
+    console_size: tuple[Uint, Uint] | None = None
     detach_keys: str = ""
     tty: bool = False
     env: list[str] | None = None
@@ -29,7 +29,7 @@ class ExecStart(Request, frozen=True):
 
     detach: bool = False
     tty: bool = False
-    console_size: tuple[int, int] | None = None
+    console_size: tuple[Uint, Uint] | None = None
 
 
 class ProcessConfig(msgspec.Struct):

@@ -217,7 +217,7 @@ def volume_mount(mount: Mount) -> MountPoint:
         raise mount_error(VOLUME, "field BindOptions must not be specified")
     if mount.read_only and not mount.source:
         raise mount_error(VOLUME, "must not set ReadOnly mode when using anonymous volumes")
-    no_copy = bool((mount.volume_options or {}).get("NoCopy"))
+    no_copy = mount.volume_options is not None and mount.volume_options.no_copy
     return MountPoint(VOLUME, mount.target, name=mount.source, copy=not no_copy)
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from wherry.errors import InvalidArgument
-from wherry.messages.container import HostConfig
+from wherry.messages.container import HostConfig, ThrottleDevice, WeightDevice
 from wherry.runtime import oci_spec as oci
 from wherry.runtime.mounts import size_word
 from wherry.runtime.steps import Cause, Origin
@@ -247,18 +246,18 @@ def block_io(r: HostConfig, causes: Causes) -> oci.BlockIo | None:
     )
 
 
-def weight_device(entry: Mapping[str, Any]) -> oci.WeightDevice:
-    major, minor = device_numbers(str(entry.get("Path", "")))
-    return oci.WeightDevice(major=major, minor=minor, weight=int(entry.get("Weight", 0)))
+def weight_device(entry: WeightDevice) -> oci.WeightDevice:
+    major, minor = device_numbers(entry.path)
+    return oci.WeightDevice(major=major, minor=minor, weight=entry.weight)
 
 
-def throttles(entries: Sequence[Mapping[str, Any]] | None) -> list[oci.ThrottleDevice]:
+def throttles(entries: Sequence[ThrottleDevice] | None) -> list[oci.ThrottleDevice]:
     return [throttle(entry) for entry in entries or ()]
 
 
-def throttle(entry: Mapping[str, Any]) -> oci.ThrottleDevice:
-    major, minor = device_numbers(str(entry.get("Path", "")))
-    return oci.ThrottleDevice(major=major, minor=minor, rate=int(entry.get("Rate", 0)))
+def throttle(entry: ThrottleDevice) -> oci.ThrottleDevice:
+    major, minor = device_numbers(entry.path)
+    return oci.ThrottleDevice(major=major, minor=minor, rate=entry.rate)
 
 
 def device_numbers(path: str) -> tuple[int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
+from itertools import zip_longest
 from typing import Any
 
 
@@ -21,12 +22,12 @@ def shape_of(kind: Any) -> Any:
 
 
 @cache
-def fields_of(kind: Any) -> frozenset[bytes]:
-    """The names of all fields in a type's documents, in lower case."""
-    return frozenset(field_names(shape_of(kind)))
+def spellings(kind: Any) -> dict[bytes, bytes]:
+    """The names of all fields in a type's documents, by what they are in lower case."""
+    return {name.lower().encode(): name.encode() for name in field_names(shape_of(kind))}
 
 
-def field_names(info: Any) -> Iterator[bytes]:
+def field_names(info: Any) -> Iterator[str]:
     from msgspec import inspect
 
     inner = (getattr(info, name) for name in ("item_type", "value_type") if hasattr(info, name))
@@ -34,7 +35,7 @@ def field_names(info: Any) -> Iterator[bytes]:
         yield from field_names(part)
     if isinstance(info, inspect.StructType):
         for field in info.fields:
-            yield field.encode_name.lower().encode()
+            yield field.encode_name
             yield from field_names(field.type)
 
 
@@ -49,7 +50,14 @@ def _as_go_reads(value: Any, info: Any) -> Any:
         return {key: _item_as_go_reads(item, info.value_type) for key, item in value.items()}
     if isinstance(value, list) and isinstance(info, inspect.ListType):
         return [_item_as_go_reads(item, info.item_type) for item in value]
+    if isinstance(value, list) and isinstance(info, inspect.TupleType):
+        return _array_as_go_reads(value, info.item_types)
     return value
+
+
+def _array_as_go_reads(value: list[Any], items: Any) -> list[Any]:
+    """An array has its length: what is missing is zero, and what is too much is left out."""
+    return [_item_as_go_reads(item, info) for item, info in zip_longest(value[: len(items)], items)]
 
 
 def _item_as_go_reads(value: Any, info: Any) -> Any:
