@@ -8,8 +8,7 @@ import io
 import json
 import os
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,80 +26,13 @@ from tests.image.making import (
     symlink,
     tar,
 )
-from wherry.content.digest import Digest
-from wherry.engine.image_loading import unpack_archive, unpack_rootfs
-from wherry.engine.intake.content import Content, LayerProgress, Report, UnpackedImage
-from wherry.engine.intake.lease import Leases
+from tests.image.stores import AMD64, Image, Stores
+from wherry.engine.intake.content import LayerProgress
 from wherry.errors import InvalidArgument
-from wherry.image.archive import Source
-from wherry.image.blobs import BlobStore
-from wherry.image.changes import apply_changes
-from wherry.image.manifest import Descriptor, ImageConfig, Platform, RunConfig
-from wherry.snapshot.layers import Layer, LayerStore
-from wherry.values.references import Reference
+from wherry.image.manifest import Nothing, Platform
 
-AMD64 = Platform("amd64", "linux")
 BASE = tar(directory("etc"), file("etc/name", b"base"), file("etc/old", b"old"))
 TOP = tar(file("etc/name", b"top"), file("etc/.wh.old"))
-
-
-@dataclass(frozen=True)
-class Image:
-    """What came in, flat."""
-
-    id: Digest
-    config: ImageConfig
-    layers: tuple[Layer, ...]
-    blobs: tuple[Descriptor, ...]
-    names: tuple[Reference, ...]
-    manifest: Digest | None
-
-
-def flat(image: UnpackedImage) -> Image:
-    packed = image.packed
-    return Image(packed.id, packed.config, image.layers, packed.layers, packed.names, packed.manifest)
-
-
-@dataclass
-class Stores:
-    blobs: BlobStore
-    layers: LayerStore
-
-    def load(self, archive: bytes, platform: Platform = AMD64) -> list[Image]:
-        return self.load_from(io.BytesIO(archive), platform)
-
-    def load_from(
-        self, stream: Source, platform: Platform = AMD64, report: Report = lambda progress: None
-    ) -> list[Image]:
-        with Content(Leases().open("test"), self.blobs, self.layers) as content:
-            images = unpack_archive(content, stream, platform, report)
-            content.keep(*images)
-        return [flat(image) for image in images]
-
-    def import_rootfs(self, archive: bytes, changes: Sequence[str] = (), message: str = "") -> Image:
-        run = apply_changes(RunConfig(), changes)
-        with Content(Leases().open("test"), self.blobs, self.layers) as content:
-            image = unpack_rootfs(content, io.BytesIO(archive), None, run, message, AMD64)
-            content.keep(image)
-        return flat(image)
-
-    def read(self, image: Image, path: str, layer: int = -1) -> bytes:
-        return (self.layers.path(image.layers[layer].chain_id) / path).read_bytes()
-
-    def is_empty(self) -> bool:
-        roots = [store.root / name for store in (self.blobs, self.layers) for name in ("tmp", ".trash")]
-        roots.append(self.blobs.root / "sha256")
-        return not any(os.listdir(root) for root in roots) and sorted(os.listdir(self.layers.root)) == [
-            ".trash",
-            "empty",
-            "nothing",
-            "tmp",
-        ]
-
-
-@pytest.fixture
-def stores(tmp_path: Path) -> Stores:
-    return Stores(BlobStore(tmp_path / "blobs"), LayerStore(tmp_path / "layers"))
 
 
 # --- docker-archive
@@ -317,7 +249,7 @@ GOOD = [file("c", config([sha256(BASE)])), file("l", BASE)]
         (tar(*GOOD, file("manifest.json", b"[{]")), "invalid manifest.json"),
         (tar(*GOOD, file("manifest.json", b"[" * 200_000)), "invalid manifest.json"),
         (tar(*GOOD, listing(Config="missing")), "no file 'missing'"),
-        (tar(*GOOD, listing(Layers=["l", "../l"])), "no file '../l'"),
+        (tar(*GOOD, listing(Layers=["../l"])), "no file '../l'"),
         (tar(*GOOD, listing(Layers=["l", "l"])), "layers length mismatch: expected 2, got 1"),
         (tar(*GOOD, listing(RepoTags=["UPPER"])), "must be lowercase"),
         (tar(file("c", config([sha256(TOP)])), file("l", BASE), listing()), "wrong digest: the layer"),
@@ -414,7 +346,7 @@ def test_import_makes_an_image_of_one_layer(stores: Stores, busybox_tar: bytes) 
     run = image.config.run
     assert run.cmd == ["/bin/sh", "-c", "id"]
     assert run.env == ["A=1", "B=2 3"]
-    assert run.exposed_ports == {"80/tcp": {}, "53/udp": {}}
+    assert run.exposed_ports == {"80/tcp": Nothing(), "53/udp": Nothing()}
     assert run.working_dir == "/srv/sub"
     assert image.config.history[0].comment == image.config.comment == "from a test"  # type: ignore[index]
     assert image.config.created_at > 1_700_000_000

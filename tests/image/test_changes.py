@@ -7,6 +7,11 @@ import pytest
 from wherry.errors import InvalidArgument
 from wherry.image.changes import apply_changes
 from wherry.image.manifest import RunConfig
+from wherry.messages.base import Nothing
+
+
+def keys(*names: str) -> dict[str, Nothing]:
+    return dict.fromkeys(names, Nothing())
 
 
 @pytest.mark.parametrize(
@@ -21,9 +26,9 @@ from wherry.image.manifest import RunConfig
             RunConfig(env=["A=2", "B=x y", "C=a b", "D=some words"]),
         ),
         (["LABEL k=v 'a b'=c", "LABEL k="], RunConfig(labels={"k": "", "a b": "c"})),
-        (["EXPOSE 80 8000-8001/UDP"], RunConfig(exposed_ports={"80/tcp": {}, "8000/udp": {}, "8001/udp": {}})),
+        (["EXPOSE 80 8000-8001/UDP"], RunConfig(exposed_ports=keys("80/tcp", "8000/udp", "8001/udp"))),
         (["USER 10:20", "STOPSIGNAL SIGINT"], RunConfig(user="10:20", stop_signal="SIGINT")),
-        (['VOLUME ["/a", "/b c"]', "VOLUME /d /e"], RunConfig(volumes={v: {} for v in ("/a", "/b c", "/d", "/e")})),
+        (['VOLUME ["/a", "/b c"]', "VOLUME /d /e"], RunConfig(volumes=keys("/a", "/b c", "/d", "/e"))),
         (["WORKDIR a", "WORKDIR ../b", "WORKDIR c"], RunConfig(working_dir="/b/c")),
         (["ONBUILD RUN x"], RunConfig(on_build=["RUN x"])),
         (["CMD a \\\n  b", "# a comment\nUSER u"], RunConfig(cmd=["/bin/sh", "-c", "a    b"], user="u")),

@@ -149,9 +149,5 @@ class Images:
 
 def parse_tag(repo: str, tag: str) -> Reference:
     """The name that ``repo`` and ``tag`` make; InvalidArgument if an image cannot be given it."""
-    name = Reference.parse_bare(repo)
-    if name.digest:
-        raise InvalidArgument("refusing to create a tag with a digest reference")
-    if name.path == "library/sha256" and name.domain == "docker.io":
-        raise InvalidArgument("refusing to create an ambiguous tag using digest algorithm as name")
+    name = Reference.parse_bare(repo).as_name()
     return name.with_tag(tag) if tag else Reference.parse(repo)

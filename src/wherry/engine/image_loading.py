@@ -11,7 +11,7 @@ from wherry.engine.events import EventBus
 from wherry.engine.image_register import ImageRegister, Named
 from wherry.engine.intake.content import Content, LayerProgress, Report, UnpackedImage
 from wherry.engine.intake.intake import Intake
-from wherry.image.archive import Source, chunks_of, read_archive
+from wherry.image.archive import Known, Source, chunks_of, read_archive
 from wherry.image.changes import apply_changes
 from wherry.image.manifest import Platform, RunConfig, host_platform
 from wherry.image.rootfs import image_of, rootfs_config
@@ -91,7 +91,8 @@ class ImageLoader:
 
     async def _take_in(self, stream: Source, platform: Platform, report: Report) -> list[LoadLine]:
         async with self._intake.open("load") as arrival:
-            images = await arrival.work(unpack_archive, stream, platform, report)
+            known = self._register.layer_blobs().get
+            images = await arrival.work(unpack_archive, stream, platform, report, known)
             await arrival.work(Content.keep, *images)
             names = self._register.add(images)
         for image in images:
@@ -117,10 +118,14 @@ def lines_of(image: UnpackedImage, names: Sequence[Named]) -> Iterator[LoadLine]
 
 
 def unpack_archive(
-    content: Content, stream: Source, platform: Platform, report: Report = lambda progress: None
+    content: Content,
+    stream: Source,
+    platform: Platform,
+    report: Report = lambda progress: None,
+    known: Known = lambda chain_id: None,
 ) -> list[UnpackedImage]:
     """Take in all images of an archive that are for ``platform``. InvalidArgument if it is bad. Blocks."""
-    packed = read_archive(content.read(stream), content.blobs, platform)
+    packed = read_archive(content.read(stream), content.blobs, platform, known)
     return [content.unpack(image, report) for image in packed]
 
 

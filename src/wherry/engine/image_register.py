@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -17,6 +17,7 @@ from wherry.engine.image_removal import Removal, Untagged, Users
 from wherry.engine.intake.content import UnpackedImage
 from wherry.engine.store import Store
 from wherry.errors import NotFound
+from wherry.image.manifest import Descriptor
 from wherry.snapshot.layers import LayerStore
 from wherry.values.references import Reference
 
@@ -54,6 +55,13 @@ class ImageRegister:
         """Of an image, also of one that is only kept for containers."""
         image = self._store.images.get(image_id)
         return image.config.run.labels if image else None
+
+    def layer_blobs(self) -> Mapping[Digest, Descriptor]:
+        """The blob of each layer of these images, by chain ID."""
+        images = self.catalog().images.values()
+        return {
+            chain: blob for image in images for chain, blob in zip(image.chain_ids, image.layers, strict=True)
+        }
 
     # --- adding and naming
 

@@ -1,4 +1,4 @@
-"""``docker load``: images from a tar stream, in Docker's layout or OCI's, read once.
+"""``docker load``: images from a tar stream, in Docker's layout (two of them) or OCI's, read once.
 
 Docker Image Specification v1.2 "Combined Image JSON + Filesystem Changeset Format"; OCI image-spec,
 image-layout.md. Every member becomes a blob while the stream goes by, for the list of images may come last.
@@ -7,16 +7,18 @@ image-layout.md. Every member becomes a blob while the stream goes by, for the l
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from wherry.content.compression import READ, decompressed
-from wherry.content.digest import Digest, is_digest
-from wherry.content.names import clean
+from wherry.content.digest import Digest, chain_ids, is_digest
+from wherry.content.names import PATH_LIMIT, show
 from wherry.content.tar import Kind, TarReader
 from wherry.errors import InvalidArgument, NotFound
+from wherry.image import legacy
 from wherry.image.blobs import Blob, BlobBatch
 from wherry.image.index import Candidate, select
 from wherry.image.manifest import (
@@ -32,7 +34,9 @@ from wherry.image.packed import PackedImage, layer_descriptor
 from wherry.values.references import Reference
 
 MEMBER_LIMIT = 1 << 16
-_UNUSED = ("VERSION", "json", "repositories", "oci-layout")  # last parts of names that nothing refers to
+
+Known = Callable[[Digest], Descriptor | None]
+"""The blob, if there is one here, of the layer with a chain ID. Archives may leave out what is here already."""
 
 
 class Source(Protocol):
@@ -42,13 +46,15 @@ class Source(Protocol):
         """At most ``size`` bytes; none at the end."""
 
 
-def read_archive(stream: Source, blobs: BlobBatch, platform: Platform) -> list[PackedImage]:
+def read_archive(
+    stream: Source, blobs: BlobBatch, platform: Platform, known: Known = lambda chain_id: None
+) -> list[PackedImage]:
     """Take all members of an archive, plain or compressed, in as blobs, and find the images that they make.
 
     Of an image for several platforms the one for ``platform`` is taken. InvalidArgument if the archive is
     damaged or hostile, or lacks what it refers to and the store has not. Blocks.
     """
-    return _images(_Archive(_spool(stream, blobs), blobs), platform)
+    return _images(_Archive(_spool(stream, blobs), blobs, known), platform)
 
 
 def chunks_of(stream: Source) -> Iterator[bytes]:
@@ -76,15 +82,30 @@ def _spool(stream: Source, batch: BlobBatch) -> _Members:
             raise InvalidArgument(
                 f"the archive has more than {MEMBER_LIMIT} members; an image archive needs few"
             )
-        name = clean(entry.name).decode("utf-8", "surrogateescape")
-        if entry.kind is Kind.FILE and posixpath.basename(name) not in _UNUSED:
+        name = _name(entry.name)
+        if name.startswith("../"):
+            raise InvalidArgument(f"the archive points out of the image: {show(entry.name)}")
+        if entry.kind is Kind.FILE:
             members.files[name] = batch.add(archive.data(), _expected(name))
+        elif entry.kind is Kind.SYMLINK and not entry.link.startswith(b"/"):
+            members.links[name] = posixpath.normpath(
+                posixpath.join(posixpath.dirname(name), _name(entry.link))
+            )
         elif entry.kind in (Kind.SYMLINK, Kind.HARDLINK):
-            link = entry.link.decode("utf-8", "surrogateescape")
-            base = posixpath.dirname(name) if entry.kind is Kind.SYMLINK else ""
-            members.links[name] = posixpath.normpath(posixpath.join(base, link))
+            members.links[name] = _name(entry.link)
     archive.drain()
     return members
+
+
+def _name(text: bytes) -> str:
+    """A member's name in its one spelling: from the archive's top, without ``.``, ``..`` and doubled slashes."""
+    if len(text) > PATH_LIMIT:
+        raise InvalidArgument(f"the archive has an impossible file name: {show(text)}")
+    return _normal(text.decode("utf-8", "surrogateescape"))
+
+
+def _normal(name: str) -> str:
+    return posixpath.normpath(name.lstrip("/"))
 
 
 def _expected(name: str) -> Digest | None:
@@ -98,10 +119,11 @@ def _expected(name: str) -> Digest | None:
 class _Archive:
     members: _Members
     batch: BlobBatch
+    known: Known
 
     def file(self, name: str) -> Blob:
         """The blob that a member became, through links within the archive; InvalidArgument if it has none."""
-        at = name
+        at = _normal(name)
         for _ in range(8):
             if blob := self.members.files.get(at):
                 return blob
@@ -110,6 +132,15 @@ class _Archive:
 
     def has(self, name: str) -> bool:
         return name in self.members.files
+
+    def document(self, name: str) -> bytes:
+        """A member's content."""
+        return self.batch.read(self.file(name).digest)
+
+    def here(self, chain_id: Digest) -> Descriptor | None:
+        """The blob of a layer that was here before."""
+        descriptor = self.known(chain_id)
+        return descriptor if descriptor and self.batch.exists(descriptor.digest) else None
 
     def read(self, digest: Digest, what: str) -> bytes:
         """A blob's content. InvalidArgument, which says ``what`` it is, where it is not there."""
@@ -123,11 +154,13 @@ class _Archive:
 
 
 def _images(archive: _Archive, platform: Platform) -> list[PackedImage]:
-    """The images in an archive: by ``manifest.json`` where there is one, as dockerd does, else by ``index.json``."""
+    """The images in an archive: by ``manifest.json`` where there is one, as dockerd does, else by another list."""
     if archive.has("manifest.json"):
         return _docker_images(archive)
     if archive.has("index.json"):
         return _oci_images(archive, platform)
+    if archive.has("repositories"):
+        return _legacy_images(archive)
     raise InvalidArgument(
         "not an image archive: it has neither a manifest.json (docker save) nor an index.json (OCI layout); "
         "to make an image of a root filesystem, use import"
@@ -135,53 +168,89 @@ def _images(archive: _Archive, platform: Platform) -> list[PackedImage]:
 
 
 def _docker_images(archive: _Archive) -> list[PackedImage]:
-    document = archive.batch.read(archive.file("manifest.json").digest)
-    items = decode(document, list[ArchiveItem], "manifest.json")
+    items = decode(archive.document("manifest.json"), list[ArchiveItem], "manifest.json")
     manifests = _manifests_by_config(archive)
     return [_docker_image(archive, item, manifests) for item in items]
 
 
 def _docker_image(archive: _Archive, item: ArchiveItem, manifests: Mapping[Digest, Digest]) -> PackedImage:
-    config = archive.file(item.config)
-    blobs = [archive.file(name) for name in item.layers or ()]
-    layers = [layer_descriptor(blob, archive.batch.path(blob.digest)) for blob in blobs]
-    names = tuple(Reference.parse(tag) for tag in item.repo_tags or ())
-    return _checked(archive, config.digest, layers, names, manifests.get(config.digest))
+    digest = archive.file(item.config).digest
+    files = item.layers or ()
+    config = _config(archive, digest, len(files))
+    layers = _layers(archive, config, lambda position: _file_layer(archive, files[position]))
+    names = tuple(Reference.parse(tag).as_name() for tag in item.repo_tags or ())
+    return PackedImage(digest, config, layers, names, manifests.get(digest))
+
+
+def _file_layer(archive: _Archive, name: str) -> Descriptor:
+    blob = archive.file(name)
+    return layer_descriptor(blob, archive.batch.path(blob.digest))
+
+
+def _legacy_images(archive: _Archive) -> list[PackedImage]:
+    named = legacy.tagged(archive.document("repositories"))
+    return [_legacy_image(archive, id, names) for id, names in named.items()]
+
+
+def _legacy_image(archive: _Archive, id: str, names: tuple[Reference, ...]) -> PackedImage:
+    ids = legacy.ancestry(id, lambda id: archive.document(f"{id}/json"))
+    layers = tuple(_file_layer(archive, f"{id}/layer.tar") for id in ids)
+    document = legacy.config_of(
+        [archive.document(f"{id}/json") for id in ids],
+        [_diff_id(archive.batch.path(layer.digest)) for layer in layers],
+    )
+    digest = archive.batch.add([document]).digest
+    return PackedImage(digest, _config(archive, digest, len(layers)), layers, names)
+
+
+def _diff_id(path: Path) -> Digest:
+    with path.open("rb", buffering=0) as file:
+        return legacy.diff_id(chunks_of(file))
 
 
 def _oci_images(archive: _Archive, platform: Platform) -> list[PackedImage]:
-    chosen = select(_index(archive), lambda digest: archive.read(digest, "index"), platform)
+    chosen = select(_index(archive), lambda digest: archive.read(digest, "manifest"), platform)
     return [_oci_image(archive, candidate) for candidate in chosen]
 
 
 def _oci_image(archive: _Archive, candidate: Candidate) -> PackedImage:
     digest = candidate.manifest.digest
     manifest = decode(archive.read(digest, "manifest"), Manifest, f"manifest {digest}")
-    for layer in manifest.layers:
-        if not archive.batch.exists(layer.digest):
-            raise InvalidArgument(f"the archive lacks the layer {layer.digest}")
-    return _checked(archive, manifest.config.digest, manifest.layers, candidate.names, digest)
+    config = _config(archive, manifest.config.digest, len(manifest.layers))
+    layers = _layers(archive, config, lambda position: _blob_layer(archive, manifest.layers[position]))
+    return PackedImage(manifest.config.digest, config, layers, candidate.names, digest)
 
 
-def _checked(
-    archive: _Archive,
-    config_digest: Digest,
-    layers: Sequence[Descriptor],
-    names: tuple[Reference, ...],
-    manifest: Digest | None,
-) -> PackedImage:
-    config = decode(archive.read(config_digest, "config"), ImageConfig, f"image config {config_digest}")
-    if config.os not in ("", "linux"):
+def _blob_layer(archive: _Archive, layer: Descriptor) -> Descriptor:
+    if not archive.batch.exists(layer.digest):
+        raise InvalidArgument(f"the archive lacks the layer {layer.digest}")
+    return layer
+
+
+def _config(archive: _Archive, digest: Digest, layers: int) -> ImageConfig:
+    """The config of an image with so many layers. InvalidArgument where it is none that can be run here."""
+    config = decode(archive.read(digest, "config"), ImageConfig, f"image config {digest}")
+    if config.os.lower() not in ("", "linux"):
         raise InvalidArgument(f"cannot load {config.os} image on linux")
-    if len(config.diff_ids) != len(layers):
+    if len(config.diff_ids) != layers:
         raise InvalidArgument(
-            f"invalid manifest, layers length mismatch: expected {len(layers)}, got {len(config.diff_ids)}"
+            f"invalid manifest, layers length mismatch: expected {layers}, got {len(config.diff_ids)}"
         )
-    return PackedImage(config_digest, config, tuple(layers), names, manifest)
+    if sum(not step.empty_layer for step in config.history or ()) > layers:
+        raise InvalidArgument("too many non-empty layers in History section")
+    return config
+
+
+def _layers(
+    archive: _Archive, config: ImageConfig, given: Callable[[int], Descriptor]
+) -> tuple[Descriptor, ...]:
+    """The blob of each layer: the one that is here already, else the archive's, which need not be there else."""
+    chain = enumerate(chain_ids(config.diff_ids))
+    return tuple(archive.here(chain_id) or given(position) for position, chain_id in chain)
 
 
 def _index(archive: _Archive) -> Index:
-    return decode(archive.batch.read(archive.file("index.json").digest), Index, "index.json")
+    return decode(archive.document("index.json"), Index, "index.json")
 
 
 def _manifests_by_config(archive: _Archive) -> dict[Digest, Digest]:

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from wherry.errors import InvalidArgument
 from wherry.image.manifest import RunConfig
+from wherry.messages.base import Nothing
 
 _SHELL = ["/bin/sh", "-c"]
 _PORT = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?(?:/(tcp|udp|sctp))?", re.IGNORECASE)
@@ -100,7 +101,7 @@ def _expose(config: RunConfig, text: str) -> RunConfig:
         last = int(match[2] or first) if match else 0
         if match is None or not 1 <= first <= last <= 65535:
             raise InvalidArgument(f"EXPOSE: invalid containerPort: {word}")
-        ports.update({f"{port}/{(match[3] or 'tcp').lower()}": {} for port in range(first, last + 1)})
+        ports.update({f"{port}/{(match[3] or 'tcp').lower()}": Nothing() for port in range(first, last + 1)})
     return replace(config, exposed_ports=ports)
 
 
@@ -112,7 +113,7 @@ def _volume(config: RunConfig, text: str) -> RunConfig:
     paths = _json_list(text) or text.split()
     if not all(path.strip() for path in paths):
         raise InvalidArgument("VOLUME specified can not be an empty string")
-    return replace(config, volumes={**(config.volumes or {}), **{path: {} for path in paths}})
+    return replace(config, volumes={**(config.volumes or {}), **{path: Nothing() for path in paths}})
 
 
 def _workdir(config: RunConfig, text: str) -> RunConfig:

@@ -1,4 +1,7 @@
-"""Which images an OCI index offers to this machine. OCI image-spec, image-index.md."""
+"""Which images an OCI index offers to this machine. OCI image-spec, image-index.md.
+
+An index may hold more than images: attestations, signatures, SBOMs and other artifacts are passed over.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import NamedTuple
 
 from wherry.content.digest import Digest
 from wherry.errors import InvalidArgument
-from wherry.image.manifest import INDEX_TYPES, MANIFEST_TYPES, Descriptor, Index, Platform, decode
+from wherry.image.manifest import INDEX_TYPES, MANIFEST_TYPES, Descriptor, Index, Manifest, Platform, decode
 from wherry.values.references import Reference
 
 _DEPTH = 4  # indexes within indexes
@@ -24,24 +27,27 @@ class Candidate(NamedTuple):
     names: tuple[Reference, ...]
 
 
+class _Key(NamedTuple):
+    """What makes descriptors one image: a name, or else that they have none, or where they stand."""
+
+    name: Reference | None
+    position: int
+
+
 def select(index: Index, read: Callable[[Digest], bytes], platform: Platform) -> list[Candidate]:
     """The image of each name, and each nameless image, that is for ``platform``.
 
-    Descriptors that share a name are one image for several platforms. ``read`` returns a nested index.
-    InvalidArgument if nothing fits.
+    Descriptors that share a name are one image for several platforms. ``read`` returns a manifest or a nested
+    index. InvalidArgument if nothing fits.
     """
-    groups: dict[str, list[Descriptor]] = {}
-    seen: dict[str, set[Digest]] = {}
+    groups: dict[_Key, list[Descriptor]] = {}
+    seen: dict[_Key, set[Digest]] = {}
     for position, descriptor in enumerate(index.manifests):
         name = _name(descriptor)
-        key = name or ("" if descriptor.platform else f"#{position}")
+        key = _Key(name, -1 if name or descriptor.platform else position)
         groups.setdefault(key, []).extend(_flatten(descriptor, read, seen.setdefault(key, set())))
-    chosen = [(name, _fitting(manifests, platform)) for name, manifests in groups.items()]
-    candidates = [
-        Candidate(manifest, (Reference.parse(name),) if name and not name.startswith("#") else ())
-        for name, manifest in chosen
-        if manifest
-    ]
+    chosen = [(key.name, _fitting(manifests, read, platform)) for key, manifests in groups.items()]
+    candidates = [Candidate(manifest, (name,) if name else ()) for name, manifest in chosen if manifest]
     if not candidates:
         offered = {
             str(manifest.platform) for found in groups.values() for manifest in found if manifest.platform
@@ -60,25 +66,32 @@ def _merged(candidates: list[Candidate]) -> list[Candidate]:
     return list(merged.values())
 
 
-def _name(descriptor: Descriptor) -> str:
-    """The image name in the annotations; a bare tag, which names no repository, counts for none."""
+def _name(descriptor: Descriptor) -> Reference | None:
+    """The image name in the annotations, which are free text.
+
+    A bare tag, which names no repository, is none, nor is what no image can be given as a name.
+    """
     annotations = descriptor.annotations or {}
     short = annotations.get(_SHORT_NAME, "")
-    return annotations.get(_FULL_NAME) or (short if "/" in short or ":" in short else "")
+    text = annotations.get(_FULL_NAME) or (short if "/" in short or ":" in short else "")
+    try:
+        return Reference.parse(text).as_name()
+    except InvalidArgument:
+        return None
 
 
 def _flatten(
     descriptor: Descriptor, read: Callable[[Digest], bytes], seen: set[Digest], depth: int = _DEPTH
 ) -> Iterator[Descriptor]:
-    """The image manifests behind a descriptor; attestations and foreign artifacts are none.
+    """The manifests behind a descriptor, but for attestations.
 
-    Each index in ``seen`` is passed over: many references to one index would multiply at every level.
+    What is in ``seen`` is passed over: many references to one index would multiply at every level.
     """
+    if descriptor.digest in seen:
+        return
     if descriptor.media_type in INDEX_TYPES:
         if not depth:
             raise InvalidArgument(f"the archive nests more than {_DEPTH} indexes")
-        if descriptor.digest in seen:
-            return
         seen.add(descriptor.digest)
         index = decode(read(descriptor.digest), Index, f"index {descriptor.digest}")
         if len(index.manifests) > _MANIFESTS:
@@ -88,13 +101,21 @@ def _flatten(
         for nested in index.manifests:
             yield from _flatten(nested, read, seen, depth - 1)
     elif descriptor.media_type in MANIFEST_TYPES and _ATTESTATION not in (descriptor.annotations or {}):
+        seen.add(descriptor.digest)
         yield descriptor
 
 
-def _fitting(manifests: list[Descriptor], wanted: Platform) -> Descriptor | None:
-    """The best match; a manifest that names no platform fits any."""
+def _fitting(
+    manifests: list[Descriptor], read: Callable[[Digest], bytes], wanted: Platform
+) -> Descriptor | None:
+    """The image that matches best; a manifest that names no platform fits any."""
     ranked = sorted(manifests, key=lambda manifest: _rank(manifest.platform, wanted), reverse=True)
-    return ranked[0] if ranked and _rank(ranked[0].platform, wanted) else None
+    fitting = (manifest for manifest in ranked if _rank(manifest.platform, wanted))
+    return next((manifest for manifest in fitting if _is_image(manifest.digest, read)), None)
+
+
+def _is_image(digest: Digest, read: Callable[[Digest], bytes]) -> bool:
+    return decode(read(digest), Manifest, f"manifest {digest}").is_image
 
 
 def _rank(offered: Platform | None, wanted: Platform) -> int:

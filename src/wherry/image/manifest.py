@@ -1,23 +1,26 @@
 """What an image is made of, as JSON: manifest, index and config, in OCI's and Docker's spelling.
 
 OCI image-spec, manifest.md, image-index.md, config.md; Docker image manifest v2 schema 2. Only fields that
-are acted on are decoded; the document itself stays in the blob store, byte for byte.
+are acted on are decoded, each of a type that has an end, so that what is kept of them can be read again however
+deep the rest nests; the document itself stays in the blob store, byte for byte.
 """
 
 from __future__ import annotations
 
 import platform as host
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 from msgspec import field
 
 from wherry.content.digest import Digest
 from wherry.errors import InvalidArgument
+from wherry.messages.base import Int, Nothing
 from wherry.values.durations import SECOND
+from wherry.values.go_json import as_go_reads
 from wherry.values.times import parse_rfc3339
 
-DOCUMENT_LIMIT = 16 << 20
+DOCUMENT_LIMIT = 4 << 20
 """Bytes; a longer manifest, index or config is refused before it is read."""
 
 INDEX_TYPES = frozenset(
@@ -32,6 +35,13 @@ MANIFEST_TYPES = frozenset(
         "application/vnd.docker.distribution.manifest.v2+json",
     }
 )
+CONFIG_TYPES = frozenset(
+    {
+        "application/vnd.oci.image.config.v1+json",
+        "application/vnd.docker.container.image.v1+json",
+    }
+)
+LAYER_TYPES = ("application/vnd.oci.image.layer.", "application/vnd.docker.image.rootfs.")  # as they begin
 LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar"
 
 
@@ -60,7 +70,7 @@ class Descriptor(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True
 
     media_type: str
     digest: Digest
-    size: int
+    size: Int
     annotations: dict[str, str] | None = None
     platform: Platform | None = None
 
@@ -71,6 +81,13 @@ class Manifest(msgspec.Struct, frozen=True, rename="camel"):
     config: Descriptor
     layers: list[Descriptor] = field(default_factory=list)
     media_type: str = ""
+
+    @property
+    def is_image(self) -> bool:
+        """Whether containers can run from it; artifacts (signatures, SBOMs, charts) have manifests too."""
+        return self.config.media_type in CONFIG_TYPES and all(
+            layer.media_type.startswith(LAYER_TYPES) for layer in self.layers
+        )
 
 
 class Index(msgspec.Struct, frozen=True, rename="camel"):
@@ -90,26 +107,26 @@ class ArchiveItem(msgspec.Struct, frozen=True, rename="pascal"):
 
 class HealthCheck(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
     test: list[str] | None = None
-    interval: int = 0  # nanoseconds, as all durations here
-    timeout: int = 0
-    start_period: int = 0
-    start_interval: int = 0
-    retries: int = 0
+    interval: Int = 0  # nanoseconds, as all durations here
+    timeout: Int = 0
+    start_period: Int = 0
+    start_interval: Int = 0
+    retries: Int = 0
 
 
 class RunConfig(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
     """The ``config`` object: how a container of this image runs unless told otherwise."""
 
     user: str = ""
-    exposed_ports: dict[str, dict[str, Any]] | None = None
+    exposed_ports: dict[str, Nothing] | None = None
     env: list[str] | None = None
     entrypoint: list[str] | str | None = None
     cmd: list[str] | str | None = None
-    volumes: dict[str, dict[str, Any]] | None = None
+    volumes: dict[str, Nothing] | None = None
     working_dir: str = ""
     labels: dict[str, str] | None = None
     stop_signal: str = ""
-    stop_timeout: int | None = None
+    stop_timeout: Int | None = None
     healthcheck: HealthCheck | None = None
     shell: list[str] | None = None
     on_build: list[str] | None = None
@@ -167,10 +184,12 @@ _Document = TypeVar("_Document")
 
 
 def decode(data: bytes, kind: type[_Document], what: str) -> _Document:
-    """``data`` as a ``kind``; InvalidArgument names ``what`` and the field that is wrong."""
+    """``data`` as a ``kind``, read as Go reads it; InvalidArgument names ``what`` and the field that is wrong."""
     try:
-        return msgspec.json.decode(data, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        return msgspec.convert(as_go_reads(msgspec.json.decode(data), kind), kind)
+    except RecursionError as error:
+        raise InvalidArgument(f"invalid {what}: it nests too deep") from error
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise InvalidArgument(f"invalid {what}: {error}") from error
 
 

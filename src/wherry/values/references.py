@@ -94,6 +94,17 @@ class Reference:
             raise InvalidArgument("invalid tag format")
         return type(self)(self.domain, self.path, tag)
 
+    def as_name(self) -> Self:
+        """The same, for an image that is to be called so.
+
+        InvalidArgument where the name has a digest, which says what the content is, or reads as an image's id.
+        """
+        if self.digest:
+            raise InvalidArgument("refusing to create a tag with a digest reference")
+        if self.familiar_name == "sha256":
+            raise InvalidArgument("refusing to create an ambiguous tag using digest algorithm as name")
+        return self
+
     def matches(self, pattern: str) -> bool:
         """Whether the familiar spelling, with or without its tag, matches a shell pattern (Go's ``path.Match``)."""
         from wherry.values.globs import matches

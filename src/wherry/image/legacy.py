@@ -1,0 +1,83 @@
+"""Images as docker saved them before 1.10: each layer a folder with ``json`` and ``layer.tar``; ``repositories``.
+
+Docker Image Specification v1.0, "Image JSON", "Combined Image JSON + Filesystem Changeset Format".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import field
+
+from wherry.content.compression import decompressed
+from wherry.content.digest import Digest
+from wherry.errors import InvalidArgument
+from wherry.image.manifest import History, RootFS, RunConfig, decode
+from wherry.values.references import Reference
+
+_ID = re.compile(r"[0-9a-f]{64}")
+_DEPTH = 4096  # images below an image; no engine could mount nearly as many
+_DROPPED = ("id", "parent", "Size", "parent_id", "layer_id", "throwaway")
+
+
+class LegacyImage(msgspec.Struct, frozen=True):
+    """One layer's ``json``: an image itself, on top of ``parent``."""
+
+    parent: str = ""
+    created: str | None = None
+    author: str = ""
+    comment: str = ""
+    container_config: RunConfig = field(default_factory=RunConfig)
+
+    @property
+    def step(self) -> History:
+        """What it says of its making."""
+        command = self.container_config.cmd or ()
+        text = command if isinstance(command, str) else " ".join(command)
+        return History(self.created, text, self.author, self.comment)
+
+
+def tagged(repositories: bytes) -> dict[str, tuple[Reference, ...]]:
+    """The ids of the images that have names, with their names."""
+    found: dict[str, tuple[Reference, ...]] = {}
+    for repository, tags in decode(repositories, dict[str, dict[str, str]], "repositories").items():
+        for tag, id in tags.items():
+            found[id] = (*found.get(id, ()), Reference.parse_bare(repository).as_name().with_tag(tag))
+    return found
+
+
+def ancestry(id: str, read: Callable[[str], bytes]) -> list[str]:
+    """An image's id and those of all below it, lowest first; ``read`` returns the ``json`` of each."""
+    ids: list[str] = []
+    while id:
+        if not _ID.fullmatch(id):
+            raise InvalidArgument(f"the archive has an invalid image id: {id[:80]!r}")
+        if id in ids or len(ids) == _DEPTH:
+            raise InvalidArgument(
+                f"the archive's image {ids[0]} is its own ancestor, or has more than {_DEPTH}"
+            )
+        ids.append(id)
+        id = decode(read(id), LegacyImage, f"image {id}").parent
+    return ids[::-1]
+
+
+def config_of(documents: Sequence[bytes], diff_ids: Sequence[Digest]) -> bytes:
+    """The config of the image whose layers, lowest first, have these documents and digests."""
+    steps = [decode(document, LegacyImage, "image").step for document in documents]
+    config = msgspec.json.decode(documents[-1], type=dict[str, msgspec.Raw])
+    added: dict[str, Any] = {"rootfs": RootFS(diff_ids=list(diff_ids)), "history": steps}
+    return msgspec.json.encode(
+        {name: value for name, value in config.items() if name not in _DROPPED} | added
+    )
+
+
+def diff_id(chunks: Iterable[bytes]) -> Digest:
+    """The digest of a layer's plain archive."""
+    sha256 = hashlib.sha256()
+    for plain in decompressed(iter(chunks)):
+        sha256.update(plain)
+    return "sha256:" + sha256.hexdigest()
