@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from types import FrameType
@@ -89,6 +90,12 @@ def daemon(module_daemon: Daemon) -> Iterator[Daemon]:
     if not module_daemon.running:
         module_daemon.start()
     module_daemon.remove_containers()
+
+
+@pytest.fixture
+def shared_folder(daemon: Daemon) -> Path:
+    """A folder that is the same for daemon and test: all else of the machine is under the sandbox's overlay."""
+    return Path(tempfile.mkdtemp(dir=daemon.base))
 
 
 @pytest.fixture(scope="session")

@@ -7,12 +7,19 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
+from tests.harness.cover import KERNELS, mount_points
+from tests.harness.daemon import Daemon
 from tests.harness.sandbox import CGROUPS, Sandbox
 
 ROOT = Path(__file__).resolve().parents[1]
 HIERARCHY = next((f for f in (CGROUPS / "pids", CGROUPS) if f.is_dir()), CGROUPS)
+FOLDERS = (*map(Path, ("/etc", "/usr/share", "/var/lib", "/root", "/tmp", "/dev")), ROOT)
 MAKER = """
 from tests.harness.sandbox import Sandbox
 box = Sandbox()
@@ -50,3 +57,35 @@ def test_sandbox_goes_when_its_maker_is_killed() -> None:
     assert not Path(base).exists()
     assert not os.path.exists(f"/proc/{keeper}")
     maker.stdout.close()
+
+
+@pytest.fixture
+def name() -> Iterator[str]:
+    """A name that nothing on this machine has, nor has afterwards."""
+    made = f"made-{uuid.uuid4()}"
+    yield made
+    for left in (folder / made for folder in {*FOLDERS, *mounted()} if (folder / made).exists()):
+        left.rmdir()
+
+
+def mounted() -> list[Path]:
+    return [point.path for point in mount_points() if point.fstype not in KERNELS and point.path.is_dir()]
+
+
+def test_nothing_of_the_machine_changes(name: str) -> None:
+    """What is made, written, given away or removed inside a sandbox is so there, and nowhere else."""
+    null, passwd = os.stat("/dev/null"), Path("/etc/passwd").read_text()
+    with Sandbox() as box:
+        for folder in {*FOLDERS, *mounted()}:
+            box.run(["mkdir", folder / name])
+            assert box.outside(folder / name).is_dir() and not (folder / name).exists()
+        box.run("echo x >>/etc/passwd; chown 7:7 /etc/passwd; chmod 600 /dev/null; rm /etc/hosts")
+        assert box.outside("/etc/passwd").stat().st_uid == 7 and not box.outside("/etc/hosts").exists()
+    assert Path("/etc/passwd").read_text() == passwd and Path("/etc/hosts").exists()
+    assert os.stat("/dev/null").st_mode == null.st_mode
+
+
+def test_nothing_of_the_machine_changes_through_a_container(daemon: Daemon, name: str) -> None:
+    for folder in FOLDERS:
+        daemon.docker("run", "--rm", "-v", f"{folder}:/given", "busybox", "mkdir", f"/given/{name}")
+        assert daemon.sandbox.outside(folder / name).is_dir() and not (folder / name).exists()

@@ -114,16 +114,16 @@ def test_working_directory_is_made(daemon: Daemon) -> None:
     assert out(daemon, "run", "--rm", "-w", "/new/place", "busybox", "pwd") == "/new/place"
 
 
-def test_bind_mounts(daemon: Daemon, tmp_path: Path) -> None:
-    (tmp_path / "in").write_text("from the host")
+def test_bind_mounts(daemon: Daemon, shared_folder: Path) -> None:
+    (shared_folder / "in").write_text("from the host")
     script = "cat /a/in; echo from the container > /a/out; echo x > /b/in"
     done = daemon.docker(
         "run",
         "--rm",
         "-v",
-        f"{tmp_path}:/a",
+        f"{shared_folder}:/a",
         "-v",
-        f"{tmp_path}:/b:ro",
+        f"{shared_folder}:/b:ro",
         "busybox",
         "sh",
         "-c",
@@ -132,12 +132,12 @@ def test_bind_mounts(daemon: Daemon, tmp_path: Path) -> None:
     )
     assert done.stdout == "from the host"
     assert "Read-only file system" in done.stderr
-    assert (tmp_path / "out").read_text() == "from the container\n"
+    assert (shared_folder / "out").read_text() == "from the container\n"
 
 
-def test_mount_option_and_tmpfs(daemon: Daemon, tmp_path: Path) -> None:
+def test_mount_option_and_tmpfs(daemon: Daemon, shared_folder: Path) -> None:
     text = out(
-        daemon, "run", "--rm", "--mount", f"type=bind,source={tmp_path},target=/m,readonly",
+        daemon, "run", "--rm", "--mount", f"type=bind,source={shared_folder},target=/m,readonly",
         "--tmpfs", "/scratch:size=1m,mode=1770", "busybox", "sh", "-c", "grep -E ' /(m|scratch) ' /proc/mounts",
     )  # fmt: skip
     bind, scratch = text.splitlines()
@@ -145,8 +145,8 @@ def test_mount_option_and_tmpfs(daemon: Daemon, tmp_path: Path) -> None:
     assert scratch.startswith("tmpfs /scratch tmpfs ") and "size=1024k" in scratch and "mode=1770" in scratch
 
 
-def test_missing_bind_source(daemon: Daemon, tmp_path: Path) -> None:
-    missing = tmp_path / "missing"
+def test_missing_bind_source(daemon: Daemon, shared_folder: Path) -> None:
+    missing = shared_folder / "missing"
     done = daemon.docker("run", "--rm", "--mount", f"type=bind,src={missing},dst=/m", "busybox", check=False)
     assert done.returncode == 125 and "bind source path does not exist" in done.stderr
     daemon.docker("run", "--rm", "-v", f"{missing}:/m", "busybox", "true")

@@ -1,10 +1,11 @@
 """Holds a sandbox's namespaces open, and takes everything in it down when its maker goes, however it goes.
 
-    unshare --net --mount --propagation private python keeper.py BASE CGROUP_PARENT
+    unshare --net --mount --propagation private python -m tests.harness.keeper BASE CGROUP_PARENT
 
-Prepares: ``lo`` up; a sysfs of this network namespace with the machine's cgroup hierarchies bound into it; a tmpfs
-on BASE/state. Says ``ready`` and waits for the end of its standard input. Then it kills what still runs in its mount
-namespace or in its cgroups, removes those cgroups, and goes; the mounts and links go with the namespaces.
+Prepares: ``lo`` up; a sysfs of this network namespace with the machine's cgroup hierarchies bound into it; an overlay
+over the whole tree, so that of the machine's files BASE alone can be changed; a tmpfs on BASE/state. Says ``ready`` and
+waits for the end of its standard input. Then it kills what still runs in its mount namespace or in its cgroups, removes
+those cgroups, and goes; the mounts and links go with the namespaces.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+
+from tests.harness.cover import cover_machine
 
 CGROUPS = Path("/sys/fs/cgroup")
 
@@ -104,6 +107,8 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-c is the maker's; the end of input follows it
     run("ip", "link", "set", "lo", "up")
     fresh_sysfs(base / "sys")
+    machine = os.open(base.parent, os.O_PATH)  # where BASE lies, and can be removed
+    cover_machine(base)
     (base / "state").mkdir()
     run("mount", "-t", "tmpfs", "-o", "size=80%", "tmpfs", str(base / "state"))
     print("ready", flush=True)
@@ -113,7 +118,7 @@ def main() -> None:
         kill_everything(parent)
         remove_cgroups(parent)
         subprocess.run(["umount", "-l", str(base / "state")], check=False)
-        shutil.rmtree(base, ignore_errors=True)
+        shutil.rmtree(base.name, ignore_errors=True, dir_fd=machine)
 
 
 if __name__ == "__main__":

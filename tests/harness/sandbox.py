@@ -1,4 +1,5 @@
-"""A place for one engine: own network and mount namespace, own cgroups, a tmpfs; gone without a trace afterwards."""
+"""A place for one engine: own network and mount namespace, own cgroups, an overlay over all that the machine has, a
+tmpfs; gone without a trace afterwards."""
 
 from __future__ import annotations
 
@@ -12,16 +13,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
-KEEPER = Path(__file__).with_name("keeper.py")
+ROOT = Path(__file__).resolve().parents[2]
 CGROUPS = Path("/sys/fs/cgroup")
 
 
 class Sandbox:
     """Namespaces held open by a keeper process. Nothing in them can send a packet off the machine: there is only ``lo``
-    and what the engine adds.
+    and what the engine adds. Nothing in them can change a file of the machine: writes go to an overlay.
 
-    ``base`` is a short folder of this machine (unix sockets in it can be reached from outside); ``state`` is a
-    tmpfs in it that exists inside only: use ``outside()`` to look into it.
+    ``base`` is a short folder of this machine (unix sockets in it can be reached from outside), and the one that is the
+    same inside; ``state`` is a tmpfs in it that exists inside only: use ``outside()`` to look into it.
     """
 
     def __init__(self) -> None:
@@ -29,9 +30,9 @@ class Sandbox:
         self.state = self.base / "state"
         self.cgroup_parent = f"whtest-{secrets.token_hex(4)}"
         self._keeper = subprocess.Popen(
-            ["unshare", "--net", "--mount", "--propagation", "private", sys.executable, str(KEEPER),
-             str(self.base), self.cgroup_parent],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
+            ["unshare", "--net", "--mount", "--propagation", "private", sys.executable, "-m",
+             "tests.harness.keeper", str(self.base), self.cgroup_parent],
+            cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
         assert self._keeper.stdout is not None
         if self._keeper.stdout.readline() != "ready\n":

@@ -196,8 +196,9 @@ def test_environment_of_the_daemon_stays_outside(lab: Lab, monkeypatch: pytest.M
 
 def test_a_root_that_changes_meanwhile(lab: Lab, outside: Path) -> None:  # noqa: F811
     """Mount points swapped for links out while containers start, as a second container with the volume could."""
-    shared = lab.bundle.base / "shared"
+    shared, given = lab.bundle.base / "shared", lab.bundle.base / "given"
     (shared / "point").mkdir(parents=True)
+    given.mkdir()
 
     async def swap(stop: asyncio.Event) -> None:
         while not stop.is_set():
@@ -213,7 +214,7 @@ def test_a_root_that_changes_meanwhile(lab: Lab, outside: Path) -> None:  # noqa
     async def scenario() -> int:
         stop, started = asyncio.Event(), 0
         swapping = asyncio.create_task(swap(stop))
-        steps = (Bind(str(shared), "/shared", MountFlag(0)), Bind("/usr/share", "/shared/point"))
+        steps = (Bind(str(shared), "/shared", MountFlag(0)), Bind(str(given), "/shared/point"))
         for _ in range(25):
             try:
                 ended = await lab.run(Wanted(argv=("sh", "-c", "true"), before_pivot=steps))
