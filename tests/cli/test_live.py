@@ -194,6 +194,25 @@ def test_events(daemon: Daemon) -> None:
     assert all(line.endswith(" box") for line in said.splitlines())
 
 
+@pytest.mark.parametrize("line", ["top box", "top box -o pid,comm", "container top box -eo comm,pid"])
+def test_top_is_as_dockers(daemon: Daemon, docker_cli: str, line: str) -> None:
+    daemon.wherry("run", "-d", "--name", "box", "busybox", "sleep", "1000")
+    said = daemon.wherry(*line.split()).stdout
+    assert "sleep" in said and said == daemon.docker(*line.split()).stdout
+
+
+@pytest.mark.parametrize("content", [b"", b"hello\n", b"no archive at all " * 200, b"\x7fELF" * 500])
+@pytest.mark.parametrize("verb", ["load -i", "import"])
+def test_what_is_no_archive_is_called_so(daemon: Daemon, verb: str, content: bytes, tmp_path: object) -> None:
+    path = f"{tmp_path}/file"
+    with open(path, "wb") as file:
+        file.write(content)
+    done = daemon.wherry(*verb.split(), path, check=False)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    expected = "this is not a tar archive" if content else "archive"
+    assert expected in done.stderr, done.stderr
+
+
 @pytest.mark.parametrize(
     "line",
     ["ps -a --no-trunc", "images --no-trunc", "inspect box", "inspect busybox", "port box", "logs box"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,8 +16,11 @@ import pytest
 from tests.cli.recorder import Recorder
 from tests.harness.daemon import ROOT, WHERRY
 from wherry import __version__
+from wherry.cli import tree
 from wherry.cli.errors import CliError, start_code
-from wherry.cli.host import choose_host, parse_host
+from wherry.cli.host import choose_host, connection_error, parse_host
+from wherry.cli.later import LATER
+from wherry.cli.main import main
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
 
@@ -178,7 +182,7 @@ def test_which_host() -> None:
     assert choose_host(None, {}).path == "/run/wherry/wherry.sock"
     with pytest.raises(CliError, match="TLS"):
         choose_host("tcp://x", {"DOCKER_TLS_VERIFY": "1"})
-    with pytest.raises(CliError, match="unable to parse"):
+    with pytest.raises(CliError, match="no engine can be at"):
         parse_host("ssh://x")
 
 
@@ -191,3 +195,130 @@ def test_the_script_that_is_installed_runs_the_command_line() -> None:
     )
     assert done.stdout == f"Wherry version {__version__}\n"
     assert SCRIPT.read_text().startswith("#!python\n")  # what pip puts the interpreter's path in place of
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (
+            "-H 127.0.0.1:1 ps",
+            "Cannot connect to the Wherry daemon at tcp://127.0.0.1:1. Is the daemon running?",
+        ),
+        ("-H foo://x ps", "no engine can be at 'foo://x': write unix:///PATH or tcp://NAME:PORT"),
+        ("-H tcp://x:99999 ps", "no engine can be at 'tcp://x:99999': '99999' is not a port"),
+        ("-H tcp://x:y ps", "no engine can be at 'tcp://x:y': 'y' is not a port"),
+        ("-H unix:///nope ps", "Cannot connect to the Wherry daemon at unix:///nope. Is the daemon running?"),
+        ("load -i /tmp", "read /tmp: is a directory"),
+        ("import /tmp", "read /tmp: is a directory"),
+    ],
+)
+def test_what_cannot_be_reached_is_named(words: str, line: str, tmp_path: Path) -> None:
+    host, rest = f"unix://{tmp_path}/nobody.sock", words.split()
+    if rest[0] == "-H":
+        _, host, *rest = rest
+    process = start_wherry(*rest, host=host, stdout=subprocess.PIPE)
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out) == (1, "")
+    assert err.startswith(f"wherry: {line}") and err.count("\n") == 1
+
+
+def test_a_name_that_nobody_has_is_named_whole() -> None:
+    error = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    said = str(connection_error(parse_host("foo"), error))
+    assert said == "Cannot connect to the Wherry daemon at tcp://foo:2375: name or service not known"
+
+
+def test_who_is_not_root_is_told_what_to_do() -> None:
+    def said(path: str) -> str:
+        error = FileNotFoundError(2, "No such file or directory")
+        return str(connection_error(parse_host(path), error))
+
+    remedy = "Only root can start one: run this with sudo, or start wherryd as root."
+    assert os.geteuid() == 0 and remedy not in said("unix:///run/wherry/wherry.sock")
+    os.seteuid(65534)
+    try:
+        assert said("unix:///run/wherry/wherry.sock").endswith(f"Is the daemon running? {remedy}")
+        assert remedy not in said("unix:///other.sock")
+    finally:
+        os.seteuid(0)
+
+
+# What docker's command line has, and what is said where there is no such verb here.
+
+
+def docker_verbs(docker_cli: str, folder: Path) -> list[str]:
+    """All verbs that docker's help lists: at the top, and in the groups that we have too."""
+
+    def listed(*group: str) -> list[str]:
+        environment = {**os.environ, "DOCKER_CONFIG": str(folder)}
+        done = subprocess.run(
+            [docker_cli, *group, "--help"], env=environment, capture_output=True, text=True, check=True
+        )
+        rows = [line for line in done.stdout.splitlines() if line.startswith("  ") and line[2].isalpha()]
+        return [" ".join([*group, row.split()[0].rstrip("*")]) for row in rows]
+
+    own = [group for group in tree.GROUPS if group in listed()]
+    return listed() + [name for group in own for name in listed(group) if name not in tree.GROUPS]
+
+
+def test_every_verb_of_dockers_is_here_or_answered_in_words(
+    docker_cli: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    verbs = docker_verbs(docker_cli, tmp_path)
+    assert {"build", "run", "container cp", "swarm", "system df"} <= set(verbs)
+    for verb in verbs:
+        if verb in tree.GROUPS or tree.find(verb.split()):
+            continue
+        assert main(["-H", "unix:///nope", *verb.split(), "x"]) == 1
+        said = capsys.readouterr().err
+        assert said.startswith(f"wherry: 'wherry {verb}' is not supported yet") and said.count("\n") == 1
+
+
+def test_nothing_is_both_here_and_still_to_come() -> None:
+    assert not [name for name in LATER if name in tree.GROUPS or tree.find(name.split())]
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ("pss", "wherry ps"),
+        ("imgaes", "wherry images"),
+        ("container renam", "wherry container rename"),
+        ("sys", "wherry system"),
+        ("run --detatch x", "--detach"),
+        ("ps --no-trun", "--no-trunc"),
+        ("--hots x ps", "--host"),
+    ],
+)
+def test_did_you_mean(words: str, meant: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words.split()) in (1, 125)
+    first, blank, second, *_ = capsys.readouterr().err.splitlines()
+    assert first.startswith("wherry: unknown ")
+    assert (blank, second) == ("", f"Did you mean '{meant}'?")
+
+
+@pytest.mark.parametrize("words", ["xyzzy", "container xyzzy", "ps --xyzzy"])
+def test_nothing_is_meant_by_what_is_like_nothing(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words.split()) in (1, 125)
+    assert "Did you mean" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "line", ["-h", "ps -h", "container -h", "container ls -h", "exec -h", "-h ps", "ps -ah"]
+)
+def test_h_is_help_as_with_docker(
+    line: str, docker_cli: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment = {**os.environ, "DOCKER_CONFIG": str(tmp_path)}
+    docker = subprocess.run([docker_cli, *line.split()], env=environment, capture_output=True, text=True)
+    assert main(line.split()) == docker.returncode == 0
+    said = capsys.readouterr()
+    assert said.err == docker.stderr
+    assert said.out.splitlines()[:2] == docker.stdout.replace("docker", "wherry").splitlines()[:2]
+
+
+def test_no_text_speaks_of_another_program() -> None:
+    """Docker is named where it is meant: a format of its, an environment variable."""
+    texts = [entry.summary for entry in tree.COMMANDS] + list(LATER.values()) + list(tree.GROUPS.values())
+    texts += [flag.help for entry in tree.COMMANDS for flag in entry.load().flags]
+    assert not [text for text in texts if "docker" in text.lower().replace("dockerfile", "")]

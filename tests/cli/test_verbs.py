@@ -29,6 +29,8 @@ wait c
 rm c
 rm -fv c
 rename a b
+top c
+top c -eo pid,comm
 logs c
 logs -f -t --details --since 1700000000 -n 5 c
 logs --since 2024-01-02T03:04:05Z --until 2024-01-02T10:00:00.5Z --tail all c
@@ -95,17 +97,15 @@ def test_same_requests(
 
 
 def answers(method: str, path: str) -> tuple[int, object] | None:
-    if path.endswith("/logs"):
-        return 200, b"\1\0\0\0\0\0\0\2x\n"
-    if path.endswith("/history"):
-        return 200, []
-    if path == "/events":
-        return 200, b""
-    if path == "/info":
-        return 200, INFO
-    if path == "/version":
-        return 200, {"Version": "1", "ApiVersion": "1.50", "Components": []}
-    return None
+    ends = {
+        "/logs": b"\1\0\0\0\0\0\0\2x\n",
+        "/top": {"Titles": ["PID"], "Processes": [["1"]]},
+        "/history": [],
+        "/events": b"",
+        "/info": INFO,
+        "/version": {"Version": "1", "ApiVersion": "1.50", "Components": []},
+    }
+    return next(((200, answer) for end, answer in ends.items() if path.endswith(end)), None)
 
 
 INFO = {

@@ -243,7 +243,7 @@ GOOD = [file("c", config([sha256(BASE)])), file("l", BASE)]
     ("archive", "match"),
     [
         (b"", "not an image archive"),
-        (b"no tar at all" * 1000, "damaged"),
+        (b"no tar at all" * 1000, "not a tar archive"),
         (tar(file("readme", b"x")), "not an image archive"),
         (tar(*GOOD, file("manifest.json", b"{}")), "invalid manifest.json"),
         (tar(*GOOD, file("manifest.json", b"[{]")), "invalid manifest.json"),
@@ -263,8 +263,8 @@ GOOD = [file("c", config([sha256(BASE)])), file("l", BASE)]
             r"\$.config.Env",
         ),
         (tar(symlink("c", "c"), file("l", BASE), listing()), "no file 'c'"),
-        (tar(file("c", config([sha256(b"x")])), file("l", b"x" * 600), listing()), "damaged|truncated"),
-        (tar(*GOOD, listing())[:-20_000], "truncated|not an image"),
+        (tar(file("c", config([sha256(b"x")])), file("l", b"x" * 600), listing()), "not a tar archive"),
+        (tar(*GOOD, listing())[:-20_000], "truncated|not an image|not a tar archive"),
         (gzip.compress(tar(*GOOD, listing()))[:-300], "truncated|corrupt"),
         (tar(file("blobs/sha256/" + "0" * 64, b"not it"), *GOOD, listing()), "wrong digest"),
         (tar(file("../c", b"x"), *GOOD, listing()), "points out"),
@@ -357,6 +357,6 @@ def test_import_makes_an_image_of_one_layer(stores: Stores, busybox_tar: bytes) 
 
 def test_a_truncated_import_leaves_nothing(stores: Stores) -> None:
     for cut in (100, 512, 1024, 2048, 2600):
-        with pytest.raises(InvalidArgument, match="truncated"):
+        with pytest.raises(InvalidArgument, match="truncated" if cut >= 512 else "not a tar archive"):
             stores.import_rootfs(BASE[:cut])
     assert stores.is_empty()

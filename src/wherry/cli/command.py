@@ -118,6 +118,7 @@ class Options:
     def __init__(self, flags: Sequence[Flag]) -> None:
         self.args: list[str] = []
         self.given: set[str] = set()
+        self.help_by_letter = False
         self._values: dict[str, Any] = {f.key: [] if f.many else f.default for f in flags}
 
     def __getattr__(self, key: str) -> Any:
@@ -185,6 +186,7 @@ def command(
 
 
 HELP = switch("help", "", "Print usage")
+HELP_LETTER = "h"  # asks for help too, where a command has no flag of that name
 
 
 def parse(
@@ -215,7 +217,10 @@ def _long(options: Options, by_name: Mapping[str, Flag], word: str, queue: Itera
     name, equals, raw = word[2:].partition("=")
     flag = by_name.get(name)
     if flag is None:
-        raise UsageError(f"unknown flag: --{name}", ENGINE_FAILED)
+        from wherry.cli.similar import did_you_mean
+
+        shown = (known for known, flag in by_name.items() if not flag.hidden)
+        raise UsageError(f"unknown flag: --{name}", ENGINE_FAILED, did_you_mean(name, shown, "--"))
     if not equals:
         raw = "true" if flag.is_bool else _next(queue, f"flag needs an argument: --{name}")
     options.set(flag, raw)
@@ -226,6 +231,9 @@ def _short(options: Options, by_short: Mapping[str, Flag], word: str, queue: Ite
     while rest:
         letter, rest = rest[0], rest[1:]
         flag = by_short.get(letter)
+        if flag is None and letter == HELP_LETTER:
+            options.help_by_letter = True
+            flag = HELP
         if flag is None:
             raise UsageError(f"unknown shorthand flag: '{letter}' in {word}", ENGINE_FAILED)
         if rest.startswith("="):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 from wherry.cli.command import Context, Options, command, number, switch, text
 from wherry.cli.conversation import begin_wait, exit_code
 from wherry.cli.errors import CliError
-from wherry.cli.output import report_each
+from wherry.cli.output import report_each, table
+from wherry.cli.screen import visible
 from wherry.values.ports import split_port, with_protocol
 
 TYPE_CHECKING = False
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     Json = dict[str, Any]
 
 NOT_FOUND = 404
+TOP_COLUMN = 20  # docker's least width of a column
 MANY = "[OPTIONS] CONTAINER [CONTAINER...]"
 
 ENDING_FLAGS = (
@@ -83,6 +87,17 @@ def wait(context: Context, options: Options) -> int:
         except CliError as error:
             code = report_each([name], [error])
     return code
+
+
+@command("CONTAINER [ps OPTIONS]", least=1, interspersed=False)
+def top(context: Context, options: Options) -> int:
+    """Print the container's processes, as ``ps`` with these options shows them."""
+    name, *ps_options = options.args
+    query = {"ps_args": " ".join(ps_options) or None}
+    found = context.client.call("GET", f"/containers/{name}/top", query)
+    lines = [found["Titles"], *found["Processes"]]
+    sys.stdout.write(table([[visible(cell) for cell in line] for line in lines], TOP_COLUMN))
+    return 0
 
 
 @command("CONTAINER NEW_NAME", least=2, most=2)

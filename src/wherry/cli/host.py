@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from wherry.cli.bare import AF_UNIX, SOCK_STREAM, Socket
 from wherry.cli.errors import CannotConnect, CliError
 
@@ -11,10 +13,12 @@ if TYPE_CHECKING:
 
 DEFAULT_SOCKET = "/run/wherry/wherry.sock"
 DOCKER_PORT = 2375
+HIGHEST_PORT = 65535
+ONLY_ROOT = "Only root can start one: run this with sudo, or start wherryd as root."
 
 
 class Host:
-    """A unix socket's path, or a TCP name and port. ``url`` is how the user wrote it."""
+    """A unix socket's path, or a TCP name and port. ``url`` is the whole of it, for people."""
 
     def __init__(self, url: str, path: str = "", name: str = "", port: int = 0) -> None:
         self.url, self.path, self.name, self.port = url, path, name, port
@@ -48,14 +52,16 @@ def parse_host(url: str) -> Host:
         return Host(f"unix://{rest or DEFAULT_SOCKET}", path=rest or DEFAULT_SOCKET)
     if scheme in ("tcp", "http"):
         return _tcp(url, rest.split("/")[0])
-    raise CliError(f"unable to parse docker host `{url}`: only unix:// and tcp:// are known")
+    raise CliError(f"no engine can be at {url!r}: write unix:///PATH or tcp://NAME:PORT")
 
 
 def _tcp(url: str, address: str) -> Host:
     name, _, port = address.rpartition(":") if ":" in address.rpartition("]")[2] else (address, "", "")
-    if port and not port.isdecimal():
-        raise CliError(f"unable to parse docker host `{url}`: no such port")
-    return Host(url, name=name.strip("[]") or "127.0.0.1", port=int(port or DOCKER_PORT))
+    if port and not (port.isdecimal() and int(port) <= HIGHEST_PORT):
+        raise CliError(f"no engine can be at {url!r}: {port!r} is not a port")
+    bare, number = name.strip("[]") or "127.0.0.1", int(port or DOCKER_PORT)
+    shown = f"[{bare}]" if ":" in bare else bare
+    return Host(f"tcp://{shown}:{number}", name=bare, port=number)
 
 
 def choose_host(option: str | None, environment: Mapping[str, str]) -> Host:
@@ -68,10 +74,16 @@ def choose_host(option: str | None, environment: Mapping[str, str]) -> Host:
 
 
 def connection_error(host: Host, error: OSError) -> CannotConnect:
-    """The error for an engine that cannot be reached, with where it was looked for."""
+    """The error for an engine that cannot be reached: where it was looked for, and what can be done."""
     if isinstance(error, PermissionError):
         return CannotConnect(
-            f"permission denied while trying to connect to the engine's socket at {host.url}: "
-            "connect: permission denied"
+            f"permission denied while trying to connect to the engine's socket at {host.url}: run this as root, "
+            "or as a member of the socket's group"
         )
-    return CannotConnect(f"Cannot connect to the Wherry daemon at {host.url}. Is the daemon running?")
+    if isinstance(error, (FileNotFoundError, ConnectionRefusedError)):
+        remedy = f" {ONLY_ROOT}" if host.path == DEFAULT_SOCKET and os.geteuid() != 0 else ""
+        return CannotConnect(
+            f"Cannot connect to the Wherry daemon at {host.url}. Is the daemon running?{remedy}"
+        )
+    reason = (error.strerror or str(error)).lower()
+    return CannotConnect(f"Cannot connect to the Wherry daemon at {host.url}: {reason}")

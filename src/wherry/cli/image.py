@@ -41,7 +41,9 @@ RM_FLAGS = (
 
 
 def _open_input(path: str) -> int:
-    """A file's descriptor, or standard input's."""
+    """A file's descriptor, or standard input's. CliError for a directory."""
+    if path and os.path.isdir(path):
+        raise CliError(f"read {path}: is a directory")
     return os.open(path, os.O_RDONLY | os.O_CLOEXEC) if path else 0
 
 

@@ -114,9 +114,7 @@ def _machine(info: Json) -> Iterator[str]:
         },
     )
     yield f" Total Memory: {human_memory(info['MemTotal'])}"
-    yield from _plain(
-        info, {"Name": "Name", "ID": "ID", "Docker Root Dir": "DockerRootDir", "Debug Mode": "Debug"}
-    )
+    yield from _plain(info, {"Name": "Name", "ID": "ID", "Root Dir": "DockerRootDir", "Debug Mode": "Debug"})
     yield from (f" {label}" for label in _labels(info))
     yield from _plain(info, {"Experimental": "ExperimentalBuild"})
     registries = (info.get("RegistryConfig") or {}).get("InsecureRegistryCIDRs") or ()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from wherry.cli.command import Options
 
 PROGRAM = "wherry"
+DEPRECATED = "Flag shorthand -h has been deprecated, use --help"  # docker says so on the same streams
 
 GLOBAL_FLAGS = (
     repeated("host", "H", "Engine socket to connect to"),
@@ -94,21 +95,39 @@ def dispatch(words: Sequence[str], environment: Mapping[str, str]) -> int:
         return 0
     if words[:1] == ["help"]:
         words = [*words[1:], "--help"]
-    if not words or words[0] == "--help" or options.help:
+    elif options.help:
+        words = [*words, "--help"]
+    if options.help_by_letter:
+        print(DEPRECATED, file=sys.stderr)
+    if not words or words[0] == "--help":
         return _say(_program_help())
-    if words[0] in tree.GROUPS and (len(words) == 1 or words[1] == "--help"):
-        from wherry.cli.help import group_help
-
-        return _say(group_help(words[0]))
     found = tree.find(words)
     if found is None:
-        called = " ".join(words[:2] if words[0] in tree.GROUPS else words[:1])
-        where = f"{PROGRAM} {words[0]}" if words[0] in tree.GROUPS else PROGRAM
-        raise UsageError(
-            f"unknown command: {PROGRAM} {called}", hint=f"Run '{where} --help' for more information"
-        )
+        return _without_command(words)
     entry, called, count = found
     return _run(entry, called, words[count:], Context(_client(options, environment), environment, called))
+
+
+def _without_command(words: Sequence[str]) -> int:
+    """Help of a group; for any other words that are no command, UsageError with what there is instead."""
+    from wherry.cli.later import refusal
+    from wherry.cli.similar import did_you_mean
+
+    group = words[0] if words[0] in tree.GROUPS else ""
+    if group and (len(words) == 1 or words[1] in ("--help", "-h")):
+        from wherry.cli.help import group_help
+
+        return _say(group_help(group), parse((), words[1:]))
+    refused = refusal(words)
+    if refused:
+        raise UsageError(refused)
+    *before, last = words[: 2 if group else 1]
+    where = " ".join([PROGRAM, *before])
+    hints = [
+        did_you_mean(last, tree.names(group), f"{where} "),
+        f"Run '{where} --help' for more information",
+    ]
+    raise UsageError(f"unknown command: {where} {last}", hint="\n\n".join(filter(None, hints)))
 
 
 def _run(entry: tree.Entry, called: str, words: Sequence[str], context: Context) -> int:
@@ -118,12 +137,13 @@ def _run(entry: tree.Entry, called: str, words: Sequence[str], context: Context)
         if options.help:
             from wherry.cli.help import command_help
 
-            return _say(command_help(entry, declared, called))
+            return _say(command_help(entry, declared, called), options)
         check_arguments(declared, f"{PROGRAM} {called}", len(options.args))
     except UsageError as error:
         from wherry.cli.help import usage_line
 
-        error.hint = f"{usage_line(declared, called)}\n\nRun '{PROGRAM} {called} --help' for more information"
+        usage = f"{usage_line(declared, called)}\n\nRun '{PROGRAM} {called} --help' for more information"
+        error.hint = "\n\n".join(filter(None, (error.hint, usage)))
         raise
     return declared.run(context, options) or 0
 
@@ -132,7 +152,8 @@ def _global_options(words: Sequence[str]) -> Options:
     try:
         return parse(GLOBAL_FLAGS, words, interspersed=False)
     except UsageError as error:
-        error.hint = f"Usage:  {PROGRAM} [OPTIONS] COMMAND\n\nRun '{PROGRAM} --help' for more information"
+        usage = f"Usage:  {PROGRAM} [OPTIONS] COMMAND\n\nRun '{PROGRAM} --help' for more information"
+        error.hint = "\n\n".join(filter(None, (error.hint, usage)))
         raise
 
 
@@ -148,7 +169,10 @@ def _program_help() -> str:
     return program_help(GLOBAL_FLAGS)
 
 
-def _say(text: str) -> int:
+def _say(text: str, asked: Options | None = None) -> int:
+    """Print help, after docker's word on ``-h`` where a command was asked by that."""
+    if asked and asked.help_by_letter:
+        print(DEPRECATED)
     print(text)
     return 0
 

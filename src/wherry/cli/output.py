@@ -63,13 +63,13 @@ def filter_query(pairs: Iterable[tuple[str, str]]) -> str | None:
     return dumps(ordered) if found else None
 
 
-def table(lines: Sequence[Sequence[str]]) -> str:
-    """Aligned columns; the last one is not padded."""
+def table(lines: Sequence[Sequence[str]], least: int = MINIMUM) -> str:
+    """Aligned columns, ``least`` wide or more; the last one is not padded."""
     if not lines:
         return ""
     count = max(map(len, lines))
     widths = [
-        max([MINIMUM, *(len(line[n]) + GAP for line in lines if n < len(line) - 1)]) for n in range(count)
+        max([least, *(len(line[n]) + GAP for line in lines if n < len(line) - 1)]) for n in range(count)
     ]
     return "".join(
         "".join(cell.ljust(width) for cell, width in zip(line[:-1], widths, strict=False)) + line[-1] + "\n"

@@ -57,7 +57,7 @@ COMMANDS = (
         "image:import_",
         "Import the contents from a tarball to create a filesystem image",
     ),
-    _entry("inspect", "inspect:inspect", "Return low-level information on Docker objects"),
+    _entry("inspect", "inspect:inspect", "Return low-level information on containers, images and networks"),
     _entry(
         "container inspect",
         "inspect:inspect_container",
@@ -83,6 +83,7 @@ COMMANDS = (
     _entry("container start, start", "start:start", "Start one or more stopped containers"),
     _entry("container stop, stop", "container:stop", "Stop one or more running containers"),
     _entry("image tag, tag", "image:tag", "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE"),
+    _entry("container top, top", "container:top", "Display the running processes of a container"),
     _entry(
         "container wait, wait",
         "container:wait",
@@ -101,6 +102,14 @@ def find(words: Sequence[str]) -> tuple[Entry, str, int] | None:
             if called in entry.names:
                 return entry, called, count
     return None
+
+
+def names(group: str) -> list[str]:
+    """All that may follow the group's name (empty: the program's): commands under every name, and groups."""
+    called = [name for entry in COMMANDS for name in entry.names]
+    if group:
+        return [name.removeprefix(f"{group} ") for name in called if name.startswith(f"{group} ")]
+    return [*(name for name in called if " " not in name), *GROUPS]
 
 
 def members(group: str) -> list[tuple[str, str]]:

@@ -19,6 +19,8 @@ from wherry.errors import InvalidArgument
 BLOCK = 512
 EXTENSION_LIMIT = 1 << 20  # bytes of one long name or PAX header; Go's archive/tar has the same limit
 
+NO_ARCHIVE = "this is not a tar archive"
+
 Buffer = bytes | memoryview
 
 
@@ -81,6 +83,7 @@ class TarReader:
         self._left = 0  # bytes of the present entry's data that are still to come
         self._padding = 0
         self._numbers: dict[bytes, int] = {}
+        self._begun = False  # a header has been read
         self.complete = False  # the end marker has been seen
 
     def __iter__(self) -> Iterator[Entry]:
@@ -123,7 +126,9 @@ class TarReader:
 
     def _refill(self) -> None:
         if not self._more():
-            raise InvalidArgument("the archive is truncated: unexpected end of data")
+            raise InvalidArgument(
+                "the archive is truncated: unexpected end of data" if self._begun else NO_ARCHIVE
+            )
 
     def _take(self, count: int) -> memoryview:
         """The next ``count`` bytes, in one piece."""
@@ -163,12 +168,10 @@ class TarReader:
             block = self._take(BLOCK)
             fields = _HEADER.unpack(block)
             flag = fields[7]
+            if not self._is_header(block, fields[6]):
+                self.complete = True
+                return None
             size = self._number(fields[4])
-            if not _checksum_holds(block, fields[6]):
-                if not any(block):
-                    self.complete = True
-                    return None
-                raise InvalidArgument("the archive is damaged: a header's checksum does not match")
             if flag in b"xgLK":
                 content = self._extension(size)
                 if flag == b"x":
@@ -179,6 +182,17 @@ class TarReader:
                     link = content.partition(b"\0")[0]
                 continue
             return self._entry(block, fields, size, name, link, pax)
+
+    def _is_header(self, block: memoryview, checksum: bytes) -> bool:
+        """False for the end marker. InvalidArgument for what is neither."""
+        if _checksum_holds(block, checksum):
+            self._begun = True
+            return True
+        if any(block):
+            raise InvalidArgument(
+                "the archive is damaged: a header's checksum does not match" if self._begun else NO_ARCHIVE
+            )
+        return False
 
     def _extension(self, size: int) -> bytes:
         if not 0 <= size <= EXTENSION_LIMIT:
