@@ -121,6 +121,11 @@ def explanation(**changed: Any) -> Json:
             {"Pid": 4736, "Command": "sh -c 'while :; do date; sleep 60; done'", "Pss": 200_000, "Descriptors": 4,
              "Cause": "request: command"},
         ],
+        "Policies": [
+            {"Name": "streams", "Value": "pipes; standard input is empty", "Cause": "default"},
+            {"Name": "to stop it", "Value": "SIGINT, then SIGKILL after 10 seconds",
+             "Cause": "request: --stop-signal SIGINT"},
+        ],
         "Cost": {
             "Processes": 2, "Descriptors": 9, "Private": 380_928, "Shared": 231_072, "Monitor": 102_400,
             "Writable": 36_864, "Log": 1_204,

@@ -172,7 +172,7 @@ def test_of_a_stopped_one_there_is_what_is_left(daemon: Daemon) -> None:
     daemon.docker("run", "--name", "gone", "busybox", "sh", "-c", "echo said; echo written >/file")
     text = daemon.wherry("explain", "gone").stdout
     assert text.startswith("gone  (exited)\n") and "It does not run." in text
-    assert {"LAYERS, THE TOPMOST FIRST", "WHAT IT COSTS"} == set(sections(text))
+    assert {"LAYERS, THE TOPMOST FIRST", "WHAT THE ENGINE DOES", "WHAT IT COSTS"} == set(sections(text))
     assert "8 B" in next(line for line in sections(text)["WHAT IT COSTS"] if "writable layer" in line)
     check_harmless(daemon.wherry("explain", "--html", "-", "gone").stdout)
 

@@ -16,6 +16,7 @@ from wherry.engine.engine import Engine
 from wherry.engine.preparation.cgroups import ParentCgroup
 from wherry.engine.preparation.namespaces import JoinContainer, ShareWithHost
 from wherry.engine.preparation.networks import NetworkEndpoint, PublishPort
+from wherry.engine.preparation.policies import Policy
 from wherry.engine.preparation.rights import LeftOut
 from wherry.engine.preparation.step import EngineStep, Launch
 from wherry.engine.preparation.storage import RuntimeDirectory, WritableLayer, WriteRecord
@@ -71,7 +72,13 @@ UNDONE: dict[type[EngineStep], list[Made]] = {
     NetworkEndpoint: [endpoint],
     PublishPort: [port, udp_ports],
 }
-STAYING = {ParentCgroup, JoinContainer, ShareWithHost, LeftOut}  # with nothing to undo; each has a test below
+STAYING = {
+    ParentCgroup,
+    JoinContainer,
+    ShareWithHost,
+    LeftOut,
+    Policy,
+}  # with nothing to undo; each has a test below
 MAKERS = pytest.mark.parametrize("make", [m for makers in UNDONE.values() for m in makers])
 
 
@@ -216,7 +223,7 @@ def test_joining_a_container(stopped: Daemon) -> None:
     within(stopped, work)
 
 
-@pytest.mark.parametrize("step", [ShareWithHost("pid"), LeftOut("the log")])
+@pytest.mark.parametrize("step", [ShareWithHost("pid"), LeftOut("the log"), Policy("labels", "a=b")])
 def test_what_only_tells_of_something(stopped: Daemon, step: EngineStep) -> None:
     async def work(engine: Engine) -> None:
         assert await step.do(engine._host, Launch()) == step

@@ -8,6 +8,7 @@ from wherry.runtime import capabilities, devices, oci_spec
 from wherry.runtime.mounts import MountPoint, requested
 from wherry.runtime.security import parse_security
 from wherry.runtime.spec import JoinedNamespaces, SpecInput, build_spec, environment, thermal_paths
+from wherry.runtime.steps import DEFAULT, asked
 
 ID = "ab" * 32
 FILES = tuple(MountPoint("bind", f"/etc/{n}", source=f"/c/{n}") for n in ("resolv.conf", "hostname", "hosts"))
@@ -65,7 +66,7 @@ def test_default_linux():
     }
     assert linux.resources is not None
     assert (linux.resources.memory, linux.resources.cpu, linux.resources.pids) == (None, None, None)
-    assert "hostname" not in causes
+    assert set(causes.values()) == {asked("the command"), DEFAULT}
 
 
 def test_default_process():

@@ -73,7 +73,8 @@ def in_store(daemon: Daemon) -> bool:
     return daemon.api("GET", "/containers/truth/json").status == 200
 
 
-# How each kind is looked for from outside of the engine. "left-out" is of what is not done: there is nothing to find.
+# How each kind is looked for from outside of the engine. "left-out" is of what is not done, "policy" of what is done
+# later: there is nothing to find.
 LOOKS: dict[str, Look | None] = {
     "writable-layer": lambda daemon, args: inside(daemon, args["upper"]) and inside(daemon, args["work"]),
     "record": recorded,
@@ -84,6 +85,7 @@ LOOKS: dict[str, Look | None] = {
     "open-namespace": joined,
     "share-with-host": shared,
     "left-out": None,
+    "policy": None,
 }
 STAYS = ("parent-cgroup",)  # others are in it, or about to be
 

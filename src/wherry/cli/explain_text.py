@@ -153,6 +153,10 @@ def process_rows(found: Json) -> Rows:
     ]
 
 
+def policy_rows(found: Json) -> Rows:
+    return [(x["Name"], x["Value"], words.cause(x)) for x in found["Policies"]]
+
+
 def cost_rows(found: Json) -> Rows:
     return list(words.costs(found))
 
@@ -165,6 +169,7 @@ SECTIONS: tuple[tuple[str, Callable[[Json], Rows], Sequence[Column]], ...] = (
     ("rights", rights_rows, (Column("bold"), PLAIN, CAUSE)),
     ("network", network_rows, (NAME, PLAIN, DIM, CAUSE)),
     ("processes", process_rows, (NUMBER, NUMBER, NUMBER, PLAIN, CAUSE)),
+    ("what the engine does", policy_rows, (NAME, PLAIN, CAUSE)),
     ("what it costs", cost_rows, (NAME, NUMBER, DIM)),
 )
 

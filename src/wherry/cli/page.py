@@ -61,6 +61,7 @@ FOOTER = (
 NAVIGATION = (
     ("cost", "cost"), ("layers", "layers"), ("network", "network"), ("limits", "limits"),
     ("namespaces", "namespaces"), ("mounts", "mounts"), ("rights", "rights"), ("processes", "processes"),
+    ("policies", "engine"),
 )  # fmt: skip
 
 
@@ -118,6 +119,7 @@ def page_sections(found: Json) -> Iterable[str]:
     yield section("mounts", "Mounts", "", table(mount_table(found)))
     yield section("rights", "Rights", "What its processes may ask of the kernel.", table(rights_table(found)))
     yield section("processes", "Processes", "", table(process_table(found)))
+    yield section("policies", "What the engine does", "", table(policy_table(found)))
 
 
 def section(id: str, title: str, lead: str, *content: str) -> str:
@@ -273,3 +275,8 @@ def process_table(found: Json) -> Table:
         for x in found["Processes"]
     ]
     return Table(headings, rows)
+
+
+def policy_table(found: Json) -> Table:
+    rows = [(x["Name"], x["Value"], words.cause(x)) for x in found["Policies"]]
+    return Table((Heading("about"), Heading("what is done")), rows)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+import socket
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from wherry.engine.causes import HOSTNAME, HOSTS, RESOLV_CONF, file_causes, log_cause
 from wherry.engine.config import EngineConfig
 from wherry.engine.journal import Launched
 from wherry.engine.paths import ContainerPaths
@@ -20,13 +22,14 @@ from wherry.messages.container import Config, HostConfig
 from wherry.messages.exec import ExecCreate, ExecStart
 from wherry.network import files
 from wherry.runtime import capabilities, devices, mounts
+from wherry.runtime.causes import Causes
 from wherry.runtime.cgroups import Cgroups
 from wherry.runtime.checks import check
 from wherry.runtime.exec_plan import ExecContext, ExecRequest, plan_exec
 from wherry.runtime.mounts import MountPoint
 from wherry.runtime.oci_spec import Spec
 from wherry.runtime.plan import PlanContext, plan_container
-from wherry.runtime.resources import Causes, host_facts
+from wherry.runtime.resources import host_facts
 from wherry.runtime.seccomp import SeccompCompiler, SeccompProgram
 from wherry.runtime.security import parse_security
 from wherry.runtime.spec import SpecInput, build_spec, thermal_paths
@@ -45,8 +48,6 @@ from wherry.snapshot.overlay import OverlayStore
 
 Points = tuple[MountPoint, ...]
 
-HOSTS, HOSTNAME, RESOLV_CONF = "/etc/hosts", "/etc/hostname", "/etc/resolv.conf"
-
 
 class Planner:
     """Plans starts and execs for one engine."""
@@ -62,6 +63,7 @@ class Planner:
         self._facts = host_facts(cgroups.version)
         self._available = capabilities.available()
         self._thermal = thermal_paths()
+        self._host_name = socket.gethostname()
         self._oom_score_adj = int(Path("/proc/self/oom_score_adj").read_text())
 
     def check(self, config: Config, host: HostConfig) -> list[str]:
@@ -93,6 +95,7 @@ class Planner:
     def _spec(self, task: Task, place: Surroundings, points: Points) -> tuple[Spec, Causes]:
         """The OCI runtime specification, and who asked for what in it. ``points``: the mounts that were asked for."""
         host, paths = task.host, ContainerPaths(self._config, task.id)
+        causes = file_causes(task, self._config, self._host_name)
         return build_spec(
             SpecInput(
                 id=task.id,
@@ -102,7 +105,7 @@ class Planner:
                 host=host,
                 image=task.image,
                 mounts=points,
-                files=self._own_files(place.files_of or task.id),
+                files=self._own_files(place.files_of or task.id, causes),
                 joined=place.joined,
                 shm="/dev/shm" if host.ipc_mode == "host" else "",
                 shm_size=self._config.shm_size,
@@ -113,6 +116,9 @@ class Planner:
                 devices=host_devices(host),
                 security=parse_security(host.security_opt),
                 ulimits=self._config.ulimits,
+                host_name=self._host_name,
+                daemon_init=self._config.init,
+                daemon_no_new_privileges=self._config.no_new_privileges,
             )
         )
 
@@ -124,7 +130,7 @@ class Planner:
             cgroups=self._cgroups,
             exit_file=paths.exit,
             spool_dir=paths.home,
-            log=log_step(task.host, paths),
+            log=log_step(task.host, paths, self._config),
             stdin=task.config.open_stdin,
             stdin_once=task.config.stdin_once,
             rows=rows,
@@ -156,10 +162,12 @@ class Planner:
 
     # ------------------------------------------------------------ files that the engine writes
 
-    def _own_files(self, id: str) -> tuple[MountPoint, ...]:
+    def _own_files(self, id: str, causes: Mapping[str, Cause]) -> tuple[MountPoint, ...]:
         paths = ContainerPaths(self._config, id)
         pairs = ((RESOLV_CONF, paths.resolv_conf), (HOSTNAME, paths.hostname), (HOSTS, paths.hosts))
-        return tuple(MountPoint(mounts.BIND, target, source=path) for target, path in pairs)
+        return tuple(
+            MountPoint(mounts.BIND, target, source=path, cause=causes[target]) for target, path in pairs
+        )
 
     def _host_steps(
         self, task: Task, place: Surroundings, paths: ContainerPaths, points: Points
@@ -169,9 +177,12 @@ class Planner:
             if point.type == mounts.BIND and point.create_source:
                 yield from missing_directories(point)
         if not place.files_of:
-            yield HostFile(paths.hosts, hosts_file(task, place).encode())
-            yield HostFile(paths.hostname, files.render_hostname(task.config.hostname).encode())
-            yield HostFile(paths.resolv_conf, self._resolv_conf(task.host).encode())
+            causes = file_causes(task, self._config, self._host_name)
+            hostname = files.render_hostname(task.config.hostname)
+            yield HostFile(paths.hosts, hosts_file(task, place).encode(), cause=causes[HOSTS])
+            yield HostFile(paths.hostname, hostname.encode(), cause=causes[HOSTNAME])
+            resolv_conf = self._resolv_conf(task.host)
+            yield HostFile(paths.resolv_conf, resolv_conf.encode(), cause=causes[RESOLV_CONF])
 
     def _resolv_conf(self, host: HostConfig) -> str:
         on_host = host.network_mode == "host"
@@ -234,11 +245,12 @@ def hosts_file(task: Task, place: Surroundings) -> str:
     )
 
 
-def log_step(host: HostConfig, paths: ContainerPaths) -> Log | None:
+def log_step(host: HostConfig, paths: ContainerPaths, defaults: EngineConfig) -> Log | None:
     config = host.log_config
     if config.type != "json-file":
         return None
-    return Log(paths.log, log_size(config), log_files(config))
+    cause = log_cause(config, defaults)
+    return Log(paths.log, log_size(config), log_files(config), cause=cause)
 
 
 def missing_directories(point: MountPoint) -> Iterator[HostDirectory]:

@@ -96,6 +96,13 @@ class PortItem(Item):
     bytes: int = 0
 
 
+class PolicyItem(Item):
+    """What the engine does for it that no kernel holds: its streams and log, how it is stopped, its labels."""
+
+    name: str
+    value: str
+
+
 class ProcessItem(Item):
     """A process, with what it holds."""
 
@@ -154,6 +161,7 @@ class Explanation(Model, kw_only=True):
     routes: list[RouteItem] = field(default_factory=list)
     ports: list[PortItem] = field(default_factory=list)
     processes: list[ProcessItem] = field(default_factory=list)
+    policies: list[PolicyItem] = field(default_factory=list)
     cost: Cost = field(default_factory=Cost)
     drift: list[Drift] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)  # "it exited while it was read", …

@@ -181,7 +181,8 @@ def parse_mount(mount: Mount) -> MountPoint:
     if builder is None:
         raise mount_error(mount.type, "mount type unknown")
     point = builder(mount)
-    cause = Cause(Origin.REQUEST, f"--mount type={mount.type},target={mount.target}")
+    source = f"source={mount.source}," if mount.source else ""
+    cause = Cause(Origin.REQUEST, f"--mount type={mount.type},{source}target={mount.target}")
     return replace(point, target=posixpath.normpath(mount.target), writable=not mount.read_only, cause=cause)
 
 

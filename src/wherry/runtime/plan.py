@@ -13,6 +13,7 @@ from functools import cache
 from wherry.errors import InvalidArgument
 from wherry.runtime import capabilities, devices, rlimits
 from wherry.runtime import oci_spec as oci
+from wherry.runtime.causes import together
 from wherry.runtime.cgroups import Cgroups, CgroupSteps
 from wherry.runtime.checks import sysctl_path
 from wherry.runtime.mounts import PROPAGATION, parse_options
@@ -108,7 +109,7 @@ def plan_container(spec: oci.Spec, causes: Causes, context: PlanContext) -> Plan
     cgroups = context.cgroups.plan(linux.cgroups_path, linux.resources, causes)
     return Plan(
         (
-            *host_steps(spec, process, context, cgroups),
+            *host_steps(spec, process, causes, context, cgroups),
             *namespace_steps(linux, causes, cgroups),
             *identity_steps(spec, linux, causes, context),
             *root_steps(spec, linux, causes, context),
@@ -132,30 +133,31 @@ def refuse_unsupported(spec: oci.Spec, linux: oci.Linux) -> None:
 
 
 def host_steps(
-    spec: oci.Spec, process: oci.Process, context: PlanContext, cgroups: CgroupSteps
+    spec: oci.Spec, process: oci.Process, causes: Causes, context: PlanContext, cgroups: CgroupSteps
 ) -> Iterator[Step]:
-    yield Monitor(context.exit_file, context.spool_dir, context.listen, owns_mounts(spec, context))
-    yield stdio_step(process, context)
+    foreign = foreign_mounts(spec, context)
+    binds = together(*(causes.get(f"mounts:{mount.destination}", DEFAULT) for mount in foreign))
+    own = isinstance(context.root, OverlayRoot) and not foreign
+    yield Monitor(context.exit_file, context.spool_dir, context.listen, own, cause=binds)
+    yield stdio_step(process, causes, context)
     if context.log is not None:
         yield context.log
     yield from context.files
     yield from cgroups.setup
 
 
-def owns_mounts(spec: oci.Spec, context: PlanContext) -> bool:
-    """Whether nothing of the host's is mounted: nobody can notice then that mounts go just after the end was told.
-
-    Who has mounted a disk or a volume may want to take it away as soon as the container has ended.
-    """
+def foreign_mounts(spec: oci.Spec, context: PlanContext) -> list[oci.Mount]:
+    """The mounts of something of the host's. Without any, nobody can notice that mounts go just after the end was told;
+    but who has mounted a disk or a volume may want to take it away as soon as the container has ended."""
     own = {step.path for step in context.files if isinstance(step, HostFile)}
-    binds = (mount for mount in spec.mounts if is_bind(mount))
-    return isinstance(context.root, OverlayRoot) and all(mount.source in own for mount in binds)
+    return [mount for mount in spec.mounts if is_bind(mount) and mount.source not in own]
 
 
-def stdio_step(process: oci.Process, context: PlanContext) -> Stdio:
+def stdio_step(process: oci.Process, causes: Causes, context: PlanContext) -> Stdio:
     box = process.console_size or oci.Box()
     rows, columns = context.rows or box.height, context.columns or box.width
-    return Stdio(process.terminal, context.stdin, context.stdin_once, rows, columns)
+    cause = together(causes.get("process.terminal", DEFAULT), causes.get("stdin", DEFAULT))
+    return Stdio(process.terminal, context.stdin, context.stdin_once, rows, columns, cause=cause)
 
 
 def namespace_steps(linux: oci.Linux, causes: Causes, cgroups: CgroupSteps) -> Iterator[Step]:
@@ -165,16 +167,21 @@ def namespace_steps(linux: oci.Linux, causes: Causes, cgroups: CgroupSteps) -> I
     for namespace in joined:
         if namespace.type == "pid":
             yield join_step(namespace, causes)
-    made = [n for n in linux.namespaces if not n.path]
-    causes_of_new = (causes.get(f"linux.namespaces:{namespace.type}") for namespace in made)
-    cause = next(filter(None, causes_of_new), DEFAULT)
-    yield Clone(new_namespaces(linux), cgroups.entry.born_in, cause=cause)
+    yield Clone(new_namespaces(linux), cgroups.entry.born_in, cause=clone_cause(linux, causes))
     yield from cgroups.entry.moves
     for namespace in joined:
         if namespace.type != "pid":
             yield join_step(namespace, causes)
     if any(namespace.type == "network" and not namespace.path for namespace in linux.namespaces):
         yield LoopbackUp(cause=causes.get("linux.namespaces:network", DEFAULT))
+
+
+def clone_cause(linux: oci.Linux, causes: Causes) -> Cause:
+    """Of the namespaces that are made, and of those that are not; a network comes ready-made and is joined."""
+    made = {namespace.type for namespace in linux.namespaces if not namespace.path}
+    kinds = ["pid", "ipc", "uts", "cgroup", *(["network"] if "network" in made else [])]
+    chosen = (causes.get(f"linux.namespaces:{kind}", DEFAULT) for kind in kinds)
+    return together(*chosen, causes.get("linux.cgroupsPath", DEFAULT) if linux.cgroups_path else DEFAULT)
 
 
 def new_namespaces(linux: oci.Linux) -> Namespace:
@@ -222,7 +229,7 @@ def root_steps(spec: oci.Spec, linux: oci.Linux, causes: Causes, context: PlanCo
         yield from mount_steps(mount, linux, causes, context.cgroups, own_cgroups)
     yield from device_steps(spec, linux, causes)
     if process.terminal:
-        yield Console()
+        yield Console(cause=causes.get("process.terminal", DEFAULT))
     if process.cwd not in ("", "/"):
         yield RootDirectory(process.cwd, cause=causes.get("process.cwd", DEFAULT))
     yield from hiding_steps(tuple(linux.readonly_paths), tuple(linux.masked_paths))
@@ -241,7 +248,7 @@ def mount_steps(
     if mount.type == "cgroup":
         writable = not flags & MountFlag.RDONLY
         return cgroups.mount(
-            linux.cgroups_path, mount.destination, writable=writable, own_namespace=own_cgroups
+            linux.cgroups_path, mount.destination, writable=writable, own_namespace=own_cgroups, cause=cause
         )
     if mount.type == "bind" or flags & MountFlag.BIND:
         recursive = MountFlag.REC if flags & MountFlag.REC else MountFlag(0)
@@ -278,7 +285,7 @@ def process_steps(process: oci.Process, causes: Causes, context: PlanContext) ->
     yield from rlimit_steps(process, causes)
     yield from rights_steps(process, causes, context.seccomp)
     if context.init:
-        yield TinyInit()
+        yield TinyInit(cause=causes.get("init", DEFAULT))
     yield exec_step(process, causes)
 
 
@@ -293,7 +300,7 @@ def rlimit_steps(process: oci.Process, causes: Causes) -> Iterator[Step]:
 def rights_steps(process: oci.Process, causes: Causes, seccomp: SeccompProgram | None) -> Iterator[Step]:
     """A filter needs CAP_SYS_ADMIN, so it comes before rights are given up; with no-new-privileges it needs
     none, and comes last, so that it need not allow what leads up to it."""
-    filters = [seccomp_step(seccomp)] if seccomp is not None else []
+    filters = [seccomp_step(seccomp, causes)] if seccomp is not None else []
     if process.no_new_privileges:
         yield NoNewPrivileges(cause=causes.get("process.noNewPrivileges", DEFAULT))
     else:
@@ -307,8 +314,9 @@ def rights_steps(process: oci.Process, causes: Causes, seccomp: SeccompProgram |
         yield from filters
 
 
-def seccomp_step(program: SeccompProgram) -> Seccomp:
-    return Seccomp(program.program, program.flags, program.label)
+def seccomp_step(program: SeccompProgram, causes: Causes) -> Seccomp:
+    cause = causes.get("linux.seccomp", DEFAULT)
+    return Seccomp(program.program, program.flags, program.label, cause=cause)
 
 
 def user_step(user: oci.User, causes: Causes) -> User:
@@ -331,4 +339,5 @@ def capabilities_step(sets: oci.Capabilities, cause: Cause) -> Capabilities:
 
 def exec_step(process: oci.Process, causes: Causes) -> Exec:
     """The last step: the command takes the place of the launcher. execve(2)."""
-    return Exec(tuple(process.args), tuple(process.env), cause=causes.get("process.args", DEFAULT))
+    cause = together(causes.get("process.args", DEFAULT), causes.get("environment", DEFAULT))
+    return Exec(tuple(process.args), tuple(process.env), cause=cause)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from wherry.errors import InvalidArgument
 from wherry.messages.container import HostConfig, ThrottleDevice, WeightDevice
 from wherry.runtime import oci_spec as oci
+from wherry.runtime.causes import Causes, flagged, together
 from wherry.runtime.mounts import size_word
 from wherry.runtime.steps import Cause, Origin
 
@@ -17,8 +18,6 @@ MINIMUM_MEMORY = 6 * 1024 * 1024
 PERIOD = 100_000  # microseconds, of --cpus
 BILLION = 1_000_000_000
 NO_SWAPPINESS = -1
-
-Causes = dict[str, Cause]
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +172,8 @@ def memory(r: HostConfig, causes: Causes) -> oci.Memory | None:
     if not (r.memory or r.memory_reservation or swap > 0 or r.oom_kill_disable or wish is not None):
         return None
     if r.memory:
-        note(causes, "memory.limit", f"--memory {size_word(r.memory)}")
+        no_limit = " --memory-swap -1" if r.memory_swap < 0 else ""
+        note(causes, "memory.limit", f"--memory {size_word(r.memory)}{no_limit}")
         note(causes, "memory.swap", swap_cause(r))
     if r.memory_reservation:
         note(causes, "memory.reservation", f"--memory-reservation {size_word(r.memory_reservation)}")
@@ -196,8 +196,16 @@ def cpu(r: HostConfig, causes: Causes) -> oci.Cpu | None:
     if r.nano_cpus > 0:
         period, quota = PERIOD, r.nano_cpus * PERIOD // BILLION
         note(causes, "cpu.quota", f"--cpus {r.nano_cpus / BILLION:g}")
+        note(causes, "cpu.period", f"--cpus {r.nano_cpus / BILLION:g}")
     elif quota or period:
-        note(causes, "cpu.quota", f"--cpu-quota {quota} --cpu-period {period}")
+        given = [f"--cpu-quota {quota}"] if quota else []
+        given += [f"--cpu-period {period}"] if period else []
+        note(causes, "cpu.quota", " ".join(given))
+        note(causes, "cpu.period", given[-1])
+    if r.cpu_realtime_period:
+        note(causes, "cpu.realtimePeriod", f"--cpu-rt-period {r.cpu_realtime_period}")
+    if r.cpu_realtime_runtime:
+        note(causes, "cpu.realtimeRuntime", f"--cpu-rt-runtime {r.cpu_realtime_runtime}")
     if r.cpu_shares:
         note(causes, "cpu.shares", f"--cpu-shares {r.cpu_shares}")
     if r.cpuset_cpus:
@@ -235,7 +243,7 @@ def block_io(r: HostConfig, causes: Causes) -> oci.BlockIo | None:
     )
     if not (r.blkio_weight or r.blkio_weight_device or any(lists)):
         return None
-    note(causes, "blockIO", "--blkio-weight, --device-read-bps and their kin")
+    causes.update((f"linux.resources.{place}", cause) for place, cause in block_causes(r))
     return oci.BlockIo(
         weight=r.blkio_weight or None,
         weight_device=[weight_device(entry) for entry in r.blkio_weight_device or ()],
@@ -244,6 +252,29 @@ def block_io(r: HostConfig, causes: Causes) -> oci.BlockIo | None:
         throttle_read_iops_device=throttles(lists[2]),
         throttle_write_iops_device=throttles(lists[3]),
     )
+
+
+def block_causes(r: HostConfig) -> Iterator[tuple[str, Cause]]:
+    """Of each limit, and of all weights and all rates: version 2 has one file for each."""
+    weight = flagged("--blkio-weight", [r.blkio_weight] if r.blkio_weight else ())
+    weights = flagged(
+        "--blkio-weight-device", [f"{entry.path}:{entry.weight}" for entry in r.blkio_weight_device or ()]
+    )
+    rates = {
+        "throttleReadBpsDevice": rate_cause("--device-read-bps", r.blkio_device_read_bps),
+        "throttleWriteBpsDevice": rate_cause("--device-write-bps", r.blkio_device_write_bps),
+        "throttleReadIOPSDevice": rate_cause("--device-read-iops", r.blkio_device_read_i_ops),
+        "throttleWriteIOPSDevice": rate_cause("--device-write-iops", r.blkio_device_write_i_ops),
+    }
+    yield "blockIO.weight", weight
+    yield "blockIO.weightDevice", weights
+    yield "blockIO.weights", together(weight, weights)
+    yield from ((f"blockIO.{place}", cause) for place, cause in rates.items())
+    yield "blockIO.rates", together(*rates.values())
+
+
+def rate_cause(flag: str, entries: Sequence[ThrottleDevice] | None) -> Cause:
+    return flagged(flag, [f"{entry.path}:{entry.rate}" for entry in entries or ()])
 
 
 def weight_device(entry: WeightDevice) -> oci.WeightDevice:

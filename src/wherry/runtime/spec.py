@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 from wherry.errors import InvalidArgument
 from wherry.messages.container import Config, HostConfig, Ulimit
 from wherry.runtime import capabilities, devices, resources, rlimits
 from wherry.runtime import oci_spec as oci
+from wherry.runtime.causes import (
+    Causes,
+    by_daemon,
+    flagged,
+    namespace_causes,
+    process_causes,
+    switched,
+    together,
+)
 from wherry.runtime.checks import CONTAINER, check_sysctls
 from wherry.runtime.image_config import ProcessRequest
-from wherry.runtime.mounts import BIND, TMPFS, MountPoint, in_mount_order, tmpfs_options
-from wherry.runtime.resources import Causes
+from wherry.runtime.mounts import BIND, TMPFS, MountPoint, in_mount_order, size_word, tmpfs_options
 from wherry.runtime.security import Security
 from wherry.runtime.steps import Cause, Origin, asked
 
@@ -22,7 +30,6 @@ DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 DEFAULT_SHM = 64 * 1024 * 1024
 PING_GROUPS, PORT_START = "net.ipv4.ping_group_range", "net.ipv4.ip_unprivileged_port_start"
 NETWORK_SYSCTLS = {PING_GROUPS: "0 2147483647", PORT_START: "0"}
-SYSTEM = Cause(Origin.DAEMON, "network settings")
 
 MASKED = (
     "/proc/asound /proc/acpi /proc/interrupts /proc/kcore /proc/keys /proc/latency_stats /proc/timer_list "
@@ -71,6 +78,9 @@ class SpecInput:
     security: Security = Security()
     masked: tuple[str, ...] = ()  # more than Docker's twelve: see thermal_paths
     read_only_recursive: bool = True
+    host_name: str = ""  # what the host itself is called
+    daemon_init: bool = False  # the daemon's options ask for it
+    daemon_no_new_privileges: bool = False
 
 
 def build_spec(wish: SpecInput) -> tuple[oci.Spec, Causes]:
@@ -79,7 +89,7 @@ def build_spec(wish: SpecInput) -> tuple[oci.Spec, Causes]:
 
     Raises InvalidArgument for what can only be seen here. OCI runtime-spec, config.md and config-linux.md.
     """
-    causes: Causes = {}
+    causes = process_causes(wish)
     linux = build_linux(wish, causes)
     spec = oci.Spec(
         oci_version=oci.VERSION,
@@ -91,8 +101,7 @@ def build_spec(wish: SpecInput) -> tuple[oci.Spec, Causes]:
         annotations=dict(wish.host.annotations or {}),
         linux=linux,
     )
-    if wish.host.readonly_rootfs:
-        causes["root.readonly"] = asked("--read-only")
+    causes["root.readonly"] = switched("--read-only", wish.host.readonly_rootfs)
     return spec, causes
 
 
@@ -101,8 +110,11 @@ def build_spec(wish: SpecInput) -> tuple[oci.Spec, Causes]:
 
 def build_process(wish: SpecInput, causes: Causes) -> oci.Process:
     config, host = wish.config, wish.host
-    note_process(wish, causes)
-    kept = list(container_capabilities(wish, causes))
+    kept = list(
+        capabilities.granted(
+            host.cap_add or (), host.cap_drop or (), privileged=host.privileged, available=wish.available
+        )
+    )
     return oci.Process(
         terminal=config.tty,
         user=oci.User(username=config.user, groups=list(host.group_add or ())),
@@ -114,33 +126,6 @@ def build_process(wish: SpecInput, causes: Causes) -> oci.Process:
         no_new_privileges=wish.security.no_new_privileges,
         oom_score_adj=host.oom_score_adj,
     )
-
-
-def note_process(wish: SpecInput, causes: Causes) -> None:
-    config, image = wish.config, wish.image
-    causes["process.args"] = origin("command", config.cmd, image and image.cmd, "CMD")
-    if config.entrypoint:
-        causes["process.args"] = origin(
-            "--entrypoint", config.entrypoint, image and image.entrypoint, "ENTRYPOINT"
-        )
-    if config.user:
-        causes["process.user"] = origin(f"--user {config.user}", config.user, image and image.user, "USER")
-    if config.working_dir:
-        wanted = f"--workdir {config.working_dir}"
-        causes["process.cwd"] = origin(wanted, config.working_dir, image and image.working_dir, "WORKDIR")
-    if wish.host.oom_score_adj:
-        causes["process.oomScoreAdj"] = asked(f"--oom-score-adj {wish.host.oom_score_adj}")
-    if wish.security.no_new_privileges:
-        causes["process.noNewPrivileges"] = asked("--security-opt no-new-privileges")
-    own_name = wish.id.startswith(wish.config.hostname) or wish.host.network_mode == "host"
-    if wish.config.hostname and not own_name:
-        causes["hostname"] = asked(f"--hostname {wish.config.hostname}")
-
-
-def origin(request: str, value: object, of_image: object, instruction: str) -> Cause:
-    """Why a value is as it is: the image has the same, or the request asks for it."""
-    same = of_image is not None and bool(of_image) and value == of_image
-    return Cause(Origin.IMAGE, instruction) if same else asked(request)
 
 
 def environment(env: Iterable[str], *, hostname: str, tty: bool) -> list[str]:
@@ -157,25 +142,11 @@ def environment(env: Iterable[str], *, hostname: str, tty: bool) -> list[str]:
     return list(values.values())
 
 
-def container_capabilities(wish: SpecInput, causes: Causes) -> tuple[str, ...]:
-    host = wish.host
-    add, drop = host.cap_add or (), host.cap_drop or ()
-    if host.privileged:
-        causes["process.capabilities"] = asked("--privileged")
-    elif add or drop:
-        causes["process.capabilities"] = asked(
-            f"{flags('--cap-add', add)} {flags('--cap-drop', drop)}".strip()
-        )
-    return capabilities.granted(add, drop, privileged=host.privileged, available=wish.available)
-
-
-def flags(name: str, values: Sequence[str]) -> str:
-    return "".join(f"{name} {value} " for value in values).rstrip()
-
-
 def build_rlimits(wish: SpecInput, causes: Causes) -> list[oci.Rlimit]:
     """The daemon's defaults, replaced by the container's own of the same name."""
     chosen = {limit.name: limit for limit in (*wish.ulimits, *(wish.host.ulimits or ()))}
+    for limit in wish.ulimits:
+        causes[f"process.rlimits:{limit.name}"] = Cause(Origin.DAEMON, "default-ulimits")
     for limit in wish.host.ulimits or ():
         causes[f"process.rlimits:{limit.name}"] = asked(f"--ulimit {limit.name}={limit.soft}:{limit.hard}")
     return [
@@ -198,7 +169,9 @@ def build_linux(wish: SpecInput, causes: Causes) -> oci.Linux:
     limits.devices = device_rules(wish)
     for device in wish.devices:
         causes[f"linux.devices:{device.device.path}"] = device.cause
+    causes["linux.resources.devices"] = device_rules_cause(wish)
     parent = host.cgroup_parent or wish.cgroup_parent
+    causes["linux.cgroupsPath"] = flagged("--cgroup-parent", [parent] if host.cgroup_parent else ())
     return oci.Linux(
         sysctl=build_sysctls(wish, causes, frozenset(n.type for n in namespaces)),
         resources=limits,
@@ -239,17 +212,17 @@ def build_namespaces(wish: SpecInput, causes: Causes) -> list[oci.LinuxNamespace
     """The namespaces to make or join, in Docker's order; one that is the host's is not listed."""
     host, joined = wish.host, wish.joined
     modes = (
-        ("network", host.network_mode, joined.network, "--network"),
-        ("uts", host.uts_mode, "", "--uts"),
-        ("pid", host.pid_mode, joined.pid, "--pid"),
-        ("ipc", host.ipc_mode, joined.ipc, "--ipc"),
+        ("network", host.network_mode, joined.network),
+        ("uts", host.uts_mode, ""),
+        ("pid", host.pid_mode, joined.pid),
+        ("ipc", host.ipc_mode, joined.ipc),
     )
+    for kind, cause in namespace_causes(host).items():
+        causes[f"linux.namespaces:{kind}"] = cause
     namespaces = [oci.LinuxNamespace(type="mount")]
-    for kind, mode, path, flag in modes:
+    for kind, mode, path in modes:
         if mode.startswith(CONTAINER) and not path:
             raise InvalidArgument(f"cannot join the {kind} namespace of {mode}: it is not running")
-        if mode in ("host", "shareable", "none") or mode.startswith(CONTAINER):
-            causes[f"linux.namespaces:{kind}"] = asked(f"{flag} {mode}")
         if mode != "host":
             namespaces.append(oci.LinuxNamespace(type=kind, path=path))
     if cgroup_namespace(wish):
@@ -284,6 +257,14 @@ def device_rules(wish: SpecInput) -> list[oci.DeviceRule]:
     ]
 
 
+def device_rules_cause(wish: SpecInput) -> Cause:
+    """Of the rules that are not Docker's own; all devices of the host have one cause in common."""
+    if wish.host.privileged:
+        return asked("--privileged")
+    given = (device.cause for device in wish.devices)
+    return together(*given, flagged("--device-cgroup-rule", wish.host.device_cgroup_rules))
+
+
 def rule_for(device: devices.HostDevice) -> oci.DeviceRule:
     node = device.device
     return oci.DeviceRule(
@@ -305,6 +286,7 @@ def build_mounts(wish: SpecInput, causes: Causes) -> list[oci.Mount]:
     targets = {mount.target for mount in wish.mounts}
     shared = [shared_shm(wish)] if wish.shm and "/dev/shm" not in targets else []
     files = [own_file(file, wish.host.readonly_rootfs) for file in wish.files if file.target not in targets]
+    causes.update(default_mount_causes(wish))
     theirs = in_mount_order([*wish.mounts, *files, *shared])
     replaced = {mount.target for mount in theirs}
     for mount in theirs:
@@ -323,9 +305,39 @@ def shared_shm(wish: SpecInput) -> MountPoint:
 
 
 def own_file(file: MountPoint, read_only: bool) -> MountPoint:
-    return MountPoint(
-        BIND, file.target, source=file.source, writable=not read_only, propagation="rprivate", cause=SYSTEM
-    )
+    cause = together(file.cause, switched("--read-only", read_only))
+    return replace(file, writable=not read_only, propagation="rprivate", cause=cause)
+
+
+def default_mount_causes(wish: SpecInput) -> Iterator[tuple[str, Cause]]:
+    """Of those of Docker's mounts that an option changes."""
+    host = wish.host
+    if host.privileged:
+        yield "mounts:/sys", asked("--privileged")
+    yield "mounts:/sys/fs/cgroup", together(writable_cgroups_cause(wish), cgroup_cause(wish))
+    yield "mounts:/dev/shm", shm_cause(wish)
+
+
+def cgroup_cause(wish: SpecInput) -> Cause:
+    """Of how the hierarchy is shown."""
+    host = wish.host
+    mode = flagged("--cgroupns", [host.cgroupns_mode] if host.cgroupns_mode else ())
+    return together(mode, flagged("--cgroup-parent", [host.cgroup_parent] if host.cgroup_parent else ()))
+
+
+def writable_cgroups_cause(wish: SpecInput) -> Cause:
+    if wish.security.writable_cgroups is not None:
+        return asked(f"--security-opt writable-cgroups={str(wish.security.writable_cgroups).lower()}")
+    return switched("--privileged", wish.host.privileged)
+
+
+def shm_cause(wish: SpecInput) -> Cause:
+    """The size is the daemon's where the request has the same."""
+    size = wish.host.shm_size
+    if size and size != wish.shm_size:
+        return asked(f"--shm-size {size_word(size)}")
+    own = wish.shm_size != DEFAULT_SHM
+    return by_daemon(f"--default-shm-size {wish.shm_size}", own)
 
 
 def default_mounts(wish: SpecInput) -> list[oci.Mount]:

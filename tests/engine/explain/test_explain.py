@@ -38,6 +38,44 @@ def test_every_line_names_its_cause(run: Run) -> None:
         assert all(item["Cause"] for item in explained[part]), part
 
 
+OPTIONS = """
+    --tty --interactive --init --shm-size 8m --dns 10.0.0.1 --add-host db:10.0.0.9 --log-opt max-size=1m
+    --group-add 77 --cap-drop ALL --cap-add CHOWN --env A=1 --stop-signal SIGINT --label tier=front --expose 9000
+"""
+
+
+def test_lines_name_the_options_that_they_come_from(run: Run) -> None:
+    explained = run(*OPTIONS.split(), *SLEEP).explain()
+    parts = ("Mounts", "Rights", "Policies", "Processes")
+    causes = {
+        str(i.get("Target") or i.get("Name") or i["Command"]): i["Cause"]
+        for part in parts
+        for i in explained[part]
+    }
+    assert causes["/dev/console"] == "request: --tty"
+    assert causes["streams"] == "request: --tty, --interactive"
+    assert causes["/dev/shm"] == "request: --shm-size 8m"
+    assert causes["/etc/resolv.conf"] == "request: --dns 10.0.0.1"
+    assert causes["/etc/hosts"] == "request: --add-host db:10.0.0.9"
+    assert causes["log"] == "request: --log-opt max-size=1m"
+    assert causes["user"] == "request: --group-add 77"
+    assert causes["bounding capabilities"] == "request: --cap-add CAP_CHOWN --cap-drop ALL"
+    assert causes["sleep 1000"] == "request: the command, --env A, --tty"
+    assert causes["to stop it"] == "request: --stop-signal SIGINT"
+    assert causes["labels"] == "request: --label tier=front"
+    assert causes["exposed and not published"] == "request: --expose 9000/tcp"
+    assert explained["Processes"][0]["Cause"] == "request: --init"
+
+
+def test_the_daemons_own_options_are_named_as_such(fresh_daemon: Daemon) -> None:
+    options = ("--init", "--dns", "10.0.0.1", "--log-opt", "max-size=1m", "--no-new-privileges")
+    explained = Container(fresh_daemon(*options), *SLEEP).explain()
+    assert explained["Processes"][0]["Cause"] == "daemon: --init"
+    assert named(explained["Mounts"], "/etc/resolv.conf", "Target")["Cause"] == "daemon: --dns 10.0.0.1"
+    assert named(explained["Policies"], "log")["Cause"] == "daemon: --log-opt max-size=1m"
+    assert named(explained["Rights"], "no new privileges")["Cause"] == "daemon: --no-new-privileges"
+
+
 def test_namespaces_are_the_kernels(run: Run) -> None:
     first = run("--name", "first", *SLEEP)
     second = run("--network", "container:first", "--pid", "host", *SLEEP)

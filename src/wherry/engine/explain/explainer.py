@@ -25,6 +25,7 @@ from wherry.engine.explain.host_reading import read_host
 from wherry.engine.explain.layers import layer_items
 from wherry.engine.explain.mounts import planned_mounts
 from wherry.engine.explain.observed import Depth, Host, Observed, Stray, Subject
+from wherry.engine.explain.policy_items import policy_items
 from wherry.engine.explain.reading import CHECK, Pause, read_container
 from wherry.engine.explain.rights_items import rights_items
 from wherry.engine.image_record import ImageRecord
@@ -151,6 +152,7 @@ class Explainer:
             pid=view.state.pid,
             cost=Cost(writable=self._host.snapshots.size_rw(record.id), log=log_bytes(Path(paths.log))),
         )
+        explanation.policies = list(policy_items(subject.plan))
         image = self._host.store.images.get(record.image)
         if image is not None:
             explanation.layers = layer_items(image, self._users(images), subject.plan)

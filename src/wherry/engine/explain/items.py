@@ -20,7 +20,6 @@ from wherry.engine.explain.planned import (
     published_port,
     steps_of,
 )
-from wherry.engine.preparation.namespaces import ShareWithHost
 from wherry.engine.preparation.networks import NetworkEndpoint, PublishPort
 from wherry.linux.mountinfo import MountEntry
 from wherry.linux.rtnetlink import Interface
@@ -34,13 +33,14 @@ from wherry.messages.explain import (
     ProcessItem,
     RouteItem,
 )
+from wherry.runtime.causes import namespace_causes
 from wherry.runtime.cgroups import Usage, files
 from wherry.runtime.cgroups.files import Form
-from wherry.runtime.steps import Exec, Plan, Step, TinyInit
+from wherry.runtime.steps import Exec, Plan, TinyInit
 
 DEFAULT = "default"
 KERNEL = "the kernel's default"
-SHARE_WORDS = {"net": "network"}  # ShareWithHost's words
+SHORT = {"network": "net"}  # the kernel's word for a kind
 
 
 # ---------------------------------------------------------------- namespaces
@@ -48,15 +48,15 @@ SHARE_WORDS = {"net": "network"}  # ShareWithHost's words
 
 def namespace_items(subject: Subject, observed: Observed, host: Host) -> Iterator[NamespaceItem]:
     """Each namespace of the first process, with who shares it."""
-    shared = {step.kind: step for step in steps_of(subject.plan, ShareWithHost)}
-    made: dict[str, Step] = {**own_namespaces(subject.plan), **joined_containers(subject.plan)}
+    causes = {
+        SHORT.get(kind, kind): cause for kind, cause in namespace_causes(subject.record.host_config).items()
+    }
     for kind, inode in observed.namespaces.items():
-        step = made.get(kind) or shared.get(SHARE_WORDS.get(kind, kind))
         yield NamespaceItem(
             kind=kind,
             inode=inode,
             shared_with=shared_with(subject, kind, inode, host),
-            cause=cause_of(step, DEFAULT),
+            cause=str(causes.get(kind, DEFAULT)),
         )
 
 
@@ -271,19 +271,26 @@ def port_items(plan: Plan, host: Host) -> Iterator[PortItem]:
 
 def process_items(subject: Subject, observed: Observed) -> Iterator[ProcessItem]:
     """Each process that could be read, with its share of memory in bytes."""
-    plan = subject.plan
-    command = cause_of(next(steps_of(plan, Exec), None), DEFAULT)
-    init = next(steps_of(plan, TinyInit), None)
+    causes = planned_processes(subject, observed)
     for reading in observed.processes:
-        first = reading.pid == subject.pid
-        cause = "--init" if first and init is not None else command if first else "started in the container"
         yield ProcessItem(
             pid=reading.pid,
             command=reading.command,
             pss=reading.memory.proportional,
             descriptors=reading.descriptors,
-            cause=cause,
+            cause=causes.get(reading.pid, "started in the container"),
         )
+
+
+def planned_processes(subject: Subject, observed: Observed) -> dict[int, str]:
+    """Causes by pid. Where an init is the first process, the command is the first that it has started."""
+    plan, first = subject.plan, subject.pid
+    command = cause_of(next(steps_of(plan, Exec), None), DEFAULT)
+    init = next(steps_of(plan, TinyInit), None)
+    if init is None:
+        return {first: command}
+    started = min((reading.pid for reading in observed.processes if reading.parent == first), default=0)
+    return {started: command, first: str(init.cause)}
 
 
 def cost(observed: Observed, *, writable: int, log: int) -> Cost:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
+from wherry.engine.causes import log_cause, network_cause
 from wherry.engine.config import EngineConfig
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.preparation.cgroups import ParentCgroup
 from wherry.engine.preparation.namespaces import JoinContainer, ShareWithHost
 from wherry.engine.preparation.networks import NetworkEndpoint, PublishPort
+from wherry.engine.preparation.policies import policies
 from wherry.engine.preparation.rights import LeftOut
 from wherry.engine.preparation.step import EngineStep
 from wherry.engine.preparation.storage import RuntimeDirectory, WritableLayer, WriteRecord
@@ -17,6 +19,8 @@ from wherry.messages.container import HostConfig, PortBinding
 from wherry.network.driver import FIRST_INSIDE
 from wherry.network.drivers.catalogue import DRIVERS, PREDEFINED
 from wherry.network.ports import ANY
+from wherry.runtime.causes import flagged, namespace_modes, together
+from wherry.runtime.security import parse_security
 from wherry.runtime.steps import Cause, asked
 from wherry.values.ports import parse_host_port, split_port
 
@@ -40,7 +44,8 @@ def preparation(task: Task, config: EngineConfig, id_of: IdOf) -> tuple[EngineSt
         *network(task, config),
         parent_cgroup(task.host, config),
         *shared_with_host(task.host),
-        *left_out(task.host),
+        *left_out(task.host, config),
+        *policies(task, config),
     )
 
 
@@ -53,25 +58,14 @@ def parent_cgroup(host: HostConfig, config: EngineConfig) -> ParentCgroup:
     )
 
 
-def namespace_modes(host: HostConfig) -> tuple[tuple[str, str, str], ...]:
-    """Kind, mode and flag of each namespace that can be shared."""
-    return (
-        ("network", host.network_mode, "--network"),
-        ("pid", host.pid_mode, "--pid"),
-        ("ipc", host.ipc_mode, "--ipc"),
-        ("uts", host.uts_mode, "--uts"),
-        ("cgroup", host.cgroupns_mode, "--cgroupns"),
-    )
-
-
 def shared_with_host(host: HostConfig) -> Iterator[EngineStep]:
     for kind, mode, flag in namespace_modes(host):
         if mode == "host":
             yield ShareWithHost(kind, cause=asked(f"{flag} host"))
 
 
-def left_out(host: HostConfig) -> Iterator[EngineStep]:
-    """Docker's protections that this container does without."""
+def left_out(host: HostConfig, config: EngineConfig) -> Iterator[EngineStep]:
+    """What a container usually has and this one does without, its protections first."""
     unconfined = next((o for o in host.security_opt or () if o in SECCOMP_OFF), "")
     if unconfined or (host.privileged and not any("seccomp" in o for o in host.security_opt or ())):
         yield LeftOut("the system call filter", cause=because(host, f"--security-opt {unconfined}"))
@@ -87,8 +81,17 @@ def left_out(host: HostConfig) -> Iterator[EngineStep]:
         yield LeftOut(
             "the device filter, and the read-only mounts of /sys and cgroups", cause=because(host, "")
         )
+    if writable_cgroups(host):
+        option = next(o for o in host.security_opt or () if o.startswith("writable-cgroups"))
+        yield LeftOut("the read-only mount of cgroups", cause=asked(f"--security-opt {option}"))
     if host.log_config.type == "none":
-        yield LeftOut("the log", cause=asked("--log-driver none"))
+        yield LeftOut("the log", cause=log_cause(host.log_config, config))
+    if host.ipc_mode == "none":
+        yield LeftOut("/dev/shm", cause=asked("--ipc none"))
+
+
+def writable_cgroups(host: HostConfig) -> bool:
+    return not host.privileged and parse_security(host.security_opt).writable_cgroups is True
 
 
 def because(host: HostConfig, otherwise: str) -> Cause:
@@ -112,7 +115,8 @@ def network(task: Task, config: EngineConfig) -> Iterator[EngineStep]:
     wired = DRIVERS[PREDEFINED[mode]].gives_addresses
     plug, inside = (config.bridge, FIRST_INSIDE) if wired else ("", "")
     mac = task.config.mac_address if wired else ""
-    yield NetworkEndpoint(mode, plug, inside, mac=mac, container=task.id)
+    cause = together(network_cause(task.host), flagged("--mac-address", [mac] if mac else ()))
+    yield NetworkEndpoint(mode, plug, inside, mac=mac, container=task.id, cause=cause)
     if wired:  # elsewhere nothing is published, as with Docker
         yield from sorted(wanted_ports(task), key=lambda port: not port.host_port)
 

@@ -1,4 +1,4 @@
-"""Protections that a container does without."""
+"""What a container does without."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from wherry.runtime.steps import Heading
 
 @dataclass(frozen=True, slots=True)
 class LeftOut(EngineStep):
-    """A protection that a container usually has and this one does not: nothing is done, which is worth saying."""
+    """Something that a container usually has and this one does not, such as a protection: nothing is done, which is
+    worth saying."""
 
     name, heading = "left-out", Heading.RIGHTS
     identity = "what"

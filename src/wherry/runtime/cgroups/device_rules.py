@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 
 from wherry.runtime import oci_spec as oci
-from wherry.runtime.devices import runtime_rules
+from wherry.runtime.devices import docker_rules, runtime_rules
 from wherry.values.devices import ANY
 
 EVERYTHING = "rwm"
@@ -48,6 +49,12 @@ def reduce(rules: Iterable[oci.DeviceRule]) -> DeviceAccess:
 def with_defaults(rules: Iterable[oci.DeviceRule]) -> DeviceAccess:
     """The rules of a specification, and what every runtime allows beside them."""
     return reduce([*rules, *runtime_rules()])
+
+
+@cache
+def usual() -> DeviceAccess:
+    """What a container may open that asks for no devices."""
+    return with_defaults(docker_rules())
 
 
 def key_of(rule: oci.DeviceRule) -> Key:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from wherry.runtime import oci_spec as oci
-from wherry.runtime.steps import Cause, Step
+from wherry.runtime.steps import DEFAULT, Cause, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,12 @@ class Usage:
     blocks: tuple[BlockOperation, ...] = ()
 
 
+def cause_of(causes: Mapping[str, Cause], place: str) -> Cause:
+    """Of a write for a place below ``linux.resources``; else of the path, which is part of every write."""
+    cause = causes.get(f"linux.resources.{place}", DEFAULT)
+    return causes.get("linux.cgroupsPath", DEFAULT) if cause is DEFAULT else cause
+
+
 class Cgroups(Protocol):
     """Paths are as in the specification: ``/parent/id``, the same below every controller."""
 
@@ -69,7 +75,9 @@ class Cgroups(Protocol):
     def entry(self, path: str) -> CgroupEntry:
         """How a process gets into a cgroup which exists (exec). Pure."""
 
-    def mount(self, path: str, target: str, *, writable: bool, own_namespace: bool) -> tuple[Step, ...]:
+    def mount(
+        self, path: str, target: str, *, writable: bool, own_namespace: bool, cause: Cause = DEFAULT
+    ) -> tuple[Step, ...]:
         """Steps that show the hierarchy inside a container. Pure."""
 
     def prepare(self, parent: str) -> None:

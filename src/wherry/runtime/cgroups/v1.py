@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from wherry.linux import cgroupfs, kernel_file
 from wherry.runtime import oci_spec as oci
 from wherry.runtime.cgroups import device_rules, files
-from wherry.runtime.cgroups.interface import BlockOperation, CgroupEntry, CgroupSteps, Usage
+from wherry.runtime.cgroups.interface import BlockOperation, CgroupEntry, CgroupSteps, Usage, cause_of
 from wherry.runtime.cgroups.readings import Readings
 from wherry.runtime.steps import (
     DEFAULT,
@@ -69,26 +69,30 @@ class CgroupsV1:
 
     def plan(self, path: str, limits: oci.Resources | None, causes: Mapping[str, Cause]) -> CgroupSteps:
         """Make the cgroup in every hierarchy, then write limits, then enter."""
+        place = causes.get("linux.cgroupsPath", DEFAULT)
         setup = [
-            *(CgroupCreate(directory) for directory in self.directories(path)),
+            *(CgroupCreate(directory, cause=place) for directory in self.directories(path)),
             *self.writes(path, limits or oci.Resources(), causes),
-            *self.device_writes(path, limits),
-            *self.counters(path),
+            *self.device_writes(path, limits, causes),
+            *self.counters(path, place),
         ]
-        return CgroupSteps(tuple(setup), self.entry(path))
+        return CgroupSteps(tuple(setup), self.entry(path, place))
 
-    def entry(self, path: str) -> CgroupEntry:
+    def entry(self, path: str, cause: Cause = DEFAULT) -> CgroupEntry:
         """By moving: a clone can place its child in the version 2 hierarchy only."""
-        return CgroupEntry(moves=tuple(CgroupAttach(directory) for directory in self.directories(path)))
+        return CgroupEntry(
+            moves=tuple(CgroupAttach(directory, cause=cause) for directory in self.directories(path))
+        )
 
     def writes(self, path: str, limits: oci.Resources, causes: Mapping[str, Cause]) -> Iterator[Step]:
         for setting in files.settings(1, limits):
             file = self.file(path, setting.file.name)
             if file and (self.swap or setting.file is not files.SWAP_V1):
-                cause = causes.get(f"linux.resources.{setting.place}", DEFAULT)
-                yield CgroupWrite(file, setting.text, cause=cause)
+                yield CgroupWrite(file, setting.text, cause=cause_of(causes, setting.place))
 
-    def device_writes(self, path: str, limits: oci.Resources | None) -> Iterator[Step]:
+    def device_writes(
+        self, path: str, limits: oci.Resources | None, causes: Mapping[str, Cause]
+    ) -> Iterator[Step]:
         if "devices" not in self.controllers or limits is None or not limits.devices:
             return
         access = device_rules.with_defaults(limits.devices)
@@ -96,23 +100,32 @@ class CgroupsV1:
         if access.allow and not access.exceptions:
             return
         if not access.allow:
-            yield CgroupWrite(f"{directory}/{files.DEVICES_DENY}", device_rules.ALL)
+            cause = causes.get("linux.cgroupsPath", DEFAULT)
+            yield CgroupWrite(f"{directory}/{files.DEVICES_DENY}", device_rules.ALL, cause=cause)
         file = files.DEVICES_DENY if access.allow else files.DEVICES_ALLOW
+        usual = dict(device_rules.usual().exceptions)
         for key, letters in access.exceptions:
-            yield CgroupWrite(f"{directory}/{file}", device_rules.rule_text(key, letters))
+            cause = cause_of(causes, "devices" if usual.get(key) != letters else "")
+            yield CgroupWrite(f"{directory}/{file}", device_rules.rule_text(key, letters), cause=cause)
 
-    def counters(self, path: str) -> Iterator[Step]:
+    def counters(self, path: str, cause: Cause) -> Iterator[Step]:
         if file := self.file(path, files.OOM_COUNT[1]):
-            yield OomCounter(file, files.OOM_KILLS)
+            yield OomCounter(file, files.OOM_KILLS, cause=cause)
 
-    def mount(self, path: str, target: str, *, writable: bool, own_namespace: bool) -> tuple[Step, ...]:
+    def mount(
+        self, path: str, target: str, *, writable: bool, own_namespace: bool, cause: Cause = DEFAULT
+    ) -> tuple[Step, ...]:
         """A tmpfs with each hierarchy on it, as the container's own cgroup sees it."""
         names = self.hierarchies
         shown: list[Step] = [
-            Mount("cgroup", "cgroup", f"{target}/{name}", NO_MOUNT_RIGHTS, self.mount_data(name))
+            Mount("cgroup", "cgroup", f"{target}/{name}", NO_MOUNT_RIGHTS, self.mount_data(name), cause=cause)
             if own_namespace
             else Bind(
-                f"{self.root}/{name}/{path.strip('/')}", f"{target}/{name}", NO_MOUNT_RIGHTS, MountFlag(0)
+                f"{self.root}/{name}/{path.strip('/')}",
+                f"{target}/{name}",
+                NO_MOUNT_RIGHTS,
+                MountFlag(0),
+                cause=cause,
             )
             for name in names
         ]

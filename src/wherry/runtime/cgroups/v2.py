@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from wherry.linux import cgroupfs, kernel_file
 from wherry.runtime import oci_spec as oci
 from wherry.runtime.cgroups import device_filter, device_rules, files
-from wherry.runtime.cgroups.interface import BlockOperation, CgroupEntry, CgroupSteps, Usage
+from wherry.runtime.cgroups.interface import BlockOperation, CgroupEntry, CgroupSteps, Usage, cause_of
 from wherry.runtime.cgroups.readings import Readings
 from wherry.runtime.steps import (
     DEFAULT,
@@ -53,14 +53,14 @@ class CgroupsV2:
     # ------------------------------------------------------------ plans
 
     def plan(self, path: str, limits: oci.Resources | None, causes: Mapping[str, Cause]) -> CgroupSteps:
-        directory = self.directory(path)
+        directory, place = self.directory(path), causes.get("linux.cgroupsPath", DEFAULT)
         setup: list[Step] = [
-            CgroupCreate(directory),
+            CgroupCreate(directory, cause=place),
             *self.writes(directory, limits or oci.Resources(), causes),
-            *self.device_filter(directory, limits),
+            *self.device_filter(directory, limits, causes),
         ]
         if "memory" in self.controllers:
-            setup.append(OomCounter(f"{directory}/{files.OOM_COUNT[2]}", files.OOM_KILLS))
+            setup.append(OomCounter(f"{directory}/{files.OOM_COUNT[2]}", files.OOM_KILLS, cause=place))
         return CgroupSteps(tuple(setup), self.entry(path))
 
     def entry(self, path: str) -> CgroupEntry:
@@ -72,21 +72,26 @@ class CgroupsV2:
         wanted += [(file, text, False, "unified") for file, text in (limits.unified or {}).items()]
         for file, text, optional, place in wanted:
             if files.controller_of(file) in self.controllers:
-                cause = causes.get(f"linux.resources.{place}", DEFAULT)
+                cause = cause_of(causes, place)
                 yield CgroupWrite(f"{directory}/{file}", text, optional, cause=cause)
 
-    def device_filter(self, directory: str, limits: oci.Resources | None) -> Iterator[Step]:
+    def device_filter(
+        self, directory: str, limits: oci.Resources | None, causes: Mapping[str, Cause]
+    ) -> Iterator[Step]:
         if limits is None or not limits.devices:
             return
         access = device_rules.with_defaults(limits.devices)
         if not access.unrestricted:
-            yield CgroupDevices(directory, device_filter.assemble(access))
+            program = device_filter.assemble(access)
+            yield CgroupDevices(directory, program, cause=cause_of(causes, "devices"))
 
-    def mount(self, path: str, target: str, *, writable: bool, own_namespace: bool) -> tuple[Step, ...]:
+    def mount(
+        self, path: str, target: str, *, writable: bool, own_namespace: bool, cause: Cause = DEFAULT
+    ) -> tuple[Step, ...]:
         flags = NO_MOUNT_RIGHTS if writable else NO_MOUNT_RIGHTS | MountFlag.RDONLY
         if own_namespace:
-            return (Mount("cgroup2", "cgroup", target, flags),)
-        return (Bind(self.root, target, flags | MountFlag.REC),)
+            return (Mount("cgroup2", "cgroup", target, flags, cause=cause),)
+        return (Bind(self.root, target, flags | MountFlag.REC, cause=cause),)
 
     # ------------------------------------------------------------ acts
 

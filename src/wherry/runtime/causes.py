@@ -1,0 +1,175 @@
+"""Whose wish each part of a container is: from what was asked, by whom, to causes. Pure.
+
+Causes are found by places in the specification (``mounts:/data``, ``linux.resources.memory.limit``, ``process.args``),
+and by a word for what stands beside it: ``stdin``, ``init``, ``environment``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from wherry.messages.container import Config, HostConfig
+from wherry.runtime import capabilities
+from wherry.runtime.image_config import words
+from wherry.runtime.seccomp_policy import WITH_CAPABILITY
+from wherry.runtime.security import UNCONFINED
+from wherry.runtime.steps import DEFAULT, Cause, Origin, asked
+
+if TYPE_CHECKING:
+    from wherry.runtime.spec import SpecInput
+
+Causes = dict[str, Cause]
+
+NAMED = 4  # that a cause names of many wishes of one kind
+STRENGTH = (Origin.REQUEST, Origin.IMAGE, Origin.DAEMON, Origin.DEFAULT)
+POLICY_ASKS_FOR = frozenset(WITH_CAPABILITY) | {
+    "CAP_SYS_ADMIN"
+}  # the default system call policy depends on them
+
+
+# ---------------------------------------------------------------- making causes
+
+
+def together(*causes: Cause) -> Cause:
+    """One cause for what several have asked for, the request's wishes first; the default where nobody did."""
+    wishes = [cause for cause in dict.fromkeys(causes) if cause.origin is not Origin.DEFAULT]
+    if len(wishes) < 2:
+        return wishes[0] if wishes else DEFAULT
+    wishes.sort(key=lambda cause: STRENGTH.index(cause.origin))
+    strongest = wishes[0].origin
+    texts = [cause.text if cause.origin is strongest else str(cause) for cause in wishes]
+    return Cause(strongest, ", ".join(texts))
+
+
+def flagged(name: str, values: Iterable[object] | None) -> Cause:
+    """The cause of what a repeated flag asks for: ``--dns 1.1.1.1 --dns 8.8.8.8``; the default without values."""
+    given = [f"{name} {value}" for value in values or ()]
+    if not given:
+        return DEFAULT
+    more = [f"and {len(given) - NAMED} more"] if len(given) > NAMED else []
+    return asked(" ".join([*given[:NAMED], *more]))
+
+
+def switched(name: str, on: object) -> Cause:
+    """The cause of what a switch asks for; the default where it is off."""
+    return asked(name) if on else DEFAULT
+
+
+def by_daemon(text: str, own: object) -> Cause:
+    """The cause of what the daemon's options ask for; the default where they do not."""
+    return Cause(Origin.DAEMON, text) if own else DEFAULT
+
+
+def whose(request: str, value: object, of_image: object, instruction: str) -> Cause:
+    """Why a value is as it is: the image has the same, or the request asks for it. The default without a value."""
+    if not value:
+        return DEFAULT
+    return Cause(Origin.IMAGE, instruction) if of_image and value == of_image else asked(request)
+
+
+# ---------------------------------------------------------------- what was asked for
+
+
+def process_causes(wish: SpecInput) -> Causes:
+    """Of the process: what it runs, as whom, where, with which rights and streams."""
+    config, host, image = wish.config, wish.host, wish.image
+    entrypoint = words(config.entrypoint)
+    command = whose("the command", words(config.cmd), image and words(image.cmd), "CMD")
+    program = whose(
+        flag("--entrypoint", entrypoint), entrypoint, image and words(image.entrypoint), "ENTRYPOINT"
+    )
+    named = hostname_cause(wish.id, config, host, wish.host_name)
+    terminal = switched("--tty", config.tty)
+    rights = capability_cause(host)
+    user = whose(f"--user {config.user}", config.user, image and image.user, "USER")
+    where = f"--workdir {config.working_dir}"
+    return {
+        "process.args": together(program, command),
+        "environment": together(
+            environment_cause(config, image.env if image is not None else None), terminal, named
+        ),
+        "process.terminal": terminal,
+        "stdin": switched("--interactive", config.open_stdin),
+        "init": by_daemon("--init", host.init) if wish.daemon_init else switched("--init", host.init),
+        "process.user": together(user, flagged("--group-add", host.group_add)),
+        "process.cwd": whose(where, config.working_dir, image and image.working_dir, "WORKDIR"),
+        "process.oomScoreAdj": flagged("--oom-score-adj", [host.oom_score_adj] if host.oom_score_adj else ()),
+        "process.capabilities": rights,
+        "process.noNewPrivileges": no_new_privileges_cause(wish),
+        "linux.seccomp": seccomp_cause(wish, rights),
+        "hostname": named,
+        "domainname": flagged("--domainname", [config.domainname] if config.domainname else ()),
+    }
+
+
+def flag(name: str, argv: list[str] | None) -> str:
+    return " ".join([name, *(argv or ())[:1]])
+
+
+def environment_cause(config: Config, of_image: Iterable[str] | None) -> Cause:
+    """Of the variables that the image does not have so, by their names: a value may be a secret."""
+    known = set(of_image or ())
+    return flagged("--env", [entry.partition("=")[0] for entry in config.env or () if entry not in known])
+
+
+def hostname_cause(id: str, config: Config, host: HostConfig, host_name: str) -> Cause:
+    """Of the name: the container's own by default; with the host's network or names, the host's."""
+    shared = host.network_mode == "host" or host.network_mode.startswith("container:")
+    if config.hostname and config.hostname != host_name and not id.startswith(config.hostname):
+        return asked(f"--hostname {config.hostname}")
+    if shared:
+        return asked(f"--network {host.network_mode}")
+    return flagged("--uts", [host.uts_mode] if host.uts_mode else ())
+
+
+def capability_cause(host: HostConfig) -> Cause:
+    if host.privileged:
+        return asked("--privileged")
+    parts = (flagged("--cap-add", host.cap_add), flagged("--cap-drop", host.cap_drop))
+    texts = [cause.text for cause in parts if cause is not DEFAULT]
+    return asked(" ".join(texts)) if texts else DEFAULT
+
+
+def no_new_privileges_cause(wish: SpecInput) -> Cause:
+    on = wish.security.no_new_privileges
+    if wish.daemon_no_new_privileges:
+        return by_daemon("--no-new-privileges", on)
+    return switched("--security-opt no-new-privileges", on)
+
+
+def seccomp_cause(wish: SpecInput, rights: Cause) -> Cause:
+    """A profile of one's own, and capabilities that the policy lets more or fewer calls through for."""
+    profile = wish.security.seccomp
+    own = switched("--security-opt seccomp=PROFILE", profile and profile != UNCONFINED)
+    if rights is DEFAULT:
+        return own
+    host = wish.host
+    kept = capabilities.granted(
+        host.cap_add or (), host.cap_drop or (), privileged=host.privileged, available=wish.available
+    )
+    changed = set(kept) ^ set(capabilities.defaults_within(wish.available))
+    return together(own, rights) if profile or changed & POLICY_ASKS_FOR else own
+
+
+def namespace_modes(host: HostConfig) -> tuple[tuple[str, str, str], ...]:
+    """Kind, mode and flag of each namespace that can be chosen."""
+    return (
+        ("network", host.network_mode, "--network"),
+        ("pid", host.pid_mode, "--pid"),
+        ("ipc", host.ipc_mode, "--ipc"),
+        ("uts", host.uts_mode, "--uts"),
+        ("cgroup", host.cgroupns_mode, "--cgroupns"),
+    )
+
+
+USUAL_MODES: Mapping[str, tuple[str, ...]] = {"network": ("", "default", "bridge"), "ipc": ("", "private")}
+
+
+def namespace_causes(host: HostConfig) -> Causes:
+    """Of each kind of namespace, by the specification's name of the kind."""
+    return {
+        kind: asked(f"{flag} {mode}")
+        for kind, mode, flag in namespace_modes(host)
+        if mode not in USUAL_MODES.get(kind, ("",))
+    }

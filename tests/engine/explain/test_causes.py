@@ -1,0 +1,225 @@
+"""Every option of ``run`` is named as the cause of what it changes.
+
+The options come from their declarations, so that a new one fails here until it has a case, or a reason for having none.
+A case is what the option is added to, and the option with a value; both are planned by a real engine, and every step
+that is not the same must say that it was asked for, and by which option.
+"""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any, NamedTuple
+
+import pytest
+
+import wherry.engine.preparation.planned  # noqa: F401 - every kind of step
+from tests.harness.daemon import Daemon
+from wherry.cli.command import parse
+from wherry.cli.create_body import create_body
+from wherry.cli.errors import UsageError
+from wherry.cli.run_flags import RUN_FLAGS
+from wherry.cli.terminal import NO_SIZE
+from wherry.runtime.steps import KINDS
+
+Step = dict[str, Any]
+
+
+class Case(NamedTuple):
+    """``base`` is there with the option and without it."""
+
+    option: str
+    base: str = ""
+
+
+CASES = {
+    "add-host": Case("--add-host db:10.0.0.9"),
+    "annotation": Case("--annotation team=web"),
+    "blkio-weight": Case("--blkio-weight 300"),
+    "blkio-weight-device": Case("--blkio-weight-device /dev/loop0:300"),
+    "cap-add": Case("--cap-add SYS_ADMIN"),
+    "cap-drop": Case("--cap-drop CHOWN"),
+    "cgroup-parent": Case("--cgroup-parent /wherry-elsewhere"),
+    "cgroupns": Case("--cgroupns private"),
+    "cpu-period": Case("--cpu-period 50000"),
+    "cpu-quota": Case("--cpu-quota 20000"),
+    "cpu-rt-period": Case("--cpu-rt-period 900000"),
+    "cpu-rt-runtime": Case("--cpu-rt-runtime 1000", "--cpu-rt-period 900000"),
+    "cpu-shares": Case("--cpu-shares 512"),
+    "cpus": Case("--cpus 0.5"),
+    "cpuset-cpus": Case("--cpuset-cpus 0"),
+    "cpuset-mems": Case("--cpuset-mems 0"),
+    "device": Case("--device /dev/fuse"),
+    "device-cgroup-rule": Case("--device-cgroup-rule 'c 13:* rwm'"),
+    "device-read-bps": Case("--device-read-bps /dev/loop0:1mb"),
+    "device-read-iops": Case("--device-read-iops /dev/loop0:50"),
+    "device-write-bps": Case("--device-write-bps /dev/loop0:1mb"),
+    "device-write-iops": Case("--device-write-iops /dev/loop0:50"),
+    "dns": Case("--dns 10.0.0.1"),
+    "dns-opt": Case("--dns-option ndots:2"),
+    "dns-option": Case("--dns-option ndots:2"),
+    "dns-search": Case("--dns-search example.com"),
+    "domainname": Case("--domainname example.com"),
+    "entrypoint": Case("--entrypoint /bin/echo"),
+    "env": Case("--env COLOUR=green"),
+    "expose": Case("--expose 9000"),
+    "group-add": Case("--group-add 77"),
+    "hostname": Case("--hostname shop"),
+    "init": Case("--init"),
+    "interactive": Case("--interactive"),
+    "ipc": Case("--ipc none"),
+    "label": Case("--label tier=front"),
+    "log-driver": Case("--log-driver none"),
+    "log-opt": Case("--log-opt max-size=1m"),
+    "mac-address": Case("--mac-address 02:42:ac:11:00:99"),
+    "memory": Case("--memory 64m"),
+    "memory-reservation": Case("--memory-reservation 32m"),
+    "memory-swap": Case("--memory-swap 80m", "--memory 64m"),
+    "memory-swappiness": Case("--memory-swappiness 10"),
+    "mount": Case("--mount type=bind,source=/tmp,target=/data"),
+    "net": Case("--net none"),
+    "network": Case("--network host"),
+    "oom-kill-disable": Case("--oom-kill-disable"),
+    "oom-score-adj": Case("--oom-score-adj 100"),
+    "pid": Case("--pid host"),
+    "pids-limit": Case("--pids-limit 50"),
+    "privileged": Case("--privileged"),
+    "publish": Case("--publish 8080:80"),
+    "publish-all": Case("--publish-all", "--publish 8080:80 --expose 9000"),
+    "read-only": Case("--read-only"),
+    "rm": Case("--rm"),
+    "security-opt": Case("--security-opt seccomp=unconfined"),
+    "shm-size": Case("--shm-size 8m"),
+    "stop-signal": Case("--stop-signal SIGINT"),
+    "stop-timeout": Case("--stop-timeout 3"),
+    "sysctl": Case("--sysctl net.ipv4.ip_forward=1"),
+    "tmpfs": Case("--tmpfs /scratch"),
+    "tty": Case("--tty"),
+    "ulimit": Case("--ulimit nofile=64:128"),
+    "user": Case("--user 1000"),
+    "uts": Case("--uts host"),
+    "volume": Case("--volume /tmp:/data"),
+    "workdir": Case("--workdir /srv"),
+}
+
+MORE = (
+    Case("--cap-add CHOWN --cap-drop ALL"),
+    Case("--cgroupns host"),
+    Case("--dns 10.0.0.2 --add-host a:10.0.0.9 --hostname shop"),
+    Case("--env A=1 --tty --hostname shop"),
+    Case("--ipc host"),
+    Case("--log-opt max-file=3 --log-opt max-size=1m"),
+    Case("--memory 64m", "--cgroup-parent /wherry-elsewhere"),
+    Case("--network none"),
+    Case("--pid host --uts host"),
+    Case("--read-only", "--dns 10.0.0.1"),
+    Case("--security-opt no-new-privileges"),
+    Case("--security-opt systempaths=unconfined"),
+    Case("--security-opt writable-cgroups=true"),
+    Case("--stop-signal SIGINT --stop-timeout 3"),
+    Case("--tty --interactive"),
+    Case("--user 1000 --group-add 77"),
+    Case("--volume /tmp:/a --volume /tmp:/b"),
+)
+
+CHANGE_NOTHING = {
+    "attach": "is the client's: which streams it attaches to",
+    "cidfile": "is the client's: where it writes the id",
+    "detach": "is the client's: it does not wait for the end",
+    "detach-keys": "is the client's",
+    "disable-content-trust": "is the client's",
+    "dry-run": "asks for the plan, and is no part of it",
+    "format": "is the client's: how it shows a dry run",
+    "isolation": "has one value here, which is what always is",
+    "name": "is what the plan and the explanation are headed by",
+    "no-healthcheck": "no health check is ever run",
+    "platform": "chooses the image, which is named",
+    "pull": "is the client's: what it does before",
+    "quiet": "is the client's",
+    "restart": "has one value here, `no`, which is what always is",
+    "runtime": "has one value here, which is what always is",
+    "sig-proxy": "is the client's",
+    "userns": "has one value here, `host`, which is what always is",
+    "env-file": "is what many --env are, read by the client",
+    "label-file": "is what many --label are, read by the client",
+}
+
+REFUSED = {
+    "health-cmd": "true",
+    "health-interval": "5s",
+    "health-retries": "3",
+    "health-start-interval": "5s",
+    "health-start-period": "5s",
+    "health-timeout": "5s",
+    "ip": "172.17.0.99",
+    "ip6": "fd00::9",
+    "link": "db",
+    "link-local-ip": "169.254.7.7",
+    "net-alias": "db",
+    "network-alias": "db",
+    "storage-opt": "size=1g",
+    "volume-driver": "nfs",
+    "volumes-from": "db",
+}
+
+
+FLAGS = {flag.name: flag for flag in RUN_FLAGS}
+
+
+def body(options: str) -> dict[str, Any]:
+    """The request that the command line makes of options. ValueError for what it refuses itself."""
+    parsed = parse(RUN_FLAGS, [*shlex.split(options), "busybox", "true"], interspersed=False)
+    return create_body(parsed, {}, NO_SIZE)
+
+
+def planned(daemon: Daemon, options: str) -> dict[tuple[str, str], Step]:
+    """The steps of a plan by what makes them the same ones in another plan."""
+    answer = daemon.api("POST", "/containers/create?dryRun=1", body(options))
+    assert answer.status == 200, answer
+    steps = answer.body["Steps"]
+    return {(step["Name"], KINDS[step["Name"]].identify(step["Arguments"])): step for step in steps}
+
+
+def changed(daemon: Daemon, case: Case) -> list[Step]:
+    before, after = planned(daemon, case.base), planned(daemon, f"{case.base} {case.option}")
+    return [s for key, s in after.items() if key not in before or before[key]["Arguments"] != s["Arguments"]]
+
+
+def words_for(option: str) -> set[str]:
+    """What a cause may call an option: by its long name, its short one, or the name that it is another one for."""
+    same = [flag for flag in RUN_FLAGS if flag.key == FLAGS[option.removeprefix("--")].key]
+    return {f"--{flag.name}" for flag in same} | {f"-{flag.short}" for flag in same if flag.short}
+
+
+def options_in(text: str) -> list[str]:
+    return [word for word in shlex.split(text) if word.startswith("--")]
+
+
+def test_every_option_has_a_case_or_a_reason() -> None:
+    assert set(FLAGS) == {*CASES, *CHANGE_NOTHING, *REFUSED}
+    assert not set(CASES) & ({*CHANGE_NOTHING} | {*REFUSED})
+    for name, case in CASES.items():
+        assert FLAGS[name].key in {FLAGS[word.removeprefix("--")].key for word in options_in(case.option)}
+
+
+@pytest.mark.parametrize(
+    "case", [*CASES.values(), *MORE], ids=lambda case: f"{case.base} {case.option}".strip()
+)
+def test_what_an_option_changes_names_it(daemon: Daemon, case: Case) -> None:
+    steps = changed(daemon, case)
+    assert steps, "the option changes no step: explain why in CHANGE_NOTHING"
+    unnamed = set(options_in(case.option))
+    for step in steps:
+        said = set(step["Cause"].replace(",", " ").split())
+        named = {option for option in options_in(case.option) if words_for(option) & said}
+        assert named and step["Origin"] == "request", f"{step['Text']}: {step['Origin']}, {step['Cause']}"
+        unnamed -= named
+    assert not unnamed, f"no step names {unnamed}"
+
+
+@pytest.mark.parametrize("option", REFUSED)
+def test_what_is_refused_needs_no_cause(daemon: Daemon, option: str) -> None:
+    try:
+        wish = body(f"--{option} {REFUSED[option]}")
+    except (ValueError, UsageError):
+        return
+    assert daemon.api("POST", "/containers/create?dryRun=1", wish).status == 400
