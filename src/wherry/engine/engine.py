@@ -30,6 +30,7 @@ from wherry.runtime import capabilities, cgroups
 from wherry.runtime.binary import launcher_path
 from wherry.runtime.launcher import Launcher
 from wherry.runtime.seccomp import SeccompCompiler
+from wherry.snapshot.footing import check_footing
 from wherry.snapshot.layers import LayerStore
 from wherry.snapshot.overlay import OverlayStore
 
@@ -50,6 +51,7 @@ class Engine:
         self.config = config
         make_directories(config)
         self._lock_file = lock_data_root(config)
+        check_footing(config.data_root)
         self._store = Store(config.database)
         blobs, layers = BlobStore(config.blobs_dir), LayerStore(config.layers_dir)
         self._snapshots = OverlayStore(layers, config.containers_dir)

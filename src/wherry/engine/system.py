@@ -21,6 +21,7 @@ from wherry.engine.processes import ProcessTable, list_processes
 from wherry.engine.record import Phase
 from wherry.engine.store import Store
 from wherry.errors import Conflict
+from wherry.linux.mountinfo import mount_of
 
 ENGINE_VERSION = __version__
 STORAGE_DRIVER = "overlay2"
@@ -250,14 +251,9 @@ def limits_v2(root: Path) -> Limits:
 
 def filesystem_of(path: Path) -> str:
     """The type of the filesystem that a path is on, in the words of ``docker info``."""
-    target, best, kind = str(path.resolve()), "", "unknown"
     try:
-        lines = Path("/proc/self/mountinfo").read_text().splitlines()
+        mount = mount_of(path)
     except OSError:
-        return kind
-    for line in lines:
-        mounted, _, source = line.partition(" - ")
-        point = mounted.split()[4]
-        if len(point) >= len(best) and (target + "/").startswith(point.rstrip("/") + "/"):
-            best, kind = point, source.split()[0]
+        mount = None
+    kind = mount.fstype if mount else "unknown"
     return "extfs" if kind in ("ext2", "ext3", "ext4") else kind

@@ -18,6 +18,7 @@ SIGNATURES = {
     "ptrace": (c_long, (c_long, c_long, c_void_p, c_void_p)),
     "setns": (c_int, (c_int, c_int)),
     "syncfs": (c_int, (c_int,)),
+    "syscall": (c_long, (c_long, *[c_void_p] * 5)),
     "unshare": (c_int, (c_int,)),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 ESCAPE = re.compile(r"\\([0-7]{3})")
 SHARED = "shared:"
@@ -47,6 +48,14 @@ class MountEntry:
 def parse(data: bytes) -> tuple[MountEntry, ...]:
     """All mounts of a ``mountinfo`` file."""
     return tuple(parse_line(line) for line in data.split(b"\n") if line)
+
+
+def mount_of(path: Path) -> MountEntry | None:
+    """The mount that shows a path to this process."""
+    target = path.resolve()
+    mounts = parse(Path("/proc/self/mountinfo").read_bytes())
+    above = [mount for mount in reversed(mounts) if target.is_relative_to(mount.target)]
+    return max(above, key=lambda mount: len(mount.target), default=None)
 
 
 def parse_line(line: bytes) -> MountEntry:
