@@ -34,15 +34,14 @@ from wherry.runtime.seccomp import SeccompCompiler, SeccompProgram
 from wherry.runtime.security import parse_security
 from wherry.runtime.spec import SpecInput, build_spec, thermal_paths
 from wherry.runtime.steps import (
-    Cause,
     HostDirectory,
     HostFile,
     Log,
-    Origin,
     OverlayRoot,
     Plan,
     Seccomp,
     Step,
+    asked,
 )
 from wherry.snapshot.overlay import OverlayStore
 
@@ -150,7 +149,7 @@ class Planner:
             work=str(snapshot.work),
             target=paths.merged,
             options=snapshot.options,
-            cause=Cause(Origin.REQUEST, f"image {task.config.image}"),
+            cause=asked(f"image {task.config.image}"),
         )
 
     def _filter(self, host: HostConfig, spec: Spec) -> SeccompProgram | None:

@@ -11,7 +11,7 @@ from functools import cache
 from wherry.errors import InvalidArgument
 from wherry.messages.container import DeviceMapping
 from wherry.runtime import oci_spec as oci
-from wherry.runtime.steps import DEFAULT, Cause, MakeNode, Origin, Step, Symlink
+from wherry.runtime.steps import DEFAULT, Cause, MakeNode, Step, Symlink, asked
 from wherry.values.devices import ANY, parse_device_rule
 
 NOT_FROM_HOST = frozenset({"pts", "shm", "fd", "mqueue", ".lxc", ".lxd-mounts", ".udev"})
@@ -92,7 +92,7 @@ def requested(request: DeviceMapping) -> tuple[HostDevice, ...]:
     real = os.path.realpath(request.path_on_host)
     inside = request.path_in_container or request.path_on_host
     access = request.cgroup_permissions or "rwm"
-    cause = Cause(Origin.REQUEST, f"--device {request.path_on_host}:{inside}:{access}")
+    cause = asked(f"--device {request.path_on_host}:{inside}:{access}")
     found = list(devices_below(real)) if os.path.isdir(real) else [one_device(request, real)]
     if not found:
         raise gathering_error(request, "no device nodes found")
@@ -122,7 +122,7 @@ def gathering_error(request: DeviceMapping, reason: str) -> InvalidArgument:
 
 def every_device(root: str = "/dev") -> tuple[HostDevice, ...]:
     """All of the host's devices, for ``--privileged``."""
-    cause = Cause(Origin.REQUEST, "--privileged")
+    cause = asked("--privileged")
     found = (d for d in devices_below(root) if d.type in "cb" and d.path not in ("/dev/console", "/dev/ptmx"))
     return tuple(HostDevice(device, "rwm", cause) for device in found)
 

@@ -13,7 +13,6 @@ from wherry.runtime.checks import check_user
 from wherry.runtime.plan import Causes, exec_step, rights_steps, rlimit_steps
 from wherry.runtime.seccomp import SeccompProgram
 from wherry.runtime.steps import (
-    Cause,
     Clone,
     Console,
     Fd,
@@ -21,10 +20,10 @@ from wherry.runtime.steps import (
     Monitor,
     Namespace,
     OomScoreAdjust,
-    Origin,
     Plan,
     Stdio,
     Step,
+    asked,
 )
 
 TERM = "TERM=xterm"
@@ -136,7 +135,7 @@ def exec_causes(request: ExecRequest) -> Causes:
         "process.cwd": f"--workdir {request.working_dir}" if request.working_dir else "",
         "process.capabilities": "--privileged" if request.privileged else "",
     }
-    return {place: Cause(Origin.REQUEST, text) for place, text in places.items() if text}
+    return {place: asked(text) for place, text in places.items() if text}
 
 
 def enter_steps(linux: oci.Linux, process: oci.Process, context: ExecContext) -> Iterator[Step]:

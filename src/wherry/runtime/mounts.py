@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from wherry.errors import InvalidArgument
 from wherry.messages.container import HostConfig, Mount, TmpfsOptions
-from wherry.runtime.steps import DEFAULT, Cause, MountFlag, Origin
+from wherry.runtime.steps import DEFAULT, Cause, MountFlag, asked
 
 BIND, VOLUME, TMPFS = "bind", "volume", "tmpfs"
 RPRIVATE = "rprivate"
@@ -115,7 +115,7 @@ def parse_bind(raw: str) -> MountPoint:
     if not valid_mode(mode):
         raise InvalidArgument(f"invalid mode: {mode}")
     try:
-        return bind_point(source, target, mode, Cause(Origin.REQUEST, f"-v {raw}"))
+        return bind_point(source, target, mode, asked(f"-v {raw}"))
     except InvalidArgument as error:
         raise InvalidArgument(f"invalid volume specification: '{raw}': {error.message}") from error
 
@@ -182,7 +182,7 @@ def parse_mount(mount: Mount) -> MountPoint:
         raise mount_error(mount.type, "mount type unknown")
     point = builder(mount)
     source = f"source={mount.source}," if mount.source else ""
-    cause = Cause(Origin.REQUEST, f"--mount type={mount.type},{source}target={mount.target}")
+    cause = asked(f"--mount type={mount.type},{source}target={mount.target}")
     return replace(point, target=posixpath.normpath(mount.target), writable=not mount.read_only, cause=cause)
 
 
@@ -261,7 +261,7 @@ def tmpfs_point(target: str, data: str) -> MountPoint:
     if not target.startswith("/"):
         raise InvalidArgument(f"invalid mount path: '{target}' mount path must be absolute")
     tmpfs_options(data)
-    cause = Cause(Origin.REQUEST, f"--tmpfs {target}{':' + data if data else ''}")
+    cause = asked(f"--tmpfs {target}{':' + data if data else ''}")
     return MountPoint(TMPFS, posixpath.normpath(target), data=data, cause=cause)
 
 

@@ -12,7 +12,7 @@ from wherry.messages.container import HostConfig, ThrottleDevice, WeightDevice
 from wherry.runtime import oci_spec as oci
 from wherry.runtime.causes import Causes, flagged, together
 from wherry.runtime.mounts import size_word
-from wherry.runtime.steps import Cause, Origin
+from wherry.runtime.steps import Cause, asked
 
 MINIMUM_MEMORY = 6 * 1024 * 1024
 PERIOD = 100_000  # microseconds, of --cpus
@@ -156,7 +156,7 @@ def to_oci(r: HostConfig, causes: Causes) -> oci.Resources:
 
 
 def note(causes: Causes, place: str, text: str) -> None:
-    causes[f"linux.resources.{place}"] = Cause(Origin.REQUEST, text)
+    causes[f"linux.resources.{place}"] = asked(text)
 
 
 def swap_cause(r: HostConfig) -> str:
