@@ -11,7 +11,7 @@
 /* Descriptors that the daemon leaves open for the launcher; Fd in step.py. */
 enum { FD_PLAN = 3, FD_CONTROL = 4, FD_LISTEN = 5, FD_NET = 6, FD_TARGET = 11, FD_FREE = 12 };
 
-enum { CGROUPS_MAX = 64, HOME_MAX = 4096, GROUPS_MAX = 65536 /* the kernel's own bound */ };
+enum { CGROUPS_MAX = 64, HOME_MAX = 4096, GROUPS_MAX = 65536 /* the kernel's own bound */, HELD_MAX = 256 };
 
 /* Signals that are the daemon's business; its monitors ignore them. */
 static const int ignored_signals[] = {SIGPIPE, SIGHUP, SIGINT, SIGTERM, SIGQUIT};
@@ -30,6 +30,13 @@ struct settings {
     unsigned cgroup_count;
 };
 
+/* Mounts of the host, held while they still receive its mounts; "tree" is -1 once they are in place. */
+struct held_tree {
+    const char *source;
+    bool recursive;
+    int tree;
+};
+
 struct launch {
     struct plan plan;
     uint32_t index; /* of the step that is being carried out */
@@ -40,6 +47,8 @@ struct launch {
     int empty_dir;  /* child: the first masked directory, which later ones are cloned from, or -1 */
     int null;       /* child: the container's own /dev/null, once it was found to be that, or -1 */
     int limits;     /* the cgroup file that the last step wrote to, and the next one does, or -1 */
+    struct held_tree held[HELD_MAX]; /* child */
+    unsigned held_count;
     int input[2], output[2], errors[2]; /* pipes: read end, write end */
     int mounts;     /* the container's mount namespace, which then outlives its processes, or -1 */
     const char *cgroup;    /* child: of version 2, to be entered because the clone could not place it there, or NULL */
@@ -72,6 +81,10 @@ _Noreturn void child_main(struct launch *launch);
 
 /* steps_mount.c */
 int mount_new(const char *type, const char *source, uint64_t flags, const char *data);
+unsigned mount_attributes_of(uint64_t flags);
+int close_keeping_errno(int file);
+bool is_procfs(int file);
+bool shadows_procfs(const char *path, int target, bool procfs);
 
 /* steps_cgroup.c */
 int cgroup_enter(struct launch *launch, const char *group);

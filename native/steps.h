@@ -20,7 +20,7 @@
     STEP(14, OVERLAY_ROOT, overlay_root, "overlay-root", CHILD, "pppptt*") \
     STEP(15, BIND_ROOT, bind_root, "bind-root", CHILD, "p") \
     STEP(16, MOUNT, mount, "mount", CHILD, "ttpit") \
-    STEP(17, BIND, bind, "bind", CHILD, "ppii") \
+    STEP(17, BIND, bind, "bind", CHILD, "ppiii") \
     STEP(18, MASK, mask, "mask", CHILD, "p") \
     STEP(19, READ_ONLY_PATH, read_only_path, "read-only", CHILD, "p") \
     STEP(20, READ_ONLY_ROOT, read_only_root, "read-only-root", CHILD, "") \
@@ -41,7 +41,8 @@
     STEP(35, SECCOMP, seccomp, "seccomp", CHILD, "bi") \
     STEP(36, WORKING_DIRECTORY, working_directory, "chdir", CHILD, "p") \
     STEP(37, TINY_INIT, tiny_init, "init", CHILD, "") \
-    STEP(38, EXEC, exec, "exec", CHILD, "it*")
+    STEP(38, EXEC, exec, "exec", CHILD, "it*") \
+    STEP(39, HOLD_TREE, hold_tree, "hold-tree", CHILD, "pi")
 
 /* The arguments of each, by place. */
 enum { MONITOR_EXIT_FILE, MONITOR_SPOOL_DIR, MONITOR_LISTEN, MONITOR_MOUNTS_LAST };
@@ -60,7 +61,7 @@ enum { PROPAGATION_FLAGS };
 enum { OVERLAY_ROOT_LAYERS_DIR, OVERLAY_ROOT_UPPER, OVERLAY_ROOT_WORK, OVERLAY_ROOT_TARGET, OVERLAY_ROOT_OPTIONS, OVERLAY_ROOT_LOWER };
 enum { BIND_ROOT_SOURCE };
 enum { MOUNT_FSTYPE, MOUNT_SOURCE, MOUNT_TARGET, MOUNT_FLAGS, MOUNT_DATA };
-enum { BIND_SOURCE, BIND_TARGET, BIND_FLAGS, BIND_PROPAGATION };
+enum { BIND_SOURCE, BIND_TARGET, BIND_FLAGS, BIND_PROPAGATION, BIND_EVERYWHERE };
 enum { MASK_PATH };
 enum { READ_ONLY_PATH_PATH };
 enum { MAKE_NODE_PATH, MAKE_NODE_KIND, MAKE_NODE_MAJOR, MAKE_NODE_MINOR, MAKE_NODE_MODE, MAKE_NODE_UID, MAKE_NODE_GID };
@@ -77,5 +78,6 @@ enum { CAPABILITIES_BOUNDING, CAPABILITIES_EFFECTIVE, CAPABILITIES_PERMITTED, CA
 enum { SECCOMP_PROGRAM, SECCOMP_FLAGS };
 enum { WORKING_DIRECTORY_PATH };
 enum { EXEC_WORDS, EXEC_TEXTS };
+enum { HOLD_TREE_SOURCE, HOLD_TREE_RECURSIVE };
 
 #endif

@@ -19,14 +19,14 @@ int step_propagation(struct launch *launch, const struct step *step)
     return mount(NULL, "/", NULL, flags, NULL) == 0 ? 0 : fail_on(launch, "/");
 }
 
-static unsigned attributes_of(uint64_t flags)
+unsigned mount_attributes_of(uint64_t flags)
 {
     return (flags & MS_RDONLY ? ATTR_RDONLY : 0) | (flags & MS_NOSUID ? ATTR_NOSUID : 0) |
            (flags & MS_NODEV ? ATTR_NODEV : 0) | (flags & MS_NOEXEC ? ATTR_NOEXEC : 0) |
            (flags & MS_NOATIME ? ATTR_NOATIME : 0) | (flags & MS_STRICTATIME ? ATTR_STRICTATIME : 0);
 }
 
-static int close_keeping_errno(int file)
+int close_keeping_errno(int file)
 {
     int error = errno;
     close(file);
@@ -62,7 +62,7 @@ int mount_new(const char *type, const char *source, uint64_t flags, const char *
     int mounted = -1;
     if ((*source == 0 || sys_fsconfig(context, FSCONFIG_SET_STRING_, "source", source) == 0) &&
         configure(context, data) == 0 && sys_fsconfig(context, FSCONFIG_CMD_CREATE_, NULL, NULL) == 0)
-        mounted = sys_fsmount(context, attributes_of(flags));
+        mounted = sys_fsmount(context, mount_attributes_of(flags));
     close_keeping_errno(context);
     return mounted;
 }
@@ -74,13 +74,13 @@ static bool has_type(int file, uint64_t type, bool wanted)
     return fstatfs(file, &filesystem) == 0 && ((uint64_t)filesystem.f_type == type) == wanted;
 }
 
-static bool is_procfs(int file)
+bool is_procfs(int file)
 {
     return has_type(file, PROC_MAGIC, true);
 }
 
 /* Nothing goes over a directory of procfs, and nothing but procfs itself in its place (CVE-2019-19921). */
-static bool shadows_procfs(const char *path, int target, bool procfs)
+bool shadows_procfs(const char *path, int target, bool procfs)
 {
     return !has_type(target, PROC_MAGIC, false) || (strcmp(path, "/proc") == 0 && !procfs);
 }
@@ -210,52 +210,6 @@ int step_bind_root(struct launch *launch, const struct step *step)
     close(target);
     launch->root = tree;
     return 0;
-}
-
-/* Where a bind goes: made as a directory or file, as its source is. */
-static int bind_target(struct launch *launch, int tree, const char *path)
-{
-    struct stat status;
-    if (fstat(tree, &status) != 0)
-        return -1;
-    bool directory = S_ISDIR(status.st_mode);
-    int target = directory ? root_directory(launch, path, 0755) : root_file(launch, path);
-    if (target >= 0 && directory && shadows_procfs(path, target, is_procfs(tree))) {
-        errno = EPERM;
-        return close_keeping_errno(target);
-    }
-    return target;
-}
-
-static int set_bind_attributes(int tree, uint64_t flags, uint64_t propagation)
-{
-    unsigned recursive = flags & MS_REC ? AT_RECURSIVE_TREE : 0;
-    struct mount_attributes attributes = {attributes_of(flags & ~(uint64_t)(MS_NOATIME | MS_STRICTATIME)), 0, 0, 0};
-    struct mount_attributes sharing = {0, 0, propagation & ~(uint64_t)MS_REC, 0};
-    if (attributes.set != 0 && sys_mount_setattr(tree, recursive, &attributes) != 0)
-        return -1;
-    if (sharing.propagation == 0)
-        return 0;
-    return sys_mount_setattr(tree, propagation & MS_REC ? AT_RECURSIVE_TREE : 0, &sharing);
-}
-
-int step_bind(struct launch *launch, const struct step *step)
-{
-    const char *source = step_text(step, BIND_SOURCE), *path = step_text(step, BIND_TARGET);
-    uint64_t flags = (uint64_t)step_integer(step, BIND_FLAGS);
-    unsigned recursive = flags & MS_REC ? AT_RECURSIVE_TREE : 0;
-    int tree = sys_open_tree(AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive);
-    if (tree < 0)
-        return fail_on(launch, source);
-    int target = bind_target(launch, tree, path), result = -1;
-    if (target >= 0 && set_bind_attributes(tree, flags, (uint64_t)step_integer(step, BIND_PROPAGATION)) == 0)
-        result = sys_move_mount(tree, target);
-    if (result != 0)
-        fail_on(launch, path);
-    if (target >= 0)
-        close_keeping_errno(target);
-    close_keeping_errno(tree);
-    return result;
 }
 
 /* Both roots are "." for a moment; what lies below, the host's, is then let go of. */

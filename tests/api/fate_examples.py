@@ -170,10 +170,14 @@ CHANGES_THE_PLAN: dict[tuple[Struct, str], tuple[Body, Body]] = {
     ),
     (Mount, "target"): (tmpfs(), host(Mounts=[{"Type": "tmpfs", "Target": "/y"}])),
     (Mount, "read_only"): (read_only_bind(), bind()),
-    (Mount, "bind_options"): (bind(Propagation="rslave"), bind()),
+    (Mount, "bind_options"): (bind(NonRecursive=True), bind()),
     (Mount, "tmpfs_options"): (tmpfs(SizeBytes=1 << 20), tmpfs()),
-    (BindOptions, "propagation"): (bind(Propagation="rslave"), bind()),
+    (BindOptions, "propagation"): (
+        host(Mounts=[{"Type": "bind", "Source": "/usr", "Target": "/x", "BindOptions": {"Propagation": "private"}}]),
+        host(Mounts=[{"Type": "bind", "Source": "/usr", "Target": "/x"}]),
+    ),
     (BindOptions, "non_recursive"): (bind(NonRecursive=True), bind()),
+    (BindOptions, "read_only_non_recursive"): (read_only_bind(ReadOnlyNonRecursive=True), read_only_bind()),
     (BindOptions, "create_mountpoint"): (
         host(Mounts=[{"Type": "bind", "Source": "/gone", "Target": "/x", "BindOptions": {"CreateMountpoint": True}}]),
         BASE,

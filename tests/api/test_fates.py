@@ -31,7 +31,6 @@ from wherry.engine.fate import NOT_HERE, Kind
 from wherry.engine.fates import FIELDS
 from wherry.engine.parameter_fates import PARAMETERS
 from wherry.messages.container import (
-    BindOptions,
     Config,
     ContainerCreate,
     EndpointIpam,
@@ -231,7 +230,6 @@ REFUSED: dict[tuple[Struct, str], Any] = {
             ("start_period", "StartPeriod", 1), ("start_interval", "StartInterval", 1), ("retries", "Retries", 1),
         )
     },
-    (BindOptions, "read_only_non_recursive"): read_only_bind(ReadOnlyNonRecursive=True),
     (HostConfig, "volume_driver"): host(VolumeDriver="nfs"),
     (HostConfig, "volumes_from"): host(VolumesFrom=["other"]),
     (HostConfig, "cgroup"): host(Cgroup="container:other"),

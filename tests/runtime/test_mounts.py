@@ -170,7 +170,8 @@ def test_shallow_before_deep():
 
 def test_oci_options():
     options = parse_options(["rbind", "rro", "rslave", "nosuid"])
-    assert options.flags == MountFlag.BIND | MountFlag.REC | MountFlag.RDONLY | MountFlag.NOSUID
+    assert options.flags == MountFlag.BIND | MountFlag.REC | MountFlag.NOSUID
+    assert options.everywhere == MountFlag.RDONLY
     assert options.propagation == MountFlag.SLAVE | MountFlag.REC
     assert parse_options(["ro", "rw"]).flags == MountFlag(0)
     assert parse_options(["mode=755", "size=1k"]).data == "mode=755,size=1k"

@@ -1,8 +1,12 @@
+import functools
+import operator
+
+import msgspec
 import pytest
 
 from tests.runtime.test_spec import build
 from wherry.errors import InvalidArgument
-from wherry.messages.container import Config, HostConfig
+from wherry.messages.container import Config, HostConfig, Mount
 from wherry.runtime import oci_spec as oci
 from wherry.runtime import steps
 from wherry.runtime.cgroups import CgroupsV1, CgroupsV2
@@ -130,8 +134,43 @@ def test_causes_reach_the_steps():
     assert (limit.value, str(limit.cause)) == ("67108864", "request: --memory 64m")
     (bind,) = [s for s in of(made, steps.Bind) if s.target == "/data"]
     assert str(bind.cause) == "request: -v /a:/data:ro"
-    assert bind.flags == steps.MountFlag.REC | steps.MountFlag.RDONLY
+    assert (bind.flags, bind.everywhere) == (steps.MountFlag.REC, steps.MountFlag.RDONLY)
     assert bind.propagation == steps.MountFlag.PRIVATE | steps.MountFlag.REC
+
+
+@pytest.mark.parametrize(
+    ("options", "flags", "everywhere"),
+    [
+        ({}, "REC", "RDONLY"),
+        ({"ReadOnlyForceRecursive": True}, "REC", "RDONLY"),
+        ({"ReadOnlyNonRecursive": True}, "REC RDONLY", ""),
+        ({"NonRecursive": True}, "RDONLY", ""),
+        ({"NonRecursive": True, "ReadOnlyNonRecursive": True}, "RDONLY", ""),
+    ],
+)
+def test_how_far_down_a_read_only_bind_reaches(options, flags, everywhere):
+    asked = msgspec.convert(
+        {"Type": "bind", "Source": "/a", "Target": "/x", "ReadOnly": True, "BindOptions": options}, Mount
+    )
+    (bind,) = [step for step in of(plan(HostConfig(mounts=[asked])), steps.Bind) if step.target == "/x"]
+    assert (bind.flags, bind.everywhere) == (flag_of(flags), flag_of(everywhere))
+
+
+def flag_of(words):
+    return functools.reduce(operator.or_, (steps.MountFlag[w] for w in words.split()), steps.MountFlag(0))
+
+
+def test_only_binds_with_a_propagation_are_held_before_all_lets_go_of_the_host():
+    made = plan(HostConfig(binds=["/a:/a", "/b:/b:rshared", "/c:/c:slave", "/d:/d:private"]))
+    assert [step.source for step in of(made, steps.HoldTree)] == ["/b", "/c"]
+    (propagation,) = of(made, steps.Propagation)
+    assert propagation.flags == steps.MountFlag.PRIVATE | steps.MountFlag.REC
+    assert all(made.index(held) < made.index(propagation) for held in of(made, steps.HoldTree))
+    spread = {step.target: step.propagation for step in of(made, steps.Bind)}
+    assert spread["/b"] == steps.MountFlag.SHARED | steps.MountFlag.REC
+    assert (
+        spread["/c"] == steps.MountFlag.SLAVE | steps.MountFlag.REC
+    )  # what is below stays no peer of the host's
 
 
 def test_terminal_and_working_directory():
@@ -197,7 +236,6 @@ def test_what_is_not_done_is_refused():
         minimal(namespaces=[oci.LinuxNamespace(type="mount"), oci.LinuxNamespace(type="odd")]),
         minimal(namespaces=[]),
         minimal(personality={"domain": "LINUX32"}),
-        minimal(rootfs_propagation="rshared"),
         oci.Spec(),
     ):
         with pytest.raises(InvalidArgument):

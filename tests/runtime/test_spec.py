@@ -256,12 +256,6 @@ def test_rlimits():
     }
 
 
-def test_shared_binds_need_a_shared_tree():
-    assert build()[0].linux.rootfs_propagation == ""
-    assert build(HostConfig(binds=["/a:/b:rslave"]))[0].linux.rootfs_propagation == "rslave"
-    assert build(HostConfig(binds=["/a:/b:shared", "/c:/d:slave"]))[0].linux.rootfs_propagation == "shared"
-
-
 def test_a_volume_without_directory_is_an_error():
     with pytest.raises(InvalidArgument, match="volume data"):
         build(HostConfig(binds=["data:/b"]))

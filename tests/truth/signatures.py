@@ -166,6 +166,7 @@ RULES: dict[str, Rule] = {
     "clone": clone,
     "cgroup-attach": lambda args, call: call.name == "write" and f"<{args['path']}/" in call.args,
     "join-namespace": calls("setns"),
+    "hold-tree": calls("open_tree"),
     "propagation": lambda args, call: call.name in ("mount", "mount_setattr"),
     "overlay-root": overlay,
     "bind-root": calls("open_tree", "mount_setattr", "move_mount"),

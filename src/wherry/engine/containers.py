@@ -134,9 +134,16 @@ class Containers:
 
     # ------------------------------------------------------------ create, rename, plan
 
-    async def create(self, request: ContainerCreate, *, name: str | None, platform: str | None) -> Created:
+    async def create(
+        self,
+        request: ContainerCreate,
+        *,
+        name: str | None,
+        platform: str | None,
+        recursive_read_only: bool = True,
+    ) -> Created:
         """Make a container from an image: its writable directories, then its record."""
-        record, image, warnings = await self._wished(request, name, platform)
+        record, image, warnings = await self._wished(request, name, platform, recursive_read_only)
         container = self._registry.add(Container(msgspec.structs.replace(record, created=now())))
         try:
             await self._executor.create(task_of(container.record, image))
@@ -147,14 +154,19 @@ class Containers:
         return Created(container.id, warnings)
 
     async def dry_run(
-        self, request: ContainerCreate, *, name: str | None = None, platform: str | None = None
+        self,
+        request: ContainerCreate,
+        *,
+        name: str | None = None,
+        platform: str | None = None,
+        recursive_read_only: bool = True,
     ) -> Planned:
         """The plan that create and start would execute. Nothing is made, recorded or reserved."""
-        record, image, _ = await self._wished(request, name, platform)
+        record, image, _ = await self._wished(request, name, platform, recursive_read_only)
         return Planned(record, self._executor.plan(task_of(record, image)).plan)
 
     async def _wished(
-        self, request: ContainerCreate, name: str | None, platform: str | None
+        self, request: ContainerCreate, name: str | None, platform: str | None, recursive_read_only: bool
     ) -> tuple[ContainerRecord, ImageRecord, Warnings]:
         """The record of a container that is asked for, checked; its image; and warnings. Nothing is kept."""
         if not request.image:
@@ -162,7 +174,10 @@ class Containers:
         image = self._images.find(request.image)
         if platform:
             check_platform(request.image, image, platform)
-        record = make_record(new_id(), self._registry.claim(name), request, image, self._config)
+        name = self._registry.claim(name)
+        record = make_record(
+            new_id(), name, request, image, self._config, recursive_read_only=recursive_read_only
+        )
         warnings = self._planner.check(record.config, record.host_config)
         return record, image, [*warnings, *ignored(record, image)]
 

@@ -247,13 +247,10 @@ FIELDS: Mapping[type[msgspec.Struct], Fates] = {
         "propagation": done(),
         "non_recursive": done(),
         "create_mountpoint": done(),
-        "read_only_non_recursive": Fate(
-            Kind.REFUSED,
-            "with `NonRecursive` it asks for nothing",
-            "a read-only mount in which other mounts stay writable (bind-recursive=writable)",
-            lambda value, options: ("",) if value and not options.non_recursive else (),
+        "read_only_non_recursive": done("by default for clients of before API 1.44, as with Docker"),
+        "read_only_force_recursive": done(
+            "read-only mounts are recursive otherwise, too, or the start fails"
         ),
-        "read_only_force_recursive": done("read-only mounts are always recursive, or the start fails"),
     },
     VolumeOptions: dict.fromkeys(VolumeOptions.__struct_fields__, OF_A_VOLUME),
     VolumeDriver: dict.fromkeys(VolumeDriver.__struct_fields__, OF_A_VOLUME),

@@ -17,6 +17,7 @@ from wherry.engine.preparation.step import EngineStep
 from wherry.engine.preparation.surroundings import Surroundings
 from wherry.engine.request import log_files, log_size
 from wherry.engine.task import Task
+from wherry.engine.wanted_mounts import wanted_mounts
 from wherry.errors import wanting
 from wherry.messages.container import Config, HostConfig
 from wherry.messages.exec import ExecCreate, ExecStart
@@ -29,6 +30,7 @@ from wherry.runtime.exec_plan import ExecContext, ExecRequest, plan_exec
 from wherry.runtime.mounts import MountPoint
 from wherry.runtime.oci_spec import Spec
 from wherry.runtime.plan import PlanContext, plan_container
+from wherry.runtime.propagation import check_sources
 from wherry.runtime.resources import host_facts
 from wherry.runtime.seccomp import SeccompCompiler, SeccompProgram
 from wherry.runtime.security import parse_security
@@ -68,7 +70,7 @@ class Planner:
     def check(self, config: Config, host: HostConfig) -> list[str]:
         """Refuse at create what could never start; the answer are warnings for the user."""
         warnings = check(config, host, self._facts, self._available)
-        for point in mounts.requested(host):
+        for point in wanted_mounts(host, self._config):
             if point.type == mounts.BIND and not point.create_source and not os.path.lexists(point.source):
                 raise mounts.missing_source(point)
         return warnings
@@ -85,7 +87,8 @@ class Planner:
         InvalidArgument for what can only be seen now, such as a device that is gone; Internal for what cannot be read.
         """
         place = Surroundings.of(prepared)
-        points = mounts.requested(task.host)
+        points = wanted_mounts(task.host, self._config, recursive_read_only=task.recursive_read_only)
+        check_sources(points)
         with wanting("plan the container"):
             spec, causes = self._spec(task, place, points)
             plan = plan_container(spec, causes, self._context(task, place, spec, points))

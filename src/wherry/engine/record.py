@@ -43,6 +43,7 @@ class ContainerRecord(msgspec.Struct, kw_only=True, frozen=True):
     networks: dict[str, EndpointSettings] = msgspec.field(default_factory=dict)  # as asked for, by name
     mounts: list[MountPoint] = msgspec.field(default_factory=list)
     platform: str = "linux"
+    recursive_read_only: bool = True  # read-only binds; not where a client of before API 1.44 asked
 
     @property
     def argv(self) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterable
 
 import msgspec
 
@@ -10,6 +11,7 @@ from wherry.engine.config import EngineConfig
 from wherry.engine.fates import refuse, warnings
 from wherry.engine.image_record import ImageRecord
 from wherry.engine.record import ContainerRecord
+from wherry.engine.wanted_mounts import wanted_mounts
 from wherry.errors import InvalidArgument, NotFound
 from wherry.messages.base import Nothing
 from wherry.messages.container import (
@@ -36,7 +38,13 @@ PUBLISHED_PROTOCOLS = ("tcp", "udp")
 
 
 def make_record(
-    id: str, name: str, request: ContainerCreate, image: ImageRecord, defaults: EngineConfig
+    id: str,
+    name: str,
+    request: ContainerCreate,
+    image: ImageRecord,
+    defaults: EngineConfig,
+    *,
+    recursive_read_only: bool = True,
 ) -> ContainerRecord:
     """The record, as yet without its time of creation. InvalidArgument, in Docker's words, for what cannot be."""
     host = host_config(request.host_config or HostConfig(), defaults)
@@ -46,6 +54,7 @@ def make_record(
     endpoint = endpoints.get(host.network_mode) or EndpointSettings()
     config = container_config(id, request, merged, host, endpoint)
     check(request, host)
+    points = wanted_mounts(host, defaults, recursive_read_only=recursive_read_only)
     return ContainerRecord(
         id=id,
         name=name,
@@ -56,7 +65,8 @@ def make_record(
         host_config=host,
         image=image.id,
         networks=endpoints,
-        mounts=mount_points(host),
+        mounts=mount_points(host, points),
+        recursive_read_only=recursive_read_only,
     )
 
 
@@ -110,6 +120,7 @@ def host_config(asked: HostConfig, defaults: EngineConfig) -> HostConfig:
         memory_swap=asked.memory * 2 if asked.memory > 0 and asked.memory_swap == 0 else asked.memory_swap,
         init=True if asked.init is None and defaults.init else asked.init,
         security_opt=security,
+        pids_limit=asked.pids_limit if (asked.pids_limit or 0) > 0 else None,
         port_bindings={with_protocol(port): b for port, b in (asked.port_bindings or {}).items()},
     )
 
@@ -130,7 +141,7 @@ def networks(request: ContainerCreate, host: HostConfig) -> dict[str, EndpointSe
     return {host.network_mode: own}
 
 
-def mount_points(host: HostConfig) -> list[MountPoint]:
+def mount_points(host: HostConfig, points: Iterable[mounts.MountPoint]) -> list[MountPoint]:
     """Inspect's ``Mounts``: binds and ``--mount`` ones, not ``--tmpfs``, as Docker shows them."""
     tmpfs = set(host.tmpfs or ())
     return [
@@ -142,7 +153,7 @@ def mount_points(host: HostConfig) -> list[MountPoint]:
             rw=point.writable,
             propagation=point.propagation,
         )
-        for point in mounts.requested(host)
+        for point in points
         if not (point.type == mounts.TMPFS and point.target in tmpfs)
     ]
 

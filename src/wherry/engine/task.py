@@ -32,6 +32,7 @@ class Task:
     layers: tuple[str, ...]
     networks: Mapping[str, EndpointSettings] = field(default_factory=dict)
     record: ContainerRecord | None = None
+    recursive_read_only: bool = True
 
 
 def task_of(record: ContainerRecord, image: ImageRecord | None) -> Task:
@@ -46,6 +47,7 @@ def task_of(record: ContainerRecord, image: ImageRecord | None) -> Task:
         layers=layer_names(image) if image is not None else (),
         networks=record.networks,
         record=record,
+        recursive_read_only=record.recursive_read_only,
     )
 
 

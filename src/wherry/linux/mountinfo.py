@@ -32,9 +32,14 @@ class MountEntry:
         return "ro" in self.options
 
     @property
+    def shared(self) -> bool:
+        """Whether mounts made below it appear elsewhere, and the other way round."""
+        return any(tag.startswith(SHARED) for tag in self.tags)
+
+    @property
     def receives(self) -> bool:
         """Whether mounts made elsewhere may appear below it (shared or slave)."""
-        return any(tag.startswith(("shared:", "master:")) for tag in self.tags)
+        return any(tag.startswith((SHARED, "master:")) for tag in self.tags)
 
     def option(self, name: str) -> str:
         """The value of a filesystem option such as ``upperdir``; "" where it has none."""

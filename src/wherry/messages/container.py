@@ -85,7 +85,7 @@ class Ulimit(Request, frozen=True):
     hard: Int = 0
 
 
-class BindOptions(Request, frozen=True):
+class BindOptions(Request, frozen=True, omit_defaults=True):
     """How a directory of the host is mounted."""
 
     propagation: str = ""
@@ -95,7 +95,7 @@ class BindOptions(Request, frozen=True):
     read_only_force_recursive: bool = False
 
 
-class TmpfsOptions(Request, frozen=True):
+class TmpfsOptions(Request, frozen=True, omit_defaults=True):
     """How a tmpfs is mounted."""
 
     size_bytes: Int = 0
@@ -119,7 +119,7 @@ class VolumeOptions(Request, frozen=True, omit_defaults=True):
     subpath: str = ""
 
 
-class Mount(Request, frozen=True):
+class Mount(Request, frozen=True, omit_defaults=True):
     """One ``--mount``. Engine API, Mount."""
 
     type: str = ""

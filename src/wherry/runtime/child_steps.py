@@ -107,7 +107,9 @@ class Mount(ChildStep):
 class Bind(ChildStep):
     """Bind a file or directory of the host into the new root, making the mount point.
 
-    ``flags`` take REC, RDONLY, NOSUID, NODEV, NOEXEC; ``propagation`` one of PRIVATE, SLAVE, SHARED (or with REC).
+    ``flags`` take REC (with what is mounted below it), and RDONLY, NOSUID, NODEV, NOEXEC for the mount itself;
+    ``everywhere`` takes the latter for what is mounted below it, too. ``propagation`` is one of PRIVATE, SLAVE, SHARED
+    (or with REC); for the last two a ``HoldTree`` of the same source comes first.
     """
 
     code, name, heading = 17, "bind", Heading.FILESYSTEMS
@@ -116,9 +118,12 @@ class Bind(ChildStep):
     target: AbsolutePath
     flags: MountFlag = MountFlag.REC
     propagation: MountFlag = MountFlag.PRIVATE | MountFlag.REC
+    everywhere: MountFlag = MountFlag(0)
 
     def describe(self) -> str:
-        return f"bind {self.source} on {self.target} ({self.flags.words()})"
+        only_top = MountFlag.REC in self.flags and self.flags != MountFlag.REC
+        below = "; what is mounted below it as it is" if only_top else ""
+        return f"bind {self.source} on {self.target} ({(self.flags | self.everywhere).words()}{below})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,3 +389,19 @@ class Exec(ChildStep):
 
     def describe(self) -> str:
         return "run " + " ".join(self.argv)
+
+
+@dataclass(frozen=True, slots=True)
+class HoldTree(ChildStep):
+    """Take hold of what is mounted at a path of the host, as long as mounts still pass between the host and here.
+
+    The ``Bind`` of the same source puts it in place, as a slave or a peer of the host's. Comes before ``Propagation``.
+    """
+
+    code, name, heading = 39, "hold-tree", Heading.FILESYSTEMS
+    identity = "source"
+    source: AbsolutePath
+    recursive: bool = True
+
+    def describe(self) -> str:
+        return f"hold {self.source} with its propagation"

@@ -15,7 +15,8 @@ from wherry.messages.container import HostConfig, Mount, TmpfsOptions
 from wherry.runtime.steps import DEFAULT, Cause, MountFlag, asked
 
 BIND, VOLUME, TMPFS = "bind", "volume", "tmpfs"
-RPRIVATE = "rprivate"
+RPRIVATE, RSLAVE, RSHARED = "rprivate", "rslave", "rshared"
+MOST_PROPAGATING = 256  # binds of one container; the launcher holds that many
 
 PROPAGATION = {
     "private": MountFlag.PRIVATE,
@@ -39,7 +40,6 @@ MODE_KINDS = (
 # OCI runtime-spec, config.md "Linux mount options": option -> (flags to set, flags to clear)
 OPTIONS: dict[str, tuple[MountFlag, MountFlag]] = {
     "ro": (MountFlag.RDONLY, MountFlag(0)),
-    "rro": (MountFlag.RDONLY | MountFlag.REC, MountFlag(0)),
     "rw": (MountFlag(0), MountFlag.RDONLY),
     "nosuid": (MountFlag.NOSUID, MountFlag(0)),
     "suid": (MountFlag(0), MountFlag.NOSUID),
@@ -57,6 +57,12 @@ OPTIONS: dict[str, tuple[MountFlag, MountFlag]] = {
     "rbind": (MountFlag.BIND | MountFlag.REC, MountFlag(0)),
     "defaults": (MountFlag(0), MountFlag(0)),
     "remount": (MountFlag.REMOUNT, MountFlag(0)),
+}
+EVERYWHERE = {  # also what is mounted below
+    "rro": MountFlag.RDONLY,
+    "rnosuid": MountFlag.NOSUID,
+    "rnodev": MountFlag.NODEV,
+    "rnoexec": MountFlag.NOEXEC,
 }
 TMPFS_DATA = frozenset({"size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "mpol"})
 TMPFS_DEFAULTS = ("noexec", "nosuid", "nodev", RPRIVATE)
@@ -77,6 +83,7 @@ class MountPoint:
     writable: bool = True
     mode: str = ""
     propagation: str = ""
+    propagation_asked: bool = False
     recursive: bool = True
     read_only_recursive: bool = True
     create_source: bool = False
@@ -88,13 +95,19 @@ class MountPoint:
 # ---------------------------------------------------------------- what may be asked
 
 
-def requested(host: HostConfig) -> tuple[MountPoint, ...]:
-    """All that ``Binds``, ``Mounts`` and ``Tmpfs`` ask for, checked as far as that needs no look at the host."""
+def requested(host: HostConfig, *, recursive_read_only: bool = True) -> tuple[MountPoint, ...]:
+    """All that ``Binds``, ``Mounts`` and ``Tmpfs`` ask for, checked as far as that needs no look at the host.
+
+    ``recursive_read_only``: whether a read-only bind is so with all that is mounted below it, where it does not say.
+    """
     points = [
         *(parse_bind(raw) for raw in host.binds or ()),
         *(parse_mount(mount) for mount in host.mounts or ()),
     ]
     check_duplicates(points)
+    check_propagating(points)
+    if not recursive_read_only:
+        points = [replace(point, read_only_recursive=False) for point in points]
     return (*points, *(tmpfs_point(target, data) for target, data in (host.tmpfs or {}).items()))
 
 
@@ -104,6 +117,11 @@ def check_duplicates(points: Iterable[MountPoint]) -> None:
         if point.target in seen:
             raise InvalidArgument(f"Duplicate mount point: {point.target}")
         seen.add(point.target)
+
+
+def check_propagating(points: Iterable[MountPoint]) -> None:
+    if sum(point.propagation_asked for point in points) > MOST_PROPAGATING:
+        raise InvalidArgument(f"more than {MOST_PROPAGATING} mounts with a propagation of their own")
 
 
 def parse_bind(raw: str) -> MountPoint:
@@ -139,6 +157,7 @@ def bind_point(source: str, target: str, mode: str, cause: Cause) -> MountPoint:
         writable="ro" not in words,
         mode=mode,
         propagation=propagation or (RPRIVATE if kind == BIND else ""),
+        propagation_asked=bool(propagation),
         create_source=True,
         copy="nocopy" not in words,
         cause=cause,
@@ -207,6 +226,7 @@ def with_bind_options(point: MountPoint, mount: Mount) -> MountPoint:
     return replace(
         point,
         propagation=options.propagation or RPRIVATE,
+        propagation_asked=bool(options.propagation),
         recursive=not options.non_recursive,
         read_only_recursive=not options.read_only_non_recursive,
         create_source=options.create_mountpoint,
@@ -294,12 +314,12 @@ def tmpfs_subject(option: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class MountOptions:
-    """OCI mount options, told apart."""
+    """OCI mount options, told apart. ``everywhere`` are flags that what is mounted below gets, too."""
 
     flags: MountFlag
     propagation: MountFlag
     data: str
-    recursive_read_only: bool = False
+    everywhere: MountFlag = MountFlag(0)
 
 
 def parse_options(options: Sequence[str]) -> MountOptions:
@@ -309,16 +329,18 @@ def parse_options(options: Sequence[str]) -> MountOptions:
 
 @lru_cache(maxsize=256)
 def parse_options_cached(options: tuple[str, ...]) -> MountOptions:
-    flags, propagation, data = MountFlag(0), MountFlag(0), []
+    flags, propagation, everywhere, data = MountFlag(0), MountFlag(0), MountFlag(0), []
     for option in options:
         if option in OPTIONS:
             to_set, to_clear = OPTIONS[option]
             flags = (flags | to_set) & ~to_clear
         elif option in PROPAGATION:
             propagation = PROPAGATION[option]
+        elif option in EVERYWHERE:
+            everywhere |= EVERYWHERE[option]
         else:
             data.append(option)
-    return MountOptions(flags, propagation, ",".join(data), "rro" in options)
+    return MountOptions(flags, propagation, ",".join(data), everywhere)
 
 
 def missing_source(point: MountPoint) -> InvalidArgument:

@@ -6,7 +6,7 @@ child does on its way to becoming the container's first process.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -16,7 +16,7 @@ from wherry.runtime import oci_spec as oci
 from wherry.runtime.causes import together
 from wherry.runtime.cgroups import Cgroups, CgroupSteps
 from wherry.runtime.checks import sysctl_path
-from wherry.runtime.mounts import PROPAGATION, parse_options
+from wherry.runtime.mounts import MountOptions, parse_options
 from wherry.runtime.seccomp import SeccompProgram as SeccompProgram  # noqa: PLC0414 - part of this face
 from wherry.runtime.steps import (
     DEFAULT,
@@ -29,6 +29,7 @@ from wherry.runtime.steps import (
     Domainname,
     Exec,
     Fd,
+    HoldTree,
     HostFile,
     Hostname,
     JoinNamespace,
@@ -123,8 +124,6 @@ def refuse_unsupported(spec: oci.Spec, linux: oci.Linux) -> None:
         raise InvalidArgument("hooks are not supported: Wherry runs nothing on the host for a container")
     if linux.uid_mappings or linux.gid_mappings or any(n.type == "user" for n in linux.namespaces):
         raise InvalidArgument("user namespaces are not supported yet")
-    if "shared" in linux.rootfs_propagation:
-        raise InvalidArgument("shared mount propagation is not supported yet; use rslave, or rprivate")
     if linux.intel_rdt or linux.personality or linux.time_offsets:
         raise InvalidArgument("intelRdt, personality and timeOffsets are not supported")
 
@@ -222,7 +221,8 @@ def identity_steps(spec: oci.Spec, linux: oci.Linux, causes: Causes, context: Pl
 def root_steps(spec: oci.Spec, linux: oci.Linux, causes: Causes, context: PlanContext) -> Iterator[Step]:
     """Layers, mounts, devices, then hiding; all by the launcher's own handle of the root, then the pivot."""
     process = spec.process or oci.Process()
-    yield Propagation(PROPAGATION[linux.rootfs_propagation] if linux.rootfs_propagation else PRIVATE)
+    yield from held_trees(spec.mounts)
+    yield Propagation(PRIVATE)
     yield context.root
     own_cgroups = any(namespace.type == "cgroup" for namespace in linux.namespaces)
     for mount in spec.mounts:
@@ -238,6 +238,14 @@ def root_steps(spec: oci.Spec, linux: oci.Linux, causes: Causes, context: PlanCo
     yield PivotRoot()
 
 
+def held_trees(mounts: Iterable[oci.Mount]) -> Iterator[HoldTree]:
+    """For binds through which mounts are to pass; all else lets go of the host's mounts."""
+    for mount in mounts:
+        options = parse_options(mount.options)
+        if is_bind(mount) and options.propagation & (MountFlag.SLAVE | MountFlag.SHARED):
+            yield HoldTree(mount.source, bool(options.flags & MountFlag.REC))
+
+
 def mount_steps(
     mount: oci.Mount, linux: oci.Linux, causes: Causes, cgroups: Cgroups, own_cgroups: bool
 ) -> tuple[Step, ...]:
@@ -250,11 +258,21 @@ def mount_steps(
         return cgroups.mount(
             linux.cgroups_path, mount.destination, writable=writable, own_namespace=own_cgroups, cause=cause
         )
-    if mount.type == "bind" or flags & MountFlag.BIND:
-        recursive = MountFlag.REC if flags & MountFlag.REC else MountFlag(0)
-        spread = options.propagation or PRIVATE
-        return (Bind(mount.source, mount.destination, flags & BIND_FLAGS | recursive, spread, cause=cause),)
+    if is_bind(mount):
+        return (bind_step(mount, options, cause),)
     return (Mount(mount.type, mount.source, mount.destination, flags, options.data, cause=cause),)
+
+
+def bind_step(mount: oci.Mount, options: MountOptions, cause: Cause) -> Bind:
+    spread, everywhere = options.propagation or PRIVATE, options.everywhere
+    if spread & MountFlag.SLAVE:  # nor is what is mounted below it to stay a peer of the host's
+        spread |= MountFlag.REC
+    if not options.flags & MountFlag.REC:  # there is nothing below it
+        return Bind(
+            mount.source, mount.destination, options.flags & BIND_FLAGS | everywhere, spread, cause=cause
+        )
+    flags = options.flags & (BIND_FLAGS | MountFlag.REC)
+    return Bind(mount.source, mount.destination, flags, spread, everywhere, cause=cause)
 
 
 def device_steps(spec: oci.Spec, linux: oci.Linux, causes: Causes) -> Iterator[Step]:

@@ -77,7 +77,6 @@ class SpecInput:
     ulimits: tuple[Ulimit, ...] = ()  # the daemon's defaults
     security: Security = Security()
     masked: tuple[str, ...] = ()  # more than Docker's twelve: see thermal_paths
-    read_only_recursive: bool = True
     host_name: str = ""  # what the host itself is called
     daemon_init: bool = False  # the daemon's options ask for it
     daemon_no_new_privileges: bool = False
@@ -178,7 +177,6 @@ def build_linux(wish: SpecInput, causes: Causes) -> oci.Linux:
         cgroups_path=f"/{parent.strip('/')}/{wish.id}",
         namespaces=namespaces,
         devices=[device.device for device in wish.devices],
-        rootfs_propagation=root_propagation(wish.mounts),
         masked_paths=hidden_paths(host.privileged, host.masked_paths, (*default_masked(), *wish.masked)),
         readonly_paths=hidden_paths(host.privileged, host.readonly_paths, default_read_only()),
     )
@@ -270,12 +268,6 @@ def rule_for(device: devices.HostDevice) -> oci.DeviceRule:
     return oci.DeviceRule(
         allow=True, type=node.type, major=node.major, minor=node.minor, access=device.access
     )
-
-
-def root_propagation(mounts: Iterable[MountPoint]) -> str:
-    """A shared or slave bind needs a tree that lets events through."""
-    wanted = {mount.propagation.removeprefix("r") for mount in mounts if mount.type != TMPFS}
-    return "shared" if "shared" in wanted else "rslave" if "slave" in wanted else ""
 
 
 # ---------------------------------------------------------------- mounts
@@ -375,7 +367,7 @@ def to_oci(mount: MountPoint, wish: SpecInput) -> oci.Mount:
         raise InvalidArgument(f"volume {mount.name or 'without a name'} for {mount.target} has no directory")
     options = ["rbind" if mount.recursive else "bind"]
     if not mount.writable:
-        options.append("rro" if mount.read_only_recursive and wish.read_only_recursive else "ro")
+        options.append("rro" if mount.recursive and mount.read_only_recursive else "ro")
     if mount.propagation:
         options.append(mount.propagation)
     return oci.Mount(destination=mount.target, type="bind", source=mount.source, options=options)

@@ -120,9 +120,9 @@ def planned_mount(step: Step) -> Iterator[PlannedMount]:
                 normal(step.target),
                 cause,
                 source=step.source,
-                read_only=bool(int(step.flags) & READ_ONLY_BIT),
+                read_only=bool((int(step.flags) | int(step.everywhere)) & READ_ONLY_BIT),
                 recursive=bool(int(step.flags) & RECURSIVE_BIT),
-                restrictions=restrictions(int(step.flags)),
+                restrictions=restrictions(int(step.flags) | int(step.everywhere)),
             )
         case Mask():
             yield PlannedMount(How.MASK, normal(step.path), cause)

@@ -91,7 +91,7 @@ class CgroupsV2:
         flags = NO_MOUNT_RIGHTS if writable else NO_MOUNT_RIGHTS | MountFlag.RDONLY
         if own_namespace:
             return (Mount("cgroup2", "cgroup", target, flags, cause=cause),)
-        return (Bind(self.root, target, flags | MountFlag.REC, cause=cause),)
+        return (Bind(self.root, target, MountFlag.REC, everywhere=flags, cause=cause),)
 
     # ------------------------------------------------------------ acts
 

@@ -1,0 +1,63 @@
+"""Propagation of binds: which mounts pass between host and container, and what their source must be for it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+from wherry.errors import InvalidArgument
+from wherry.linux import mountinfo
+from wherry.linux.mountinfo import MountEntry
+from wherry.runtime.mounts import BIND, RSHARED, RSLAVE, MountPoint
+
+MOUNTS = Path("/proc/self/mountinfo")
+SLAVES, PEERS = frozenset({"slave", RSLAVE}), frozenset({"shared", RSHARED})
+
+
+def within_daemon_root(point: MountPoint, root: str) -> MountPoint:
+    """A bind with the engine's own mounts in it or around it lets go of them when the engine does: as a slave.
+
+    InvalidArgument, in Docker's words, where the request wants to keep hold of them.
+    """
+    if point.type != BIND or not overlap(point.source, root):
+        return point
+    if not point.propagation_asked or point.propagation == RSLAVE:
+        return replace(point, propagation=RSLAVE, propagation_asked=False)  # whether there is a peer or not
+    if point.propagation not in (RSLAVE, RSHARED):
+        raise InvalidArgument(
+            'invalid mount config: must use either propagation mode "rslave" or "rshared" when mount source is '
+            f'within the daemon root, daemon root: "{root}", bind mount source: "{point.source}", '
+            f'propagation: "{point.propagation}"'
+        )
+    return point
+
+
+def overlap(path: str, other: str) -> bool:
+    """Whether one of two paths is within the other."""
+    one, two = PurePosixPath(path), PurePosixPath(other)
+    return one.is_relative_to(two) or two.is_relative_to(one)
+
+
+def check_sources(points: Iterable[MountPoint]) -> None:
+    """Refuse, at start as Docker, a propagation that would do nothing. Looks at the host, where one is asked for."""
+    asked = [p for p in points if p.propagation_asked and p.propagation in SLAVES | PEERS]
+    table = mountinfo.parse(MOUNTS.read_bytes()) if asked else ()
+    for point in asked:
+        check_source(point, mount_of(os.path.realpath(point.source), table))
+
+
+def check_source(point: MountPoint, mount: MountEntry) -> None:
+    """InvalidArgument, in Docker's words, where the mount that a source lies on has no peers."""
+    wanted = ("shared",) if point.propagation in PEERS else ("shared", "slave")
+    if not (mount.shared or (mount.receives and "slave" in wanted)):
+        raise InvalidArgument(
+            f"path {point.source} is mounted on {mount.target} but it is not a {' or '.join(wanted)} mount"
+        )
+
+
+def mount_of(path: str, table: Iterable[MountEntry]) -> MountEntry:
+    """The mount that a path, without links in it, lies on: of several the topmost."""
+    above = [entry for entry in table if PurePosixPath(path).is_relative_to(entry.target)]
+    return max(above, key=lambda entry: (len(entry.target), entry.id))
