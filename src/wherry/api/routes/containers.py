@@ -8,6 +8,7 @@ from typing import Annotated
 
 import msgspec
 
+from wherry.api import older
 from wherry.api.call import Call, Exchange
 from wherry.api.hijack import take_connection
 from wherry.api.query import NO_FILTERS, NO_TIME, Named, Nanoseconds
@@ -38,6 +39,7 @@ routes = Routes()
 @routes.post("/containers/create", status=201)
 async def create(
     engine: Engine,
+    call: Call,
     body: ContainerCreate,
     name: str | None = None,
     platform: str | None = None,
@@ -47,10 +49,13 @@ async def create(
 
     With ``dryRun``, which no client of Docker sends, nothing is made: 200, and the plan.
     """
+    asked = older.in_words_of_today(body, call.version)
+    wanted = {"name": name or None, "platform": older.platform(platform, call.version)}
+    recursive = older.recursive_read_only(call.version)
     if dry_run:
-        planned = await engine.containers.dry_run(body, name=name or None, platform=platform or None)
+        planned = await engine.containers.dry_run(asked, **wanted, recursive_read_only=recursive)
         return Reply(planned.view(id_word="<id>"), 200)
-    created = await engine.containers.create(body, name=name or None, platform=platform or None)
+    created = await engine.containers.create(asked, **wanted, recursive_read_only=recursive)
     return CreatedAnswer(id=created.id, warnings=created.warnings)
 
 

@@ -1,0 +1,91 @@
+"""What a create request of an older API means in the words of today's. Pure. Engine API, version history.
+
+A client that speaks an older version was written when some fields were not there, and counts on what was done then.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from wherry.api.version import Version
+from wherry.errors import InvalidArgument
+from wherry.messages.container import (
+    BindOptions,
+    ContainerCreate,
+    EndpointSettings,
+    HealthConfig,
+    HostConfig,
+    Mount,
+    NetworkingConfig,
+)
+
+
+def in_words_of_today(request: ContainerCreate, version: Version) -> ContainerCreate:
+    """The request as its client means it. InvalidArgument for what it cannot mean."""
+    if version >= (1, 48):
+        return request
+    return replace(
+        request,
+        host_config=host_config(request.host_config or HostConfig(), version),
+        networking_config=networking(request.networking_config, version),
+        healthcheck=healthcheck(request.healthcheck, version),
+    )
+
+
+def platform(asked: str | None, version: Version) -> str | None:
+    """The platform of an image has counted since 1.41."""
+    return asked or None if version >= (1, 41) else None
+
+
+def recursive_read_only(version: Version) -> bool:
+    """Before 1.44 what is mounted below a read-only bind stays writable."""
+    return version >= (1, 44)
+
+
+def host_config(host: HostConfig, version: Version) -> HostConfig:
+    mounts = [mount_of(mount, version) for mount in host.mounts] if host.mounts else host.mounts
+    host = replace(host, mounts=mounts)
+    if version < (1, 43):
+        host = replace(host, annotations=None)
+    if version < (1, 42):
+        host = replace(host, console_size=(0, 0))
+    if version < (1, 40):
+        host = replace(host, ipc_mode=host.ipc_mode or "shareable")
+    return host
+
+
+def mount_of(mount: Mount, version: Version) -> Mount:
+    options = mount.bind_options
+    return mount if options is None else replace(mount, bind_options=bind_options(options, version))
+
+
+def bind_options(options: BindOptions, version: Version) -> BindOptions:
+    if version < (1, 44):
+        if options.read_only_force_recursive:  # to ignore it would be to leave writable what is not to be
+            raise InvalidArgument("BindOptions.ReadOnlyForceRecursive needs API v1.44 or newer")
+        options = replace(options, read_only_non_recursive=True)
+    if version < (1, 42):
+        options = replace(options, create_mountpoint=False)
+    if version < (1, 40):
+        options = replace(options, non_recursive=False)
+    return options
+
+
+def healthcheck(check: HealthConfig | None, version: Version) -> HealthConfig | None:
+    return replace(check, start_interval=0) if check is not None and version < (1, 44) else check
+
+
+def networking(config: NetworkingConfig | None, version: Version) -> NetworkingConfig | None:
+    endpoints = config.endpoints_config if config is not None else None
+    if config is None or not endpoints:
+        return config
+    found = {name: endpoint_of(settings, version) for name, settings in endpoints.items()}
+    return replace(config, endpoints_config=found)
+
+
+def endpoint_of(settings: EndpointSettings | None, version: Version) -> EndpointSettings | None:
+    """Gateways have priorities since 1.48; before 1.44 only a container has a MAC address."""
+    if settings is None:
+        return None
+    mac = settings.mac_address if version >= (1, 44) else ""
+    return replace(settings, gw_priority=0, mac_address=mac)

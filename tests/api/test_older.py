@@ -1,0 +1,112 @@
+"""What a create request of an older API means: defaults that have changed, fields that came later."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from tests.harness.daemon import Daemon
+from wherry.api.older import in_words_of_today, platform, recursive_read_only
+from wherry.api.version import MAX_VERSION, Version
+from wherry.errors import InvalidArgument
+from wherry.messages.container import ContainerCreate, HostConfig
+
+EVERYTHING = msgspec.convert(
+    {
+        "Image": "busybox",
+        "Healthcheck": {"Test": ["NONE"], "StartInterval": 5},
+        "HostConfig": {
+            "ConsoleSize": [10, 20],
+            "Annotations": {"a": "b"},
+            "Mounts": [
+                {
+                    "Type": "bind", "Source": "/a", "Target": "/x", "ReadOnly": True,
+                    "BindOptions": {"NonRecursive": True, "CreateMountpoint": True},
+                },
+                {"Type": "bind", "Source": "/a", "Target": "/y"},
+            ],
+        },
+        "NetworkingConfig": {"EndpointsConfig": {"bridge": {"GwPriority": 3, "MacAddress": "02:00:00:00:00:01"}}},
+    },
+    ContainerCreate,
+)  # fmt: skip
+NEWEST = {
+    "StartInterval": 5, "ConsoleSize": (10, 20), "Annotations": {"a": "b"}, "NonRecursive": True, "Create": True,
+    "OnlyTop": False, "GwPriority": 3, "MacAddress": "02:00:00:00:00:01", "IpcMode": "",
+}  # fmt: skip
+
+
+def meant(version: Version) -> dict[str, object]:
+    request = in_words_of_today(EVERYTHING, version)
+    host, networking = request.host_config, request.networking_config
+    assert host and host.mounts and request.healthcheck and networking and networking.endpoints_config
+    options, endpoint = host.mounts[0].bind_options, networking.endpoints_config["bridge"]
+    assert options and endpoint
+    return {
+        "StartInterval": request.healthcheck.start_interval, "ConsoleSize": host.console_size,
+        "Annotations": host.annotations, "NonRecursive": options.non_recursive,
+        "Create": options.create_mountpoint, "OnlyTop": options.read_only_non_recursive,
+        "GwPriority": endpoint.gw_priority, "MacAddress": endpoint.mac_address, "IpcMode": host.ipc_mode,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("version", "differs"),
+    [
+        (MAX_VERSION, {}),
+        ((1, 48), {}),
+        ((1, 47), {"GwPriority": 0}),
+        ((1, 44), {"GwPriority": 0}),
+        ((1, 43), {"GwPriority": 0, "MacAddress": "", "StartInterval": 0, "OnlyTop": True}),
+        ((1, 42), {"GwPriority": 0, "MacAddress": "", "StartInterval": 0, "OnlyTop": True, "Annotations": None}),
+    ],
+)  # fmt: skip
+def test_what_came_later_is_not_there(version: Version, differs: dict[str, object]) -> None:
+    assert meant(version) == {**NEWEST, **differs}
+
+
+def test_the_oldest_ones() -> None:
+    before_1_42 = {**meant((1, 42)), "ConsoleSize": (0, 0), "Create": False}
+    assert meant((1, 41)) == meant((1, 40)) == before_1_42
+    assert meant((1, 39)) == meant((1, 24)) == {**before_1_42, "NonRecursive": False, "IpcMode": "shareable"}
+
+
+def test_an_ipc_mode_that_is_asked_for_stays() -> None:
+    request = ContainerCreate(image="busybox", host_config=HostConfig(ipc_mode="private"))
+    asked = in_words_of_today(request, (1, 39)).host_config
+    assert asked is not None and asked.ipc_mode == "private"
+
+
+def test_a_request_with_nothing_in_it() -> None:
+    host = in_words_of_today(ContainerCreate(image="busybox"), (1, 24)).host_config
+    assert host == HostConfig(ipc_mode="shareable")
+
+
+def test_recursion_that_is_insisted_on_is_not_forgotten() -> None:
+    mount = {"Type": "bind", "Source": "/a", "Target": "/x", "BindOptions": {"ReadOnlyForceRecursive": True}}
+    request = msgspec.convert({"HostConfig": {"Mounts": [mount]}}, ContainerCreate)
+    with pytest.raises(InvalidArgument, match=r"needs API v1\.44 or newer"):
+        in_words_of_today(request, (1, 43))
+
+
+def test_a_platform_counts_since_1_41() -> None:
+    assert (platform("linux/arm64", (1, 40)), platform("linux/arm64", (1, 41))) == (None, "linux/arm64")
+    assert platform("", MAX_VERSION) is None
+
+
+def test_read_only_is_recursive_since_1_44() -> None:
+    assert not recursive_read_only((1, 43)) and recursive_read_only((1, 44))
+
+
+@pytest.mark.parametrize(
+    ("version", "mode"), [("v1.39", "shareable"), ("v1.40", "private"), ("v1.51", "private")]
+)
+def test_as_inspect_shows_it(daemon: Daemon, version: str, mode: str) -> None:
+    id = daemon.api("POST", f"/{version}/containers/create", {"Image": "busybox"}).body["Id"]
+    assert daemon.inspect(id)["HostConfig"]["IpcMode"] == mode
+
+
+def test_a_platform_is_not_read_by_the_oldest(daemon: Daemon) -> None:
+    for version, status in (("v1.40", 201), ("v1.41", 404)):
+        path = f"/{version}/containers/create?platform=linux/s390x"
+        assert daemon.api("POST", path, {"Image": "busybox"}).status == status
