@@ -36,6 +36,7 @@ from wherry.runtime.seccomp import SeccompCompiler, SeccompProgram
 from wherry.runtime.security import parse_security
 from wherry.runtime.spec import SpecInput, build_spec, thermal_paths
 from wherry.runtime.steps import (
+    Cause,
     HostDirectory,
     HostFile,
     Log,

@@ -221,7 +221,7 @@ def identity_steps(spec: oci.Spec, linux: oci.Linux, causes: Causes, context: Pl
 def root_steps(spec: oci.Spec, linux: oci.Linux, causes: Causes, context: PlanContext) -> Iterator[Step]:
     """Layers, mounts, devices, then hiding; all by the launcher's own handle of the root, then the pivot."""
     process = spec.process or oci.Process()
-    yield from held_trees(spec.mounts)
+    yield from held_trees(spec.mounts, causes)
     yield Propagation(PRIVATE)
     yield context.root
     own_cgroups = any(namespace.type == "cgroup" for namespace in linux.namespaces)
@@ -238,12 +238,13 @@ def root_steps(spec: oci.Spec, linux: oci.Linux, causes: Causes, context: PlanCo
     yield PivotRoot()
 
 
-def held_trees(mounts: Iterable[oci.Mount]) -> Iterator[HoldTree]:
+def held_trees(mounts: Iterable[oci.Mount], causes: Causes) -> Iterator[HoldTree]:
     """For binds through which mounts are to pass; all else lets go of the host's mounts."""
     for mount in mounts:
         options = parse_options(mount.options)
         if is_bind(mount) and options.propagation & (MountFlag.SLAVE | MountFlag.SHARED):
-            yield HoldTree(mount.source, bool(options.flags & MountFlag.REC))
+            cause = causes.get(f"mounts:{mount.destination}", DEFAULT)
+            yield HoldTree(mount.source, bool(options.flags & MountFlag.REC), cause=cause)
 
 
 def mount_steps(
