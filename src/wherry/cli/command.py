@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from wherry.cli.client import Client
 
     Parse = Callable[[str], Any]
+    Examples = Sequence[tuple[str, str]]
 
 TRUE = ("1", "t", "T", "true", "TRUE", "True")
 FALSE = ("0", "f", "F", "false", "FALSE", "False")
@@ -53,6 +54,8 @@ class Flag:
         self.parse, self.default, self.many = parse, default, many
         self.hidden, self.shown_default = hidden, shown_default
         self.key = (alias_of or name).replace("-", "_")
+        self.heading = ""  # what it stands under in ``--help``
+        self.limit = ""  # what of it is not supported yet
 
     @property
     def label(self) -> str:
@@ -112,6 +115,19 @@ def repeated(
     return Flag(name, short, word, help, parse, None, many=True, hidden=bool(alias_of), alias_of=alias_of)
 
 
+def group(heading: str, *flags: Flag) -> tuple[Flag, ...]:
+    """Flags that stand together in ``--help``, in this order."""
+    for flag in flags:
+        flag.heading = heading
+    return flags
+
+
+def later(flag: Flag, limit: str = "not supported yet") -> Flag:
+    """A flag of docker's that engines refuse, all of it or some of its values; ``--help`` says so."""
+    flag.limit = limit
+    return flag
+
+
 class Options:
     """The values of a command's flags as attributes (dashes as underscores), and its arguments."""
 
@@ -161,10 +177,12 @@ class Command:
         most: int | None,
         interspersed: bool,
         quoted: bool,
+        examples: Examples,
     ) -> None:
         self.run, self.usage, self.flags = run, usage, flags
         self.least, self.most = least, most
         self.interspersed, self.quoted = interspersed, quoted
+        self.examples = examples
 
 
 def command(
@@ -174,13 +192,14 @@ def command(
     most: int | None = None,
     interspersed: bool = True,
     quoted: bool = False,
+    examples: Examples = (),
 ) -> Callable[[Callable[[Context, Options], int | None]], Command]:
     """Declare a function as a command. ``least`` and ``most`` count its arguments; with ``interspersed=False`` flags
     end at the first argument, as for ``run IMAGE COMMAND -x``. With ``quoted`` an argument may itself be options in
-    quotes: a word with a space in it is no flag."""
+    quotes: a word with a space in it is no flag. ``examples`` are command lines, each with what it does."""
 
     def declare(function: Callable[[Context, Options], int | None]) -> Command:
-        return Command(function, usage, flags, least, most, interspersed, quoted)
+        return Command(function, usage, flags, least, most, interspersed, quoted, examples)
 
     return declare
 

@@ -28,7 +28,13 @@ EXEC_FLAGS = (
 )
 
 
-@command("[OPTIONS] CONTAINER COMMAND [ARG...]", EXEC_FLAGS, least=2, interspersed=False)
+EXAMPLES = (
+    ("wherry exec -it web sh", "a shell in a container that runs"),
+    ("wherry exec -u nobody -w /tmp web id", "as another user, elsewhere"),
+)
+
+
+@command("[OPTIONS] CONTAINER COMMAND [ARG...]", EXEC_FLAGS, least=2, interspersed=False, examples=EXAMPLES)
 def execute(context: Context, options: Options) -> int:
     """The command's exit code; 0 where it is detached. CliError where the user has detached meanwhile."""
     client, container = context.client, options.args[0]

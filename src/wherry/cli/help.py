@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wherry.cli.command import Command, Flag
+    from wherry.cli.command import Command, Examples, Flag
 
 PROGRAM = "wherry"
 NARROW = 24  # the least width that help texts get
@@ -24,18 +24,24 @@ def _width() -> int:
 
 
 def flag_lines(flags: Sequence[Flag]) -> list[str]:
-    """One entry a flag, sorted, the texts aligned and wrapped to the terminal."""
-    shown = sorted((flag for flag in flags if not flag.hidden), key=lambda flag: flag.name)
-    heads = [_head(flag) for flag in shown]
-    column = max((len(head) for head in heads), default=0) + 3
+    """The flags under their headings, one entry each, the texts aligned and wrapped to the terminal."""
+    shown = [flag for flag in flags if not flag.hidden]
+    column = max((len(_head(flag)) for flag in shown), default=0) + 3
     lines: list[str] = []
-    for head, flag in zip(heads, shown, strict=True):
-        said = f"{flag.help} (default {flag.shown_default})" if flag.shown_default else flag.help
-        room = max(_width() - column, NARROW)
-        texts = [part for line in said.split("\n") for part in _wrapped(line, room)]
-        lines.append(f"{head:<{column}}{texts[0]}")
-        lines.extend(" " * column + text for text in texts[1:])
+    for heading in dict.fromkeys(flag.heading for flag in shown):
+        under = [flag for flag in shown if flag.heading == heading]
+        lines += ["", f"{heading or 'Options'}:"]
+        for flag in under if heading else sorted(under, key=lambda flag: flag.name):
+            lines += _entry(flag, column)
     return lines
+
+
+def _entry(flag: Flag, column: int) -> list[str]:
+    notes = [f"default {flag.shown_default}" if flag.shown_default else "", flag.limit]
+    said = flag.help + "".join(f" ({note})" for note in notes if note)
+    room = max(_width() - column, NARROW)
+    texts = [part for line in said.split("\n") for part in _wrapped(line, room)]
+    return [f"{_head(flag):<{column}}{texts[0]}", *(" " * column + text for text in texts[1:])]
 
 
 def _wrapped(line: str, width: int) -> list[str]:
@@ -64,10 +70,14 @@ def command_help(entry: tree.Entry, declared: Command, called: str) -> str:
     parts = [usage_line(declared, called), "", entry.summary]
     if len(entry.names) > 1:
         parts += ["", "Aliases:", "  " + ", ".join(f"{PROGRAM} {name}" for name in entry.names)]
-    lines = flag_lines(declared.flags)
-    if lines:
-        parts += ["", "Options:", *lines]
-    return "\n".join(parts)
+    if declared.examples:
+        parts += ["", "Examples:", *_examples(declared.examples)]
+    return "\n".join([*parts, *flag_lines(declared.flags)])
+
+
+def _examples(examples: Examples) -> list[str]:
+    """Each with a comment before it, so that both can be copied to a shell."""
+    return [line for command, said in examples for line in (f"  # {said}", f"  {command}")]
 
 
 def group_help(group: str) -> str:
@@ -87,7 +97,7 @@ def program_help(flags: Sequence[Flag]) -> str:
          "Common Commands:", *_rows(common), "",
          "Management Commands:", *_rows(sorted(tree.GROUPS.items())), "",
          "Commands:", *_rows(sorted(everything.items())), "",
-         "Global Options:", *flag_lines(flags), "",
+         "Global Options:", *flag_lines(flags)[2:], "",
          f"Run '{PROGRAM} COMMAND --help' for more information on a command."]
     )  # fmt: skip
 

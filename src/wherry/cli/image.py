@@ -29,6 +29,10 @@ IMPORT_FLAGS = (
     text("message", "m", "Set commit message for imported image"),
     text("platform", "", "Set platform if server is multi-platform capable"),
 )
+IMPORT_EXAMPLES = (
+    ("mmdebstrap --variant=minbase bookworm | wherry import - debian", "a Debian, from its packages"),
+    ("""tar -C tree -c . | wherry import -c 'CMD ["sh"]' - mine""", "a directory, with a command"),
+)
 PULL_FLAGS = (
     switch("all-tags", "a", "Download all tagged images in the repository"),
     text("platform", "", "Set platform if server is multi-platform capable"),
@@ -52,7 +56,9 @@ def _pieces(fd: int) -> Iterator[bytes]:
         yield piece
 
 
-@command("[OPTIONS]", LOAD_FLAGS, most=0)
+@command(
+    "[OPTIONS]", LOAD_FLAGS, most=0, examples=(("wherry load -i image.tar", "what 'docker save' wrote"),)
+)
 def load(context: Context, options: Options) -> int:
     """Send an archive to the engine, and show its progress. CliError where stdin is a terminal."""
     if not options.input and os.isatty(0):
@@ -77,7 +83,7 @@ def _platform(text: str) -> str | None:
     return dumps({name: part for name, part in parts if part})
 
 
-@command("[OPTIONS] file|URL|- [REPOSITORY[:TAG]]", IMPORT_FLAGS, least=1, most=2)
+@command("[OPTIONS] file|URL|- [REPOSITORY[:TAG]]", IMPORT_FLAGS, least=1, most=2, examples=IMPORT_EXAMPLES)
 def import_(context: Context, options: Options) -> int:
     """Make an image of an archive of files; an URL is given to the engine to fetch."""
     source, *names = options.args

@@ -26,6 +26,14 @@ PULL_CHOICES = ("always", "missing", "never")
 REMOVAL_PATIENCE = 3.0  # seconds for a container that did not start to be removed
 
 
+EXAMPLES = (
+    ("wherry run --rm -it debian bash", "a shell, and nothing left when it ends"),
+    ("wherry run -d --init --name web -p 8080:80 debian busybox httpd -f", "in the background, with a port"),
+    ("wherry run --rm -v /srv/data:/data:ro -m 256m --cpus 0.5 debian ls /data", "files of the host; limits"),
+    ("wherry run --dry-run -p 8080:80 debian", "what would be done, and why"),
+)
+
+
 class Created:
     def __init__(self, id: str, body: Json) -> None:
         self.id, self.body = id, body
@@ -42,7 +50,7 @@ def create(context: Context, options: Options) -> int:
     return 0
 
 
-@command("[OPTIONS] IMAGE [COMMAND] [ARG...]", RUN_FLAGS, least=1, interspersed=False)
+@command("[OPTIONS] IMAGE [COMMAND] [ARG...]", RUN_FLAGS, least=1, interspersed=False, examples=EXAMPLES)
 def run(context: Context, options: Options) -> int:
     """The container's exit code; 0 detached or with ``--dry-run``. CliErrors have 125, as docker's."""
     if options.detach and options.attach:
