@@ -73,6 +73,7 @@ class Place:
                 *self.more,
             ),
             plan=lambda task, prepared: Launched(Plan((Hostname("x"),), tuple(prepared)), Spec()),
+            write=lambda task, prepared: Launched(Plan((Hostname("x"),), tuple(prepared)), Spec()),
             exec=lambda id, launched, request, options: Plan((Hostname("exec"),)),
         )
         launcher: Any = SimpleNamespace(launch=self.launch, take_over=self.take_over)

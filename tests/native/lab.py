@@ -39,8 +39,14 @@ class Lab:
         return self.bundle.base / "monitor.sock"
 
     async def launch(self, plan: Plan, *attaches: Attach, fds: dict[Fd, int] | None = None) -> Monitored:
-        listen = self.socket_path if Fd.TARGET not in (fds or {}) else None
-        return await self.launcher.launch(plan, fds=fds or {}, listen_path=listen, attaches=attaches)
+        first = Fd.TARGET not in (fds or {})
+        return await self.launcher.launch(
+            plan,
+            fds=fds or {},
+            listen_path=self.socket_path if first else None,
+            exit_file=self.bundle.base / "c.exit" if first else None,
+            attaches=attaches,
+        )
 
     async def start(self, wanted: Wanted, *attaches: Attach) -> Monitored:
         return await self.launch(container_plan(self.bundle, wanted), *attaches)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.native.full_container import Bundle, Wanted, container_plan, exec_plan
 from tests.native.probe import Probe, probe  # noqa: F401 - a fixture
-from wherry.runtime.steps import Clone, Exec, Mask, Namespace, Plan, Stdio, Step
+from wherry.runtime.steps import MAGIC, Clone, Exec, Mask, Namespace, Plan, Stdio, Step
 
 WHOLE = container_plan(Bundle(Path("/nowhere"), "wherry-test"), Wanted()).encode()
 
@@ -30,7 +30,7 @@ FORK = Clone(Namespace.MOUNT)
 
 def body(*records: bytes) -> bytes:
     joined = b"".join(records)
-    return Plan.MAGIC + struct.pack("<II", len(records), len(joined)) + joined
+    return MAGIC + struct.pack("<II", len(records), len(joined)) + joined
 
 
 def record(code: int, *arguments: bytes) -> bytes:

@@ -64,6 +64,8 @@ def test_fills_in_the_background_and_refills(pool: Pool) -> None:
     assert eventually(lambda: pool.ready == 4)
     first = pool.take()
     assert first is not None and first.host_interface == "wh1"
+    assert pool.ready == 3
+    pool.refill()
     assert eventually(lambda: pool.ready == 4)
     time.sleep(0.05)
     assert pool.ready == 4
@@ -86,6 +88,7 @@ def test_grows_with_demand_and_shrinks_when_idle(pool: Pool, workshop: Workshop)
     assert taken.count(None) >= 2
     assert pool.target == 16
     workshop.gate.set()
+    pool.refill()
     assert eventually(lambda: pool.ready == 16)
     assert eventually(lambda: pool.ready == 4)
     assert len(workshop.discarded) >= 12

@@ -139,15 +139,15 @@ class Executor:
     async def _launch(
         self, task: Task, prepared: Sequence[EngineStep], launch: Launch, attaches: Sequence[Attach]
     ) -> Monitored:
-        launched = self._planner.plan(task, prepared)
-        socket = Path(ContainerPaths(self._config, task.id).socket)
+        plan, paths = self._planner.write(task, prepared), ContainerPaths(self._config, task.id)
         carry_on = partial(
             self._launcher.launch,
-            launched.plan,
+            plan,
             fds=launch.fds,
-            listen_path=socket,
+            listen_path=Path(paths.socket),
+            exit_file=Path(paths.exit),
             attaches=attaches,
-            meanwhile=lambda: self.journal.keep(task.id, launched),
+            meanwhile=lambda: self.journal.keep(task.id, plan),
         )
         try:
             return await carry_on()

@@ -9,11 +9,11 @@ lies in the exec root, because a reboot takes it together with what it names.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 import msgspec
 
@@ -54,6 +54,18 @@ class Launched:
         """Its cgroup's path, the same below every controller. OCI runtime-spec, config-linux.md "Cgroups Path"."""
         return self.spec.linux.cgroups_path if self.spec is not None and self.spec.linux is not None else ""
 
+    def document(self) -> bytes:
+        """As it is kept."""
+        plan = self.plan
+        return encode({"preparation": named(plan.preparation), "steps": named(plan.steps), "spec": self.spec})
+
+
+class Whole(Protocol):
+    """A whole plan, as the journal takes it."""
+
+    def document(self) -> bytes:
+        """JSON of a ``File``."""
+
 
 decode_file = msgspec.json.Decoder(File).decode
 
@@ -72,14 +84,12 @@ class Journal:
         with wanting(f"note what is to be started in {self._config.runtime_dir}"):
             with suppress(FileExistsError):
                 os.mkdir(ContainerPaths(self._config, id).runtime, 0o700)
-            self._write(id, {"preparation": named(steps)})
+            self._write(id, encode({"preparation": named(steps)}))
 
-    def keep(self, id: str, launched: Launched) -> None:
+    def keep(self, id: str, whole: Whole) -> None:
         """All is prepared, and this is about to be launched. Internal where that cannot be written down."""
-        plan = launched.plan
-        whole = {"preparation": named(plan.preparation), "steps": named(plan.steps), "spec": launched.spec}
         with wanting(f"note what is started in {self._config.runtime_dir}"):
-            self._write(id, whole)
+            self._write(id, whole.document())
 
     def end(self, id: str) -> None:
         """The host holds nothing of it any more. OSError where that cannot be noted."""
@@ -110,12 +120,12 @@ class Journal:
         """What runs or, if nothing does, what was started last since the machine came up."""
         return self.under_way(id) or read(ContainerPaths(self._config, id).ended)
 
-    def _write(self, id: str, file: Mapping[str, Any]) -> None:
+    def _write(self, id: str, content: bytes) -> None:
         path = ContainerPaths(self._config, id).launch
         draft = f"{path}.new"
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
-            write_all(descriptor, encode(file))
+            write_all(descriptor, content)
         finally:
             os.close(descriptor)
         os.rename(draft, path)

@@ -129,7 +129,11 @@ class Networks:
         """
         driver = self._driver(network)
         wish = EndpointWish(mac=station(mac)) if mac else PLAIN
-        return driver.take(wish) or await self._ordered(driver, wish)
+        endpoint = driver.take(wish)
+        asyncio.get_running_loop().call_soon(
+            driver.refill
+        )  # when the start has nothing left to do but to wait
+        return endpoint or await self._ordered(driver, wish)
 
     async def _ordered(self, driver: NetworkDriver, wish: EndpointWish) -> Endpoint:
         order = driver.order(wish)

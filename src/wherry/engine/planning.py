@@ -12,6 +12,7 @@ from wherry.engine.causes import HOSTNAME, HOSTS, RESOLV_CONF, file_causes, log_
 from wherry.engine.config import EngineConfig
 from wherry.engine.journal import Launched
 from wherry.engine.paths import ContainerPaths
+from wherry.engine.plan_template import Templates, WrittenPlan
 from wherry.engine.preparation.planned import IdOf, preparation
 from wherry.engine.preparation.step import EngineStep
 from wherry.engine.preparation.surroundings import Surroundings
@@ -62,6 +63,7 @@ class Planner:
         self._snapshots = snapshots
         self._seccomp = seccomp
         self._resolver = files.HostResolver()
+        self._templates = Templates()
         self._facts = host_facts(cgroups.version)
         self._available = capabilities.available()
         self._thermal = thermal_paths()
@@ -87,13 +89,35 @@ class Planner:
 
         InvalidArgument for what can only be seen now, such as a device that is gone; Internal for what cannot be read.
         """
-        place = Surroundings.of(prepared)
+        place, points = Surroundings.of(prepared), self._points(task)
+        with wanting("plan the container"):
+            plan, spec = self._plan(task, place, points, self._files(task, place, points))
+        return Launched(replace(plan, preparation=tuple(prepared)), spec)
+
+    def write(self, task: Task, prepared: Sequence[EngineStep]) -> WrittenPlan:
+        """The same, ready to go out. Where the same was planned of late for another container, that is used again."""
+        place, points = Surroundings.of(prepared), self._points(task)
+        key = self._templates.key(task, place, points)
+        template = self._templates.find(key)
+        with wanting("plan the container"):
+            files = self._files(task, place, points)
+            if template is None:
+                plan, spec = self._plan(task, place, points, files)
+                template = self._templates.make(key, task.id, plan.steps, files, spec)
+        return WrittenPlan(template, task.id, files, prepared)
+
+    def _points(self, task: Task) -> Points:
+        """The mounts that were asked for. InvalidArgument where a source cannot be had."""
         points = wanted_mounts(task.host, self._config, recursive_read_only=task.recursive_read_only)
         check_sources(points)
-        with wanting("plan the container"):
-            spec, causes = self._spec(task, place, points)
-            plan = plan_container(spec, causes, self._context(task, place, spec, points))
-        return Launched(replace(plan, preparation=tuple(prepared)), spec)
+        return points
+
+    def _plan(
+        self, task: Task, place: Surroundings, points: Points, files: tuple[Step, ...]
+    ) -> tuple[Plan, Spec]:
+        """The launcher's steps and the specification. Of the host they know files, points and devices."""
+        spec, causes = self._spec(task, place, points)
+        return plan_container(spec, causes, self._context(task, spec, files)), spec
 
     def _spec(self, task: Task, place: Surroundings, points: Points) -> tuple[Spec, Causes]:
         """The OCI runtime specification, and who asked for what in it. ``points``: the mounts that were asked for."""
@@ -125,7 +149,7 @@ class Planner:
             )
         )
 
-    def _context(self, task: Task, place: Surroundings, spec: Spec, points: Points) -> PlanContext:
+    def _context(self, task: Task, spec: Spec, files: tuple[Step, ...]) -> PlanContext:
         paths = ContainerPaths(self._config, task.id)
         rows, columns = task.host.console_size
         return PlanContext(
@@ -138,7 +162,7 @@ class Planner:
             stdin_once=task.config.stdin_once,
             rows=rows,
             columns=columns,
-            files=tuple(self._host_steps(task, place, paths, points)),
+            files=files,
             seccomp=self._filter(task.host, spec),
             init=bool(task.host.init),
             oom_score_adj=self._oom_score_adj,
@@ -172,9 +196,12 @@ class Planner:
             MountPoint(mounts.BIND, target, source=path, cause=causes[target]) for target, path in pairs
         )
 
-    def _host_steps(
-        self, task: Task, place: Surroundings, paths: ContainerPaths, points: Points
-    ) -> Iterator[Step]:
+    def _files(self, task: Task, place: Surroundings, points: Points) -> tuple[Step, ...]:
+        """What is made on the host for this start: the one part of a plan that looks at it."""
+        return tuple(self._host_steps(task, place, points))
+
+    def _host_steps(self, task: Task, place: Surroundings, points: Points) -> Iterator[Step]:
+        paths = ContainerPaths(self._config, task.id)
         yield HostDirectory(paths.merged)
         for point in points:
             if point.type == mounts.BIND and point.create_source:

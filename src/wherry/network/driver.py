@@ -112,6 +112,10 @@ class NetworkDriver(ABC):
     def take(self, wish: EndpointWish = PLAIN) -> Endpoint | None:
         """An endpoint that is ready, at once; None where it has to be made."""
 
+    def refill(self) -> None:
+        """Have what was taken made again; called when nothing waits for the taker any more."""
+        return
+
     @abstractmethod
     def order(self, wish: EndpointWish = PLAIN) -> Future[Endpoint]:
         """An endpoint that will be made. It is the caller's from the moment that the future has it.

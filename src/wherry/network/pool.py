@@ -81,11 +81,16 @@ class Pool:
             endpoint = self._ready.popleft() if self._ready else None
             if endpoint is None:
                 self._target = min(self._target * 2, self._largest)
-            if not self._filling and (self._clockless or self._low()):
-                self._wake.notify()  # else the thread comes by itself: to wake it is to share the interpreter with it
         if endpoint is not None:
             self._given(endpoint)
         return endpoint
+
+    def refill(self) -> None:
+        """Have what was taken made again, if it is time. Whoever has taken one calls this when nothing waits for it any
+        more: the thread that is woken wants the interpreter, and gets it at the taker's next system call."""
+        with self._wake:
+            if not self._filling and (self._clockless or self._low()):
+                self._wake.notify()  # else the thread comes by itself
 
     def order(self) -> Future[Endpoint]:
         """The next endpoint that is made. Fails with what making it failed with."""

@@ -6,7 +6,7 @@ import errno
 import os
 
 from wherry.errors import LaunchFailed
-from wherry.runtime.steps import Exec, Plan, Step, User, WorkingDirectory
+from wherry.runtime.steps import Exec, Launchable, Step, User, WorkingDirectory
 from wherry.values.quoting import quoted
 
 NOT_FOUND = 127
@@ -55,7 +55,7 @@ def exit_code(step: Step, number: int) -> int:
     return EXEC_CODES.get(number, NOT_STARTED) if isinstance(step, Exec | WorkingDirectory) else NOT_STARTED
 
 
-def launch_failed(plan: Plan | None, index: int, number: int, detail: str) -> LaunchFailed:
+def launch_failed(plan: Launchable | None, index: int, number: int, detail: str) -> LaunchFailed:
     """The error for the launcher's ``F`` packet."""
     if plan is None or index >= len(plan.steps):
         words = f"the launcher refused the plan: {detail}" if number else detail
@@ -68,7 +68,7 @@ def launch_failed(plan: Plan | None, index: int, number: int, detail: str) -> La
     return LaunchFailed(text, step=index, name=step.name, errno=number, exit_code=exit_code(step, number))
 
 
-def warning_text(plan: Plan | None, index: int, text: str) -> str:
+def warning_text(plan: Launchable | None, index: int, text: str) -> str:
     """The launcher's warning, led by the name of the step that it comes from."""
     name = plan.steps[index].name if plan is not None and index < len(plan.steps) else "launcher"
     return f"{name}: {text}"

@@ -23,7 +23,7 @@ from wherry.runtime.monitored import (
     read_exit_file,
 )
 from wherry.runtime.spawner import Spawner
-from wherry.runtime.steps import Fd, Monitor, Plan
+from wherry.runtime.steps import Fd, Launchable
 
 __all__ = [
     "LOST_EXIT_CODE",
@@ -122,25 +122,27 @@ class Launcher:
 
     async def launch(
         self,
-        plan: Plan,
+        plan: Launchable,
         *,
         fds: Mapping[Fd, int],
         listen_path: Path | None,
+        exit_file: Path | None = None,
         attaches: Sequence[Attach] = (),
         meanwhile: Callable[[], None] = nothing,
     ) -> Monitored:
         """Carry out a plan; returns when its command runs.
 
         ``fds`` are the descriptors that the plan names; the caller keeps its own. With ``listen_path`` a later daemon
-        finds the monitor there. ``attaches`` get the very first byte. LaunchFailed names the step that failed;
-        then nothing is left of the container, and the clients' sockets are the caller's again. Internal where it came
-        to no launcher. ``meanwhile`` is called while the launcher is at work; what it raises ends the launch.
-        A former monitor with the same ``listen_path`` is waited for until it has removed its cgroups.
+        finds the monitor there. ``exit_file`` is where the plan has its end noted. ``attaches`` get the first byte.
+        LaunchFailed names the step that failed; then nothing is left of the container, and the clients' sockets are
+        the caller's again. Internal where it came to no launcher. ``meanwhile`` is called while the launcher is at
+        work; what it raises ends the launch. A former monitor with the same ``listen_path`` is waited for until it
+        has removed its cgroups.
         """
         if listen_path is not None:
             await self._former_cleaned(listen_path)
         with wanting("start the launcher"):
-            monitored = await self._begin(plan, fds, listen_path, attaches)
+            monitored = await self._begin(plan, fds, listen_path, exit_file, attaches)
         try:
             await started(monitored, meanwhile)
         except BaseException:
@@ -152,7 +154,12 @@ class Launcher:
         return monitored
 
     async def _begin(
-        self, plan: Plan, fds: Mapping[Fd, int], listen_path: Path | None, attaches: Sequence[Attach]
+        self,
+        plan: Launchable,
+        fds: Mapping[Fd, int],
+        listen_path: Path | None,
+        exit_file: Path | None,
+        attaches: Sequence[Attach],
     ) -> Monitored:
         """The launcher, with all that it is given."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
@@ -166,7 +173,7 @@ class Launcher:
             if listen_path is not None:
                 failed.callback(listen_path.unlink, missing_ok=True)
                 given[Fd.LISTEN] = stack.enter_context(listen_at(listen_path)).fileno()
-            monitored = Monitored(ours, plan, exit_file_of(plan))
+            monitored = Monitored(ours, plan, exit_file)
             failed.callback(monitored.close)
             for attach in attaches:
                 await monitored.attach(attach)
@@ -216,8 +223,3 @@ async def started(monitored: Monitored, meanwhile: Callable[[], None]) -> None:
     except BaseException:
         monitored.abandon()
         raise
-
-
-def exit_file_of(plan: Plan) -> Path | None:
-    name = next((step.exit_file for step in plan.steps if isinstance(step, Monitor)), "")
-    return Path(name) if name else None

@@ -21,7 +21,7 @@ from typing import TypeVar
 
 from wherry.errors import InvalidArgument, LaunchFailed, wanting
 from wherry.runtime.launch_errors import launch_failed, warning_text
-from wherry.runtime.steps import Plan
+from wherry.runtime.steps import Launchable
 from wherry.values.keys import KEYS_MAX
 
 PACKET_BYTES = 64 << 10
@@ -81,7 +81,7 @@ class Monitored:
     same cgroups be made again. Neither ever raises, and both resolve if the monitor is lost.
     """
 
-    def __init__(self, connection: socket.socket, plan: Plan | None, exit_file: Path | None) -> None:
+    def __init__(self, connection: socket.socket, plan: Launchable | None, exit_file: Path | None) -> None:
         self._loop = asyncio.get_running_loop()
         self._socket = connection
         self._plan = plan
@@ -216,6 +216,7 @@ class Monitored:
         if kind == b"S":
             self.init_pid, *monitor = struct.unpack(f"<{len(body) // 4}I", body)
             self.pid = next(iter(monitor), 0)
+            self._plan = None  # only a step can fail, or warn
             resolve(self._started, None)
         elif kind == b"W":
             self.warnings.append(

@@ -21,7 +21,7 @@ Document = list[Any]
 encode_json = msgspec.json.Encoder().encode
 
 
-def encode(document: Mapping[str, Any]) -> bytes:
+def encode(document: Any) -> bytes:
     """JSON of a document with steps in it, at any depth, as they are."""
     try:
         return encode_json(document)

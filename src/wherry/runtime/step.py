@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, fields
 from enum import Enum, Flag, IntEnum, IntFlag
 from functools import cache, lru_cache
 from operator import attrgetter
-from typing import Annotated, Any, ClassVar, get_args, get_type_hints
+from typing import Annotated, Any, ClassVar, Protocol, get_args, get_type_hints
 
 
 class Origin(Enum):
@@ -245,6 +245,17 @@ def letter_of(hint: Any) -> str:
     raise TypeError(f"a field of a step is an integer, bytes, or one of the kinds of text, not {hint}")
 
 
+class Launchable(Protocol):
+    """A plan in whatever form, as far as the launcher's side needs it."""
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The launcher's steps: which is it that failed?"""
+
+    def encode(self) -> bytes:
+        """The same, as the launcher reads them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A list of steps, ready to be executed. ``docs/launcher.md`` has the wire format.
@@ -255,9 +266,14 @@ class Plan:
     steps: tuple[Step, ...]
     preparation: tuple[Step, ...] = ()
 
-    MAGIC: ClassVar[bytes] = b"WHPLAN\0\x01"
-
     def encode(self) -> bytes:
         """The launcher's steps, as it reads them."""
-        body = b"".join(step.encode() for step in self.steps)
-        return self.MAGIC + HEAD.pack(len(self.steps), len(body)) + body
+        return on_wire(len(self.steps), b"".join(step.encode() for step in self.steps))
+
+
+MAGIC = b"WHPLAN\0\x01"
+
+
+def on_wire(count: int, body: bytes) -> bytes:
+    """So many encoded steps, as the launcher takes them. ``docs/launcher.md``."""
+    return b"%b%b%b" % (MAGIC, HEAD.pack(count, len(body)), body)

@@ -54,6 +54,9 @@ class NoneDriver(NetworkDriver):
     def take(self, wish: EndpointWish = PLAIN) -> Endpoint | None:
         return self.pool.take()
 
+    def refill(self) -> None:
+        self.pool.refill()
+
     def order(self, wish: EndpointWish = PLAIN) -> Future[Endpoint]:
         return self.pool.order()
 

@@ -181,6 +181,9 @@ class BridgeDriver(NetworkDriver):
     def take(self, wish: EndpointWish = PLAIN) -> Endpoint | None:
         return self.pool.take() if is_plain(wish) else None
 
+    def refill(self) -> None:
+        self.pool.refill()
+
     def order(self, wish: EndpointWish = PLAIN) -> Future[Endpoint]:
         if is_plain(wish):
             return self.pool.order()
