@@ -72,6 +72,7 @@ class Place:
                 ParentCgroup("w"),
                 *self.more,
             ),
+            lasting=lambda task: (NetworkEndpoint("bridge", "wherry0", "eth0", container=task.id),),
             plan=lambda task, prepared: Launched(Plan((Hostname("x"),), tuple(prepared)), Spec()),
             write=lambda task, prepared: Launched(Plan((Hostname("x"),), tuple(prepared)), Spec()),
             exec=lambda id, launched, request, options: Plan((Hostname("exec"),)),

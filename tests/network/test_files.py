@@ -103,16 +103,16 @@ def test_fallback_only_where_no_name_server_is_left() -> None:
 
 
 def test_overrides_replace() -> None:
-    overrides = Overrides(dns=["127.0.0.1", "fd00::1"], search=["a", "."], options=["ndots:1"])
+    overrides = Overrides(("127.0.0.1", "fd00::1"), ("a", "."), ("ndots:1",))
     assert render_resolv_conf(HOST, overrides) == (
         "nameserver 127.0.0.1\nnameserver fd00::1\nsearch a\noptions ndots:1\nsortlist 10.0.0.0\n"
     )
-    assert "search" not in render_resolv_conf(HOST, Overrides(search=["."]))
+    assert "search" not in render_resolv_conf(HOST, Overrides(search=(".",)))
 
 
 def test_on_the_hosts_network_it_is_the_hosts() -> None:
     assert render_resolv_conf(HOST, NO_OVERRIDES, host_network=True) == HOST
-    changed = render_resolv_conf(HOST, Overrides(options=["rotate"]), host_network=True)
+    changed = render_resolv_conf(HOST, Overrides(options=("rotate",)), host_network=True)
     assert changed.startswith("nameserver 127.0.0.53\n") and changed.count("options rotate\n") == 1
 
 

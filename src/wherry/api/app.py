@@ -217,7 +217,7 @@ async def write_chunks(exchange: Exchange, stream: Stream) -> StreamResponse:
         async for chunk in stream.chunks:
             if not response.prepared:
                 await response.prepare(exchange.request)
-            await response.write(chunk)
+            await (response.write_eof(chunk) if stream.single else response.write(chunk))
     except Exception:
         if not response.prepared:
             raise

@@ -13,12 +13,13 @@ class Stream:
     """An answer that is sent chunk by chunk, each as soon as it is there.
 
     With ``eager`` the head goes out before the first chunk exists; otherwise it waits for it, so that an
-    error before the first chunk still becomes a status.
+    error before the first chunk still becomes a status. With ``single`` there is one chunk, and the end goes with it.
     """
 
     chunks: AsyncIterator[bytes]
     content_type: str = JSON
     eager: bool = False
+    single: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,13 +98,11 @@ class Executor:
 
     async def create(self, task: Task) -> None:
         """Do what comes before a start: the writable layer and, for a container, its record. All or nothing."""
-        steps = self._planner.preparation(task, self._id_of)
-        await carry_out(due(steps, Moment.CREATE), self._host, Launch(task.name))
+        await carry_out(due(self._planner.lasting(task), Moment.CREATE), self._host, Launch(task.name))
 
     def remove(self, task: Task) -> None:
         """Undo all that there is of a task that does not run. Internal where something stays; the rest is as it was."""
-        steps = ending(self._planner.preparation(task, self._id_of), Moment.REMOVAL)
-        left = take_back(steps, self._host, whole=True)
+        left = take_back(self._planner.lasting(task), self._host, whole=True)
         if left:
             said = "; ".join(f"{step.describe()}: {reason_of(error)}" for step, error in left)
             raise Internal(f"container {task.id[:12]} cannot be removed: {said}")

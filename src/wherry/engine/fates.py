@@ -304,6 +304,8 @@ FIELDS: Mapping[type[msgspec.Struct], Fates] = {
 
 # ---------------------------------------------------------------- at work
 
+NESTING = (msgspec.Struct, list, dict)  # what there can be messages in
+
 
 def refuse(message: msgspec.Struct) -> None:
     """InvalidArgument with everything in a request that would be left undone."""
@@ -316,9 +318,11 @@ def refusals(message: msgspec.Struct) -> Iterator[str]:
     """What of a message, and of the messages in it, is refused."""
     for name, fate in FIELDS[type(message)].items():
         value = getattr(message, name)
-        yield from fate.refusals(value, message)
-        for part in parts(value):
-            yield from refusals(part)
+        if fate.wrong is not None:
+            yield from fate.refusals(value, message)
+        if isinstance(value, NESTING):
+            for part in parts(value):
+                yield from refusals(part)
 
 
 def warnings(message: msgspec.Struct) -> list[str]:

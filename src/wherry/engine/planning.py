@@ -13,7 +13,7 @@ from wherry.engine.config import EngineConfig
 from wherry.engine.journal import Launched
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.plan_template import Templates, WrittenPlan
-from wherry.engine.preparation.planned import IdOf, preparation
+from wherry.engine.preparation.planned import IdOf, lasting, preparation
 from wherry.engine.preparation.step import EngineStep
 from wherry.engine.preparation.surroundings import Surroundings
 from wherry.engine.request import log_files, log_size
@@ -83,6 +83,10 @@ class Planner:
     def preparation(self, task: Task, id_of: IdOf) -> tuple[EngineStep, ...]:
         """The part of a plan that the engine executes itself, before the other."""
         return preparation(task, self._config, id_of)
+
+    def lasting(self, task: Task) -> tuple[EngineStep, ...]:
+        """The part of that which stays until the task is removed."""
+        return lasting(task, self._config)
 
     def plan(self, task: Task, prepared: Sequence[EngineStep]) -> Launched:
         """The whole plan, and the specification that it is of; ``prepared`` as it was done, or as it would be.
@@ -217,7 +221,9 @@ class Planner:
     def _resolv_conf(self, host: HostConfig) -> str:
         on_host = host.network_mode == "host"
         overrides = files.Overrides(
-            host.dns or self._config.dns, host.dns_search or self._config.dns_search, host.dns_options or ()
+            tuple(host.dns or self._config.dns),
+            tuple(host.dns_search or self._config.dns_search),
+            tuple(host.dns_options or ()),
         )
         text = self._resolver.text(host_network=on_host)
         return files.render_resolv_conf(text, overrides, host_network=on_host)

@@ -6,8 +6,9 @@ Text in, text out; only ``HostResolver`` looks at the host. hosts(5), resolv.con
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
@@ -42,9 +43,9 @@ class Resolver:
 class Overrides:
     """``--dns``, ``--dns-search`` and ``--dns-option``, of the container or else of the daemon."""
 
-    dns: Sequence[str] = field(default=())
-    search: Sequence[str] = field(default=())
-    options: Sequence[str] = field(default=())
+    dns: tuple[str, ...] = ()
+    search: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
 
 
 def extra_host(entry: str, host_gateway: IPv4Address | None) -> tuple[str, str]:
@@ -96,6 +97,7 @@ def render_hostname(hostname: str) -> str:
     return hostname + "\n"
 
 
+@lru_cache(8)
 def parse_resolv_conf(content: str) -> Resolver:
     """Invalid name servers are left out; of several ``search`` or ``domain`` lines the last counts."""
     nameservers: list[str] = []
@@ -155,6 +157,7 @@ def format_resolver(resolver: Resolver) -> str:
     return "".join(line + "\n" for line in [*lines, *resolver.other])
 
 
+@lru_cache(64)  # the host's and the daemon's seldom change
 def render_resolv_conf(host_text: str, overrides: Overrides, *, host_network: bool = False) -> str:
     """/etc/resolv.conf from the host's; on the host's network it is the host's, but for overrides."""
     if host_network and not (overrides.dns or overrides.search or overrides.options):

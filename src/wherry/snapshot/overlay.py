@@ -74,13 +74,18 @@ class OverlayStore:
         if len(chain_ids) > _LAYERS:
             raise InvalidArgument(f"the image has {len(chain_ids)} layers; overlayfs takes {_LAYERS}")
         snapshot = self.snapshot(key, chain_ids)
-        if not snapshot.upper.exists():
-            snapshot.work.mkdir(mode=0o700, parents=True, exist_ok=True)
-            made = snapshot.upper.with_name("upper.new")
-            made.mkdir(mode=0o755, exist_ok=True)
-            _copy_owner(self.layers_root / snapshot.lower[0], made)
-            os.rename(made, snapshot.upper)
+        if not os.path.lexists(snapshot.upper):
+            self._make(snapshot)
         return snapshot
+
+    def _make(self, snapshot: OverlaySnapshot) -> None:
+        """Its directories. ``upper`` comes by rename, with owner and mode."""
+        made = f"{snapshot.upper}.new"
+        for path, mode in ((snapshot.upper.parent, 0o700), (snapshot.work, 0o700), (made, 0o755)):
+            with suppress(FileExistsError):
+                os.mkdir(path, mode)
+        _copy_owner(f"{self.layers_root}/{snapshot.lower[0]}", made)
+        os.rename(made, snapshot.upper)
 
     def snapshot(self, key: str, chain_ids: Sequence[str]) -> OverlaySnapshot:
         """The same without touching anything."""
@@ -162,7 +167,7 @@ def _names(chain_ids: Sequence[str]) -> tuple[str, ...]:
     return tuple(layer_name(chain_id) for chain_id in reversed(chain_ids))
 
 
-def _copy_owner(source: Path, target: Path) -> None:
-    status = source.stat()
+def _copy_owner(source: str, target: str) -> None:
+    status = os.stat(source)
     os.chown(target, status.st_uid, status.st_gid)
-    target.chmod(stat.S_IMODE(status.st_mode))
+    os.chmod(target, stat.S_IMODE(status.st_mode))

@@ -152,7 +152,7 @@ async def wait(engine: Engine, ref: str, condition: str = "") -> Stream:
     The head is sent at once: clients start the container only when they have seen it.
     """
     waiter = engine.containers.waiter(ref, condition)
-    return Stream(exit_status(waiter), eager=True)
+    return Stream(exit_status(waiter), eager=not waiter.done(), single=True)
 
 
 async def exit_status(waiter: Awaitable[WaitResult]) -> AsyncIterator[bytes]:

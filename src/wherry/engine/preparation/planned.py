@@ -30,9 +30,22 @@ IdOf = Callable[[str], str]  # of another container, by name or id; "" where the
 
 
 def preparation(task: Task, config: EngineConfig, id_of: IdOf) -> tuple[EngineStep, ...]:
-    """The engine's steps of a plan, in the order of execution.
+    """The engine's steps of a plan, in the order of execution."""
+    return (
+        *lasting(task, config),
+        *joins(task.host, id_of),
+        *network(task, config),
+        parent_cgroup(task.host, config),
+        *shared_with_host(task.host),
+        *left_out(task.host, config),
+        *policies(task, config),
+    )
 
-    The record comes behind the directories: undone in reverse, it goes first, and directories without one are swept.
+
+def lasting(task: Task, config: EngineConfig) -> tuple[EngineStep, ...]:
+    """What there is of a task until it is removed.
+
+    The record comes behind the layer: undone in reverse, it goes first, and directories without one are swept.
     """
     paths = ContainerPaths(config, task.id)
     kept = [WriteRecord(str(config.database), task.id, task.record)] if task.record is not None else []
@@ -40,12 +53,6 @@ def preparation(task: Task, config: EngineConfig, id_of: IdOf) -> tuple[EngineSt
         WritableLayer(paths.upper, paths.work, task.id, task.layers),
         *kept,
         RuntimeDirectory(paths.runtime, paths.socket),
-        *joins(task.host, id_of),
-        *network(task, config),
-        parent_cgroup(task.host, config),
-        *shared_with_host(task.host),
-        *left_out(task.host, config),
-        *policies(task, config),
     )
 
 
