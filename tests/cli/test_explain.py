@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 from pathlib import Path
 
@@ -92,6 +93,15 @@ def test_a_page_that_cannot_be_written(web: Daemon) -> None:
         1,
         "wherry: open /nowhere/web.html: no such file or directory\n",
     )
+
+
+def test_a_page_has_the_containers_name_where_it_is_given_none(web: Daemon, tmp_path: Path) -> None:
+    done = subprocess.run(
+        web.wherry_argv("explain", "--html", "web"), env=web.client_environment(), cwd=tmp_path,
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == "web.html\n"
+    check_harmless((tmp_path / "web.html").read_text())
 
 
 def test_a_check_without_drift_says_nothing(web: Daemon) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.cli.documents import DRIFTS, ID, drift, explanation, limit, mount, right
+from tests.cli.documents import DRIFTS, ID, drift, explanation, layer, limit, mount, right
 from wherry.cli.explain_text import show_check, show_explanation
 from wherry.cli.explain_words import amount, drift_words, used_words
 from wherry.cli.paper import Paper, cells
@@ -79,6 +79,25 @@ def test_drift_comes_first() -> None:
         "  port 0.0.0.0:8080/tcp is not there, planned is 172.17.0.2:80 (-p 8080:80)",
     ]
     assert "No drift" not in text
+
+
+def test_a_layer_is_one_line_however_long_its_command() -> None:
+    layers = [layer("a1", "RUN " + "apt-get install -y something && " * 20, 5, 2), layer("b1", "X", 5, 0)]
+    first, second = lines_under(shown(explanation(Layers=layers)), "LAYERS")
+    assert "RUN apt-get install" in first and "…  used by 2 other containers  image shop:2" in first
+    assert len(first) <= 100 and first.index("used by") == second.index("used by")
+
+
+def test_what_it_can_do_to_the_host_comes_before_all_else() -> None:
+    text = shown(explanation(Drift=DRIFTS))
+    assert text.index("WARNING") < text.index("DRIFT")
+    assert "WARNING" not in shown(explanation(Reach=[]))
+
+
+def test_memory_is_what_the_kernel_charges_for() -> None:
+    lines = " ".join(" ".join(lines_under(shown(explanation()), "WHAT IT COSTS")).split())
+    said = "charged to its cgroup: processes 372 KiB, tmpfs 8 MiB, file cache 200 KiB, kernel 452 KiB"
+    assert lines.startswith(f"memory 9 MiB {said} shared pages")
 
 
 def test_what_does_not_run_is_said_to_not_run() -> None:

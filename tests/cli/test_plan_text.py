@@ -142,6 +142,17 @@ def test_a_difference_says_who_has_what_and_why() -> None:
     ]
 
 
+def test_a_wall_of_devices_is_counted() -> None:
+    devices = [
+        step(n, "devices", "mknod", f"device /dev/tty{n} (c 4:{n})", "--privileged") for n in range(130)
+    ]
+    out = io.TextIOWrapper(io.BytesIO(), "utf-8")
+    show_difference({"Differences": [difference(None, d) for d in devices]}, "a", "b", Paper(out, {}))
+    out.seek(0)
+    text = " ".join(out.read().split())
+    assert "tty0 (c 4:0)" in text and "tty11 (c 4:11), and 118 more}" in text and "tty12" not in text
+
+
 def test_a_step_that_differs_in_what_its_text_leaves_out() -> None:
     a = step(1, "process", "exec", "run sh", env=["A=1", "B=2"], program="x" * 300)
     b = step(1, "process", "exec", "run sh", env=["B=2", "C=3"], program="y" * 300)

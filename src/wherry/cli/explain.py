@@ -24,7 +24,10 @@ EXPLAIN_FLAGS = (
     ),
     text("format", "", "Format of the output: 'json', or text without it"),
     text(
-        "html", "", "Write a page that needs nothing beside it into a file ('-' for the output)", word="file"
+        "html",
+        "",
+        "Write a page that needs nothing beside it: into a file, NAME.html without one, '-' for the output",
+        word="file",
     ),
 )
 
@@ -35,10 +38,10 @@ def explain(context: Context, options: Options) -> int:
     check_options(options)
     if options.check:
         return _check(context, options)
-    (name,) = options.args
+    name, path = options.args[0] if options.args else options.html, options.html
     found = context.client.call("GET", f"/containers/{name}/explain", {"filter": options.filter})
-    if options.html:
-        return _write_page(found, options.html)
+    if path:
+        return _write_page(found, path if options.args else f"{found['Name']}.html", tell=not options.args)
     if options.format:
         return print_json(found)
     from wherry.cli.explain_text import show_explanation
@@ -56,6 +59,8 @@ def check_options(options: Options) -> None:
         raise UsageError("--all and names of containers exclude each other")
     if options.html and (options.format or options.check):
         raise UsageError("--html excludes --format and --check")
+    if options.html and not options.args:
+        return  # it names the container: the page gets that name
     if not options.check and len(options.args) != 1:
         raise UsageError("'wherry explain' requires 1 argument; only with --check it takes more")
     if options.check and not options.all and not options.args:
@@ -91,7 +96,8 @@ def _checked(context: Context, options: Options) -> tuple[list[Json], list[ApiEr
     return checked, failed
 
 
-def _write_page(found: Json, path: str) -> int:
+def _write_page(found: Json, path: str, *, tell: bool) -> int:
+    """``tell`` where the page is, when nobody has said where it should be."""
     from datetime import datetime
 
     from wherry.cli.page import page
@@ -105,4 +111,6 @@ def _write_page(found: Json, path: str) -> int:
             file.write(written)
     except OSError as error:
         raise CliError(f"open {path}: {(error.strerror or str(error)).lower()}") from None
+    if tell:
+        print(path)
     return 0

@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 
 PLAIN, NAME, NUMBER = Column(), Column("bold", fixed=True), Column(right=True, fixed=True)
 DIM, CAUSE = Column("dim"), Column("cause")
+LAYER = (
+    DIM._replace(fixed=True),
+    NUMBER,
+    Column(clipped=True),
+    DIM._replace(fixed=True),
+    CAUSE._replace(fixed=True),
+)
 CGROUP = "cgroup"
 OVERLAY_DIRECTORIES = ("lowerdir=", "lowerdir+=", "upperdir=", "workdir=")
 
@@ -154,7 +161,7 @@ def process_rows(found: Json) -> Rows:
 
 
 def policy_rows(found: Json) -> Rows:
-    return [(x["Name"], x["Value"], words.cause(x)) for x in found["Policies"]]
+    return [(x["Name"], x["Value"], words.cause(x)) for x in found.get("Policies", ())]
 
 
 def cost_rows(found: Json) -> Rows:
@@ -162,7 +169,7 @@ def cost_rows(found: Json) -> Rows:
 
 
 SECTIONS: tuple[tuple[str, Callable[[Json], Rows], Sequence[Column]], ...] = (
-    ("layers, the topmost first", layer_rows, (DIM._replace(fixed=True), NUMBER, PLAIN, DIM, CAUSE)),
+    ("layers, the topmost first", layer_rows, LAYER),
     ("namespaces", namespace_rows, (NAME, NUMBER, PLAIN, CAUSE)),
     ("mounts", mount_rows, (Column("bold"), PLAIN, DIM, CAUSE)),
     ("limits", limit_rows, (NAME, PLAIN, DIM, CAUSE)),
@@ -183,11 +190,19 @@ def show_explanation(found: Json, paper: Paper | None = None) -> None:
     paper.table(facts, (DIM._replace(fixed=True), PLAIN))
     for note in found["Notes"]:
         paper.line(f"Note: {note}", "yellow")
+    show_reach(found, paper)
     show_drift(found, paper)
     for title, rows_of, columns in SECTIONS:
         if rows := rows_of(found):
             paper.heading(title)
             paper.table(rows, columns)
+
+
+def show_reach(found: Json, paper: Paper) -> None:
+    """Print what the container can do to the host; nothing where it can do nothing."""
+    if rows := words.reach_rows(found):
+        paper.heading(words.REACHES, "yellow")
+        paper.table(rows, (PLAIN, CAUSE))
 
 
 def show_drift(found: Json, paper: Paper) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 UNIT = re.compile(r"([\d.]+)(\D+)")
 NANOSECONDS = (("ns", 1), ("µs", 1_000), ("ms", 1_000_000), ("s", 1_000_000_000))
+REACHES = "warning: what it can do to the host"
 NOBODY = "not in the plan"
 SHORT_ID = 12
 DIGEST_SHOWN = 12
@@ -50,6 +51,14 @@ def duration(nanoseconds: int) -> str:
 def cause(item: Json) -> str:
     """Who asked; what nobody asked for is said as such."""
     return str(item.get("Cause") or NOBODY).removeprefix("request: ")
+
+
+def reach_rows(found: Json) -> list[tuple[str, str]]:
+    """What it can do to the host, and who asked for that."""
+    return [
+        (x["Could"], x["Cause"] if x["Origin"] == "request" else f"{x['Origin']}: {x['Cause']}")
+        for x in found.get("Reach", ())
+    ]
 
 
 def short_id(id: str) -> str:
@@ -108,15 +117,29 @@ def costs(found: Json) -> list[tuple[str, str, str]]:
     cost = found["Cost"]
     kept = [
         ("writable layer", size(cost["Writable"]), "what it has written on top of its image"),
-        ("log", size(cost["Log"]), "what it has said, kept on disk"),
+        ("log", size(cost["Log"]), "what it has written to its log, kept on disk"),
     ]
     if not found["Running"]:
         return kept
     return [
-        ("memory of its own", size(cost["Private"]), "pages that no other process maps"),
-        ("share of common memory", size(cost["Shared"]), "its part of pages that others map too (PSS)"),
-        ("monitor", size(cost["Monitor"]), "PSS of the process that looks after it"),
+        ("memory", size(cost["Charged"] or cost["Private"]), memory_words(cost)),
+        ("shared pages", size(cost["Shared"]), "its share of pages that others map too (PSS)"),
+        ("monitor", size(cost["Monitor"]), "memory of the process that looks after it (PSS)"),
         ("processes", str(cost["Processes"]), "in its cgroup"),
         ("descriptors", str(cost["Descriptors"]), "files, sockets and pipes that they hold open"),
         *kept,
     ]
+
+
+def memory_words(cost: Json) -> str:
+    """What the memory charged to the container is used for; what is left is the kernel's work for it."""
+    if not cost["Charged"]:
+        return "pages that no other process maps"
+    parts = {
+        "processes": cost["Anonymous"],
+        "tmpfs": cost["Tmpfs"],
+        "file cache": cost["Cache"],
+    }
+    kernel = cost["Charged"] - sum(parts.values())
+    said = [f"{name} {size(used)}" for name, used in {**parts, "kernel": kernel}.items() if used > 0]
+    return f"charged to its cgroup: {', '.join(said)}"

@@ -38,7 +38,15 @@ class Table(NamedTuple):
 def page(found: Json, read_at: datetime) -> str:
     """The page. ``read_at``: when the kernel was asked."""
     sections = [section for section in page_sections(found) if section]
-    body = [page_header(found, read_at), "<main>", drift_section(found), *sections, "</main>", FOOTER]
+    body = [
+        page_header(found, read_at),
+        "<main>",
+        reach_section(found),
+        drift_section(found),
+        *sections,
+        "</main>",
+        FOOTER,
+    ]
     return f"{page_head(found)}<body>{''.join(body)}</body></html>\n"
 
 
@@ -81,6 +89,14 @@ def page_header(found: Json, read_at: datetime) -> str:
 def has(found: Json, id: str) -> bool:
     fields = {"network": ("Interfaces", "Ports"), "cost": ("Cost",)}.get(id, (id.capitalize(),))
     return any(found[field] for field in fields) or (id == "network" and found["Running"])
+
+
+def reach_section(found: Json) -> str:
+    """ "" where it can do nothing to the host."""
+    rows = words.reach_rows(found)
+    title = words.REACHES.capitalize()
+    shown = table(Table((Heading("what it can do"),), rows))
+    return f'<section class="reach" id="reach"><h2>{title}</h2>{shown}</section>' if rows else ""
 
 
 def drift_section(found: Json) -> str:
@@ -278,5 +294,5 @@ def process_table(found: Json) -> Table:
 
 
 def policy_table(found: Json) -> Table:
-    rows = [(x["Name"], x["Value"], words.cause(x)) for x in found["Policies"]]
+    rows = [(x["Name"], x["Value"], words.cause(x)) for x in found.get("Policies", ())]
     return Table((Heading("about"), Heading("what is done")), rows)

@@ -45,6 +45,10 @@ section > p { color: var(--soft); }
 .fine p, .note p, .drift p { margin: 0; color: inherit; max-width: none; }
 .drift { border-color: var(--bad-line); background: var(--bad-tint); }
 .drift h2 { color: var(--bad); margin-bottom: 10px; }
+.reach { border-color: var(--warm-line); background: var(--warm-tint); }
+.reach h2 { color: var(--warm); margin-bottom: 10px; }
+.reach th, .reach td { border-color: var(--warm-line); }
+.reach th, .reach td.why { color: var(--warm); }
 .note { border-color: var(--warm-line); background: var(--warm-tint); padding: 14px 24px; }
 .costs { display: grid; grid-template-columns: repeat(auto-fit, minmax(116px, 1fr)); gap: 18px 20px; margin: 12px 0 0; }
 .costs div { display: flex; flex-direction: column-reverse; justify-content: flex-end; }

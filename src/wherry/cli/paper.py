@@ -57,12 +57,24 @@ def wrap(text: str, width: int) -> list[str]:
     return [*lines, line] if line or not lines else lines
 
 
+def clipped(text: str, width: int) -> str:
+    """As much of the text as fits into ``width`` cells, with a mark where there was more."""
+    if cells(text) <= width:
+        return text
+    kept = text[: max(width - 1, 0)]
+    while cells(kept) >= width > 0:
+        kept = kept[:-1]
+    return f"{kept}…"[:width]
+
+
 class Column(NamedTuple):
-    """How a column is set: ``right`` for numbers; ``fixed`` ones keep their natural width."""
+    """How a column is set: ``right`` for numbers; ``fixed`` ones keep their natural width; what is too long for a
+    ``clipped`` one is cut instead of going on below."""
 
     style: str = ""
     right: bool = False
     fixed: bool = False
+    clipped: bool = False
 
 
 def widths(rows: Sequence[Sequence[str]], columns: Sequence[Column], room: int) -> list[int]:
@@ -107,10 +119,10 @@ class Paper:
         """One line, however long, for those who count lines."""
         self._write(visible(text))
 
-    def heading(self, text: str) -> None:
-        """A blank line, then the text in capitals and bold."""
+    def heading(self, text: str, style: str = "bold") -> None:
+        """A blank line, then the text in capitals."""
         self._write("")
-        self._write(self.styled(text.upper(), "bold"))
+        self._write(self.styled(text.upper(), style))
 
     def table(
         self, rows: Sequence[Sequence[str]], columns: Sequence[Column], among: Sequence[Sequence[str]] = ()
@@ -124,7 +136,10 @@ class Paper:
                 self._write(line)
 
     def _row(self, row: Sequence[str], columns: Sequence[Column], sizes: Sequence[int]) -> Iterator[str]:
-        parts = [wrap(text, max(size, 1)) for text, size in zip(row, sizes, strict=True)]
+        parts = [
+            [clipped(text, size)] if column.clipped else wrap(text, max(size, 1))
+            for text, column, size in zip(row, columns, sizes, strict=True)
+        ]
         for at in range(max(map(len, parts))):
             texts = [part[at] if at < len(part) else "" for part in parts]
             placed = [

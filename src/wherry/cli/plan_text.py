@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from wherry.cli.explain_words import REACHES, reach_rows
 from wherry.cli.paper import Column, Paper
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ WHO = {"engine": "the engine", "monitor": "the monitor", "container": "the conta
 WORDS = {"image": "image: ", "daemon": "daemon: "}  # before a cause's text, where it does not say so itself
 ALIKE = 0.3  # how much of two texts must be the same for them to be shown as one
 KEPT = 0.7  # how much of that must stay when a third joins
+
+NAMED = 12  # of the steps in one line of a difference; all devices of a host are a wall of them
 
 STEP_COLUMNS = (Column(right=True, fixed=True, style="dim"), Column(), Column("cause"))
 DIFFERENCE_COLUMNS = (Column("bold", fixed=True), Column(), Column("cause"))
@@ -58,12 +61,15 @@ def parts_alike(texts: Sequence[str]) -> tuple[str, str]:
     return head, tail if tail.count("(") == tail.count(")") else ""
 
 
-def folded(texts: Sequence[str]) -> str:
-    """``mask /proc/{keys, kcore}`` for two texts."""
+def folded(texts: Sequence[str], most: int = 0) -> str:
+    """``mask /proc/{keys, kcore}`` for two texts. ``most``: so many are named of a longer list, and the others counted;
+    0 for all."""
     if len(texts) == 1:
         return texts[0]
     head, tail = parts_alike(texts)
     middles = [text[len(head) : len(text) - len(tail)] for text in texts]
+    if most and len(middles) > most:
+        middles = [*middles[:most], f"and {len(middles) - most} more"]
     return f"{head}{{{', '.join(middles)}}}{tail}"
 
 
@@ -106,6 +112,9 @@ def show_plan(plan: Json, title: str, paper: Paper | None = None) -> None:
     paper, steps = paper or Paper(), plan["Steps"]
     paper.line(title, "bold")
     paper.line(f"{len(steps)} steps, in the order of their numbers: {phases(steps)}.", "dim")
+    if reaching := reach_rows(plan):
+        paper.heading(REACHES, "yellow")
+        paper.table(reaching, (Column(), Column("cause")))
     sections = [(name, plan_rows([s for s in steps if s["Heading"] == name])) for name in HEADINGS]
     everything = [row for _, rows in sections for row in rows]
     for name, rows in sections:
@@ -168,7 +177,7 @@ def changed_arguments(a: Json, b: Json) -> Iterator[str]:
 def difference_rows(found: Sequence[Json]) -> list[tuple[str, str, str]]:
     """Rows of one heading: ``-`` only in A, ``+`` only in B, ``~`` in both, but not the same."""
     entries = [difference_entry(at, one) for at, one in enumerate(found)]
-    return [(str(run[0].key[0]), folded([e.text for e in run]), run[0].cause) for run in runs(entries)]
+    return [(str(run[0].key[0]), folded([e.text for e in run], NAMED), run[0].cause) for run in runs(entries)]
 
 
 def show_difference(found: Json, a: str, b: str, paper: Paper | None = None) -> None:

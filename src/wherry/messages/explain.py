@@ -10,6 +10,7 @@ from __future__ import annotations
 from msgspec import field
 
 from wherry.messages.base import Model
+from wherry.messages.plan import Reach
 
 
 class Item(Model, kw_only=True):
@@ -113,8 +114,15 @@ class ProcessItem(Item):
 
 
 class Cost(Model, kw_only=True):
-    """What it costs, in bytes: ``private`` is memory of its own, ``shared`` its share (PSS) of what others map too."""
+    """What it costs, in bytes. ``charged`` is the memory that the kernel charges its cgroup with, 0 where there is no
+    such count; of that, ``anonymous`` are its processes' own pages, ``tmpfs`` is kept in filesystems in memory, and
+    ``cache`` are pages of files, which the kernel can take back. ``private`` are the pages that only its processes
+    map, ``shared`` is their share (PSS) of what others map too, which may be charged to others."""
 
+    charged: int = 0
+    anonymous: int = 0
+    tmpfs: int = 0
+    cache: int = 0
     processes: int = 0
     descriptors: int = 0
     private: int = 0
@@ -152,6 +160,7 @@ class Explanation(Model, kw_only=True):
     status: str
     running: bool
     pid: int = 0
+    reach: list[Reach] = field(default_factory=list)  # what it could do to the host
     layers: list[LayerItem] = field(default_factory=list)
     namespaces: list[NamespaceItem] = field(default_factory=list)
     mounts: list[MountItem] = field(default_factory=list)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec import field
+
 from wherry.messages.base import Model
 from wherry.messages.container import ContainerCreate
 
@@ -21,10 +23,19 @@ class StepView(Model):
     arguments: dict[str, Any]
 
 
+class Reach(Model):
+    """Something of the host's that a container is given: what it could do with it, and who asked for that."""
+
+    could: str
+    origin: str
+    cause: str
+
+
 class PlanView(Model):
-    """A plan, for a reader."""
+    """A plan, for a reader. ``reach``: what the container could do to the host."""
 
     steps: list[StepView]
+    reach: list[Reach] = field(default_factory=list)
 
 
 class Difference(Model):

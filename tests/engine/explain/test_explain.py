@@ -231,6 +231,14 @@ def test_what_it_costs(run: Run) -> None:
     assert 0 < cost["Monitor"] < 1_000_000
 
 
+def test_files_in_memory_are_part_of_the_cost(run: Run) -> None:
+    container = run("busybox", "sh", "-c", "head -c 20000000 /dev/zero >/dev/shm/big; exec sleep 1000")
+    container.process("sleep 1000")
+    cost = container.explain()["Cost"]
+    assert cost["Charged"] >= cost["Tmpfs"] >= 19_000_000 > cost["Private"]
+    assert cost["Charged"] >= cost["Anonymous"] + cost["Tmpfs"]
+
+
 def test_many_processes_and_long_commands_have_bounds(run: Run) -> None:
     script = 'for i in $(seq 550); do sleep 1000 & done; exec sh -c "sleep 1000; true" $(seq 10000)'
     container = run("busybox", "sh", "-c", script)

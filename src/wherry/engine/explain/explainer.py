@@ -26,6 +26,7 @@ from wherry.engine.explain.layers import layer_items
 from wherry.engine.explain.mounts import planned_mounts
 from wherry.engine.explain.observed import Depth, Host, Observed, Stray, Subject
 from wherry.engine.explain.policy_items import policy_items
+from wherry.engine.explain.reach import reach
 from wherry.engine.explain.reading import CHECK, Pause, read_container
 from wherry.engine.explain.rights_items import rights_items
 from wherry.engine.image_record import ImageRecord
@@ -152,6 +153,7 @@ class Explainer:
             pid=view.state.pid,
             cost=Cost(writable=self._host.snapshots.size_rw(record.id), log=log_bytes(Path(paths.log))),
         )
+        explanation.reach = reach(record, subject.plan)
         explanation.policies = list(policy_items(subject.plan))
         image = self._host.store.images.get(record.image)
         if image is not None:

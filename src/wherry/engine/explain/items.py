@@ -297,7 +297,12 @@ def cost(observed: Observed, *, writable: int, log: int) -> Cost:
     """What the container takes of the host: bytes of memory, of its writable layer and of its log."""
     memories = [reading.memory for reading in observed.processes]
     private = sum(memory.private for memory in memories)
+    usage = observed.cgroup.usage or Usage()
     return Cost(
+        charged=usage.memory_usage,
+        anonymous=usage.anonymous,
+        tmpfs=usage.tmpfs,
+        cache=usage.cache,
         processes=len(observed.processes) + observed.unread,
         descriptors=sum(reading.descriptors for reading in observed.processes),
         private=private,

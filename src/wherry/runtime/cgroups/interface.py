@@ -55,6 +55,24 @@ class Usage:
     pids_limit: int = 0
     blocks: tuple[BlockOperation, ...] = ()
 
+    @property
+    def anonymous(self) -> int:
+        """Charged bytes of the processes' own pages, with those in cgroups below."""
+        return self._counted("total_rss", "anon")
+
+    @property
+    def tmpfs(self) -> int:
+        """Charged bytes of files in memory, such as those in /dev/shm."""
+        return self._counted("total_shmem", "shmem")
+
+    @property
+    def cache(self) -> int:
+        """Charged bytes of files on disks."""
+        return max(self._counted("total_cache", "file") - self.tmpfs, 0)
+
+    def _counted(self, v1: str, v2: str) -> int:
+        return self.memory_stat.get(v1, self.memory_stat.get(v2, 0))
+
 
 def cause_of(causes: Mapping[str, Cause], place: str) -> Cause:
     """Of a write for a place below ``linux.resources``; else of the path, which is part of every write."""

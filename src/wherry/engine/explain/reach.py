@@ -1,0 +1,216 @@
+"""What a container can do beyond itself: what of the host it is given, in words that say what could come of it.
+
+By what was asked for, not by what was tried: a warning, for who reads a plan or an explanation.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from enum import Enum
+
+from wherry.engine.preparation.namespaces import ShareWithHost
+from wherry.engine.preparation.rights import LeftOut
+from wherry.engine.preparation.step import EngineStep
+from wherry.engine.record import ContainerRecord
+from wherry.messages.plan import Reach
+from wherry.runtime import capabilities, mounts
+from wherry.runtime.mounts import MountPoint
+from wherry.runtime.steps import Capabilities, Cause, MakeNode, Origin, Plan, asked
+
+PRIVILEGED = (
+    "It is root on the host in all but name: it can open every device (disks and memory among them), load kernel "
+    "modules, mount filesystems and change the kernel's settings."
+)
+SHARED = {
+    "network": (
+        "It can listen on the host's addresses, connect to what listens on the host's 127.0.0.1, and capture "
+        "the host's traffic."
+    ),
+    "pid": (
+        "It can see every process of the host with its command line, and signal those of its own user: "
+        "as root, all of them."
+    ),
+    "ipc": "It can read and change the shared memory, semaphores and message queues of the host's processes.",
+}
+LEFT_OUT = {
+    "the system call filter": (
+        "It can make every system call, also those that are filtered because of past kernel bugs."
+    ),
+    "the masks over /proc and /sys": "It can read what /proc and /sys tell about the host's kernel and hardware.",
+    "read-only paths in /proc": "It can change settings of the host's kernel in /proc/sys, as root.",
+}
+GRANTED = {
+    "CAP_SYS_ADMIN": (
+        "mount filesystems and administer most of the kernel, which is often enough to become root on the host"
+    ),
+    "CAP_SYS_MODULE": "load kernel modules, which is enough to become root on the host",
+    "CAP_SYS_RAWIO": "use I/O ports and raw disk commands, which is enough to become root on the host",
+    "CAP_DAC_READ_SEARCH": "open files of the host by their inode numbers, outside its own root",
+    "CAP_SYS_PTRACE": "read and change the memory of every process that it can see",
+    "CAP_BPF": "load BPF programs into the kernel",
+    "CAP_PERFMON": "watch the kernel and all processes of the host",
+    "CAP_NET_ADMIN": "configure interfaces, routes and the firewall of the network that it is in",
+    "CAP_SYSLOG": "read the host's kernel log",
+    "CAP_SYS_TIME": "set the host's clock",
+    "CAP_SYS_BOOT": "load another kernel",
+    "CAP_SYS_RESOURCE": "exceed resource limits",
+    "CAP_SYS_NICE": "take processor time from other processes of the host",
+    "CAP_IPC_LOCK": "lock memory, so that it cannot be swapped out",
+    "CAP_MAC_ADMIN": "change the host's security policy",
+    "CAP_AUDIT_CONTROL": "change the host's auditing",
+}
+NAMED = 4  # added capabilities that are spelt out
+ENGINES = frozenset(
+    {"docker.sock", "wherry.sock", "containerd.sock", "podman.sock", "crio.sock", "cri-dockerd.sock"}
+)
+MAKE_ROOT = (
+    "/bin",
+    "/boot",
+    "/dev",
+    "/etc",
+    "/lib",
+    "/lib64",
+    "/opt",
+    "/proc",
+    "/root",
+    "/sbin",
+    "/sys",
+    "/usr",
+    "/var",
+)
+SECRETS = ("/etc", "/root", "/home", "/proc", "/var")
+SOCKETS = ("/run", "/var/run")
+MEMORY = (1, 2, 4)  # minor numbers of /dev/mem, /dev/kmem and /dev/port, under the major number 1
+ROOT = ("", "0", "root")
+
+
+class Kind(Enum):
+    """What a path of the host is."""
+
+    SOCKET = "socket"
+    FILE = "file"
+    DIRECTORY = "directory"
+
+
+def kind_of(path: str) -> Kind:
+    """Looks at the host; what is not there yet will be a directory."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return Kind.DIRECTORY
+    return Kind.SOCKET if stat.S_ISSOCK(mode) else Kind.DIRECTORY if stat.S_ISDIR(mode) else Kind.FILE
+
+
+def reach(record: ContainerRecord, plan: Plan) -> list[Reach]:
+    """The worst first. Empty for a container that is given nothing of the host's."""
+    steps = [step for step in plan.preparation if isinstance(step, EngineStep)]
+    privileged, user = record.host_config.privileged, record.config.user.partition(":")[0]
+    found = [
+        *([(PRIVILEGED, asked("--privileged"))] if privileged else []),
+        *(bound(point, user) for point in mounts.requested(record.host_config) if is_given(point)),
+        *((SHARED[s.kind], s.cause) for s in steps if isinstance(s, ShareWithHost) and s.kind in SHARED),
+        *(() if privileged else (*added(plan), *opened(plan), *ruled(record))),
+        *(
+            (LEFT_OUT[s.what], s.cause)
+            for s in steps
+            if isinstance(s, LeftOut) and not privileged and s.what in LEFT_OUT
+        ),
+    ]
+    return [Reach(could=could, origin=cause.origin.value, cause=cause.text) for could, cause in found]
+
+
+# ---------------------------------------------------------------- paths
+
+
+def is_given(point: MountPoint) -> bool:
+    """A bind is worth a warning where it can be written to, is a socket, or shows what is secret."""
+    if point.type != mounts.BIND:
+        return False
+    return point.writable or kind_of(point.source) is Kind.SOCKET or holds(point.source, (*SECRETS, *SOCKETS))
+
+
+def holds(path: str, folders: tuple[str, ...]) -> bool:
+    """Whether a path is one of the folders, or above it."""
+    return path == "/" or any(folder == path or folder.startswith(f"{path}/") for folder in folders)
+
+
+def bound(point: MountPoint, user: str) -> tuple[str, Cause]:
+    source, limited = point.source, "" if user in ROOT else f", as far as user {user} may"
+    match kind_of(source):
+        case Kind.SOCKET:
+            return socket_words(source), point.cause
+        case Kind.FILE:
+            return f"It can change the host's file {source}{limited}.", point.cause
+    words = f"It can change, add and delete files in {place(source)}"
+    if not point.writable:
+        words = f"It can read all files in {place(source)}, secrets among them"
+    words += limited
+    if point.writable and not limited and holds(source, MAKE_ROOT):
+        words += ", which is enough to become root on the host"
+    if holds(source, SOCKETS):
+        words += "; and talk to the services whose sockets are there"
+    return f"{words}.", point.cause
+
+
+def place(source: str) -> str:
+    return "the host's whole filesystem" if source == "/" else f"the host's {source}"
+
+
+def socket_words(source: str) -> str:
+    if os.path.basename(source) in ENGINES:
+        return (
+            f"It can give orders to the engine behind {source}, such as to start a privileged container, "
+            "which is enough to become root on the host."
+        )
+    return f"It can talk to the service behind {source}, with whatever that service allows."
+
+
+# ---------------------------------------------------------------- rights and devices
+
+
+def added(plan: Plan) -> Iterator[tuple[str, Cause]]:
+    """Capabilities beyond Docker's defaults."""
+    step = next((step for step in plan.steps if isinstance(step, Capabilities)), None)
+    if step is None:
+        return
+    names = set(capabilities.names_of(step.bounding)) - set(capabilities.defaults())
+    told = [f"{words} ({name})" for name, words in GRANTED.items() if name in names]
+    others = sorted(names - set(GRANTED))
+    if len(told) > NAMED:
+        told = [*told[:NAMED], f"and more, by {len(names) - NAMED} other capabilities"]
+    elif others:
+        told.append(f"do what {', '.join(others)} {'allows' if len(others) == 1 else 'allow'}")
+    if told:
+        yield f"It can {'; '.join(told)}.", step.cause
+
+
+def opened(plan: Plan) -> Iterator[tuple[str, Cause]]:
+    """Devices of the host, those of one cause together."""
+    by_cause: dict[Cause, list[MakeNode]] = {}
+    for step in plan.steps:
+        if isinstance(step, MakeNode) and step.cause.origin is Origin.REQUEST:
+            by_cause.setdefault(step.cause, []).append(step)
+    for cause, nodes in by_cause.items():
+        yield device_words(nodes), cause
+
+
+def device_words(nodes: list[MakeNode]) -> str:
+    if len(nodes) > 1:
+        return f"It can use {len(nodes)} devices of the host, as {nodes[0].path} and others."
+    (node,) = nodes
+    if node.kind == "b":
+        return f"It can use a disk of the host, as {node.path}, without regard to the filesystems on it."
+    if node.major == 1 and node.minor in MEMORY:
+        return f"It can read and change the host's memory through {node.path}."
+    return f"It can use a device of the host, as {node.path}."
+
+
+def ruled(record: ContainerRecord) -> Iterator[tuple[str, Cause]]:
+    """Rules let through nodes that it makes itself."""
+    for rule in record.host_config.device_cgroup_rules or ():
+        yield (
+            f"It can make and use any device of the host that is {rule}.",
+            asked(f"--device-cgroup-rule {rule}"),
+        )

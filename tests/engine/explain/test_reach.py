@@ -1,0 +1,115 @@
+"""What reaches the host is said at the top of explanations, pages and dry runs, with what could be done with it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engine.explain.test_causes import body
+from tests.harness.daemon import Daemon
+
+Warnings = list[tuple[str, str]]
+
+REACHING = {
+    "--privileged": "root on the host in all but name",
+    "--network host": "connect to what listens on the host's 127.0.0.1",
+    "--pid host": "see every process of the host",
+    "--ipc host": "shared memory",
+    "--volume /:/host": "the host's whole filesystem, which is enough to become root on the host; and talk to",
+    "--volume /etc:/data:ro": "It can read all files in the host's /etc, secrets among them.",
+    "--mount type=bind,source=/usr,target=/data": "files in the host's /usr, which is enough to become root",
+    "--volume /srv/made:/data": "It can change, add and delete files in the host's /srv/made.",
+    "--volume /etc/hostname:/data": "It can change the host's file /etc/hostname.",
+    "--volume /run:/data:ro": "the services whose sockets are there",
+    "--cap-add SYS_ADMIN": "mount filesystems and administer most of the kernel",
+    "--cap-add WAKE_ALARM": "do what CAP_WAKE_ALARM allows",
+    "--cap-add ALL": "other capabilities.",
+    "--security-opt seccomp=unconfined": "every system call",
+    "--device /dev/kmsg:/dev/log": "a device of the host, as /dev/log",
+    "--device /dev/null:/dev/mem": "a device of the host, as /dev/mem",
+    "--device-cgroup-rule 'c 13:* rwm'": "any device of the host that is c 13:* rwm",
+}
+SYSTEM_PATHS = "--security-opt systempaths=unconfined"
+CONFINED = (
+    "",
+    "--publish 8080:80 --memory 64m --init --tty",
+    "--volume /usr:/data:ro --tmpfs /scratch",
+    "--network none --cap-drop ALL --read-only",
+    "--uts host --cgroupns host",
+)
+
+
+def warnings(daemon: Daemon, options: str) -> Warnings:
+    answer = daemon.api("POST", "/containers/create?dryRun=1", body(options))
+    assert answer.status == 200, answer
+    return [(found["Could"], found["Cause"]) for found in answer.body["Reach"]]
+
+
+@pytest.mark.parametrize("options", REACHING)
+def test_what_could_be_done_with_it(daemon: Daemon, options: str) -> None:
+    ((could, cause),) = warnings(daemon, options)
+    assert could.startswith("It ") and REACHING[options] in could
+    assert cause.split()[0].lstrip("-")[0] == options.lstrip("-")[0]
+
+
+def test_disks_memory_and_directories_of_devices(daemon: Daemon, tmp_path: Path) -> None:
+    nodes = {"disk": (stat.S_IFBLK, 254, 0), "mem": (stat.S_IFCHR, 1, 1)}
+    for name, (kind, major, minor) in nodes.items():
+        os.mknod(tmp_path / name, kind | 0o600, os.makedev(major, minor))
+    said = {
+        f"{tmp_path}/disk:/dev/disk": "It can use a disk of the host, as /dev/disk, without regard to",
+        f"{tmp_path}/mem:/dev/mem": "It can read and change the host's memory through /dev/mem.",
+        f"{tmp_path}:/dev/all": "It can use 2 devices of the host, as /dev/all/disk and others.",
+    }
+    for given, words in said.items():
+        ((could, cause),) = warnings(daemon, f"--device {given}")
+        assert could.startswith(words) and cause == f"--device {given}:rwm"
+
+
+def test_hidden_paths_that_are_not(daemon: Daemon) -> None:
+    assert {cause for _, cause in warnings(daemon, SYSTEM_PATHS)} == {SYSTEM_PATHS}
+
+
+@pytest.mark.parametrize("options", CONFINED)
+def test_what_is_given_nothing_of_the_hosts_is_not_warned_of(daemon: Daemon, options: str) -> None:
+    assert warnings(daemon, options) == []
+
+
+def test_a_socket_is_told_from_a_file_also_where_it_is_read_only(daemon: Daemon, tmp_path: Path) -> None:
+    for name, said in (("docker.sock", "start a privileged container"), ("db.sock", "talk to the service")):
+        with socket.socket(socket.AF_UNIX) as door:
+            door.bind(str(tmp_path / name))
+            ((could, _),) = warnings(daemon, f"--volume {tmp_path}/{name}:/door:ro")
+            assert said in could
+
+
+def test_what_another_user_may_not_is_not_promised(daemon: Daemon) -> None:
+    ((could, _),) = warnings(daemon, "--user 1000 --volume /etc:/data")
+    assert could == "It can change, add and delete files in the host's /etc, as far as user 1000 may."
+
+
+def test_it_stands_at_the_top_everywhere(daemon: Daemon) -> None:
+    options = ("--pid", "host", "-v", "/etc:/data")
+    daemon.wherry("run", "-d", "--name", "open", *options, "busybox", "sleep", "60")
+    page = daemon.wherry("explain", "--html", "-", "open").stdout
+    assert page.index('id="reach"') < page.index('id="cost"') and "which is enough to become root" in page
+    for words in (("run", "--dry-run", *options, "busybox"), ("explain", "open"), ("plan", "show", "open")):
+        text = daemon.wherry(*words).stdout
+        block = text.split("\n\n")[1]
+        assert block.startswith("WARNING: WHAT IT CAN DO TO THE HOST\n")
+        said = " ".join(block.split())
+        assert "--pid host" in said and "-v /etc:/data" in said
+    daemon.wherry("run", "-d", "--name", "calm", "busybox", "sleep", "60")
+    for words in (("explain", "calm"), ("explain", "--html", "-", "calm"), ("run", "--dry-run", "busybox")):
+        assert "WARNING" not in daemon.wherry(*words).stdout.upper()
+
+
+def test_it_is_told_of_what_has_ended_too(daemon: Daemon) -> None:
+    daemon.docker("run", "--name", "ended", "--privileged", "busybox", "true")
+    explained: dict[str, Any] = daemon.api("GET", "/containers/ended/explain").body
+    assert [found["Cause"] for found in explained["Reach"]] == ["--privileged"]
