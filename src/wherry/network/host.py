@@ -135,8 +135,12 @@ class HostNetwork:
             log.info("removed port %s that no running container owns", port)
 
     def ensure(self) -> bool:
-        """Put the table back if it was lost or damaged; whether it was. Unavailable where that cannot be done."""
-        return self._firewall.ensure()
+        """Put the table back if it was lost or damaged; whether it was. Unavailable where that cannot be done.
+
+        Before ``reconcile`` it is an earlier daemon's, with ports that are not ours to name yet.
+        """
+        with self._lock:
+            return self._reconciled and self._firewall.ensure()
 
     # ------------------------------------------------------------ the end
 
