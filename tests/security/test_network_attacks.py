@@ -101,6 +101,30 @@ def test_a_flushed_firewall_is_back_at_once(besieged: Daemon, listen: Listen) ->
     assert loopback.heard() == []
 
 
+def test_a_firewall_flushed_while_no_engine_runs(
+    fresh_daemon: Callable[..., Daemon], hostile_archive: bytes
+) -> None:
+    """The host's loopback stays out of reach, and a port that was published on it works again with the engine."""
+    daemon = fresh_daemon()
+    daemon.load(hostile_archive)
+    gateway, mac = bridge_of(daemon)
+    neighbour = gateway.rpartition(".")[0] + ".77"
+    forge = f"/attacker datagram {mac} 172.31.255.9 127.0.0.1 5558; /attacker datagram {mac} {neighbour} {gateway} 5558"
+    daemon.docker("run", "-d", "attacker", "sh", "-c", f"while :; do {forge}; sleep 0.05; done")
+    daemon.docker("run", "-d", "-p", "127.0.0.1:8088:80", "busybox", "httpd", "-f", "-p", "80", "-h", "/etc")
+    daemon.kill9()
+    daemon.sandbox.run("nft flush ruleset")
+    loopback, bridge = Listener(daemon, "127.0.0.1", 5558), Listener(daemon, gateway, 5558)
+    heard, on_bridge = loopback.heard(1), bridge.heard(0)
+    daemon.start()
+    got = daemon.sandbox.run(["curl", "-s", "http://127.0.0.1:8088/hostname"])
+    for listener in (loopback, bridge):
+        listener.close()
+    daemon.remove_containers()
+    assert heard == [] and on_bridge, "the bridge's own address hears nothing: the test shows nothing"
+    assert got.stdout.strip()
+
+
 def test_the_gateway_keeps_its_addresses(besieged: Daemon) -> None:
     """A container claims the bridge's IP address, and then its MAC: the host and others still reach it."""
     gateway, mac = bridge_of(besieged)

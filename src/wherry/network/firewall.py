@@ -6,9 +6,9 @@ touched: where the host's own policy drops forwarded packets, it wins.
 
 What the rules are for:
 
-* packets to 127.0.0.0/8 that come from elsewhere, and from a container with such a source, are dropped before
-  anything else sees them (CVE-2020-8558): ``route_localnet`` on a network's interface is safe only with that;
-* a port published on 127.0.0.1 works from the host: such packets get the host's address on the network as source;
+* a port published on 127.0.0.1 works from the host: such packets get the host's address on the network as source, and
+  answers to them are marked, as an interface's own filter lets nothing else through to 127.0.0.0/8
+  (``drivers.bridge.loopback``). Here it is dropped once more, from wherever it comes;
 * a container reaches its own, or a neighbour's, published port by the host's address (hairpin);
 * what is new, from outside, and was not translated by a published port, does not enter a network.
 """
@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 INTERFACE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}")
 PROTOCOLS = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP}
 PROTOCOL_NAMES = {number: name for name, number in PROTOCOLS.items()}
+ANSWER_MARK = 0x77686572  # of a packet that netfilter has translated back to 127.0.0.0/8
 BY_ADDRESS, BY_PORT = "published", "published_any"  # keyed by host address, protocol, port; by protocol, port
 MAPS = {
     BY_ADDRESS: "ipv4_addr . inet_proto . inet_service",
@@ -50,6 +51,7 @@ class NetworkFacts:
     subnets: tuple[IPv4Network, ...]
     masquerade: bool = True
     between_containers: bool = True  # Docker's enable_icc
+    loopback: bool = True  # the host's 127.0.0.0/8 can be translated to it
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ def chains(networks: Sequence[NetworkFacts]) -> tuple[Chain, ...]:
         Chain("loopback_guard", "type filter hook prerouting priority raw", guard_rules(networks)),
         Chain("published_ports", "", translate),
         Chain("from_outside", "type nat hook prerouting priority dstnat", jump),
+        Chain("answers", "type filter hook prerouting priority dstnat + 1", each(networks, answer_rules)),
         Chain("from_host", "type nat hook output priority -100", jump),
         Chain("leaving", "type nat hook postrouting priority srcnat", each(networks, masquerade_rules)),
         Chain("forwarded", "type filter hook forward priority filter", each(networks, forward_rules)),
@@ -100,13 +103,20 @@ def guard_rules(networks: Sequence[NetworkFacts]) -> tuple[str, ...]:
     return ('iifname != "lo" ip daddr 127.0.0.0/8 drop', *forged)
 
 
+def answer_rules(network: NetworkFacts) -> Iterable[str]:
+    if network.loopback:
+        answers = "ip daddr 127.0.0.0/8 ct direction reply ct status snat"
+        yield f'iifname "{network.interface}" {answers} meta mark set {ANSWER_MARK:#x}'
+
+
 def masquerade_rules(network: NetworkFacts) -> Iterable[str]:
     interface = network.interface
     for subnet in network.subnets:
         if network.masquerade:
             yield f'ip saddr {subnet} oifname != "{interface}" masquerade'
         yield f'ip saddr {subnet} oifname "{interface}" ct status dnat masquerade'
-    yield f'ip saddr 127.0.0.0/8 oifname "{interface}" masquerade'
+    if network.loopback:
+        yield f'ip saddr 127.0.0.0/8 oifname "{interface}" masquerade'
 
 
 def forward_rules(network: NetworkFacts) -> Iterable[str]:

@@ -13,6 +13,7 @@ from ipaddress import IPv4Address, IPv4Interface
 
 import msgspec
 
+from wherry.errors import InvalidArgument
 from wherry.linux import conntrack
 from wherry.linux.nftables import Count, Watch
 from wherry.network.firewall import Firewall, NetworkFacts
@@ -67,6 +68,7 @@ class HostNetwork:
         if not wishes:
             return ()
         ip = str(address.ip)
+        self._check_loopback(address, wishes)
         reservations = self._ports.reserve(ip, wishes)
         ports = tuple(reservation.port for reservation in reservations)
         try:
@@ -80,6 +82,15 @@ class HostNetwork:
             *(conntrack.forget_udp_to_port(port.host_port) for port in ports if port.proto == "udp")
         )
         return ports
+
+    def _check_loopback(self, address: IPv4Interface, wishes: Iterable[PortWish]) -> None:
+        own = next((facts for facts in self._networks.values() if address.network in facts.subnets), None)
+        for wish in wishes:
+            if own is not None and not own.loopback and wish.host_ip.startswith("127."):
+                raise InvalidArgument(
+                    f"cannot publish on {wish.host_ip}: this kernel has no filter (clsact, cls_bpf) that could keep "
+                    "containers off the rest of the host's loopback; publish on another address"
+                )
 
     def unpublish(self, ports: Iterable[PublishedPort]) -> None:
         """Withdraw published ports; those that are not ours, or not any more, are left alone."""

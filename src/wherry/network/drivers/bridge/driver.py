@@ -31,6 +31,7 @@ from wherry.network.driver import (
 )
 from wherry.network.drivers.bridge import DEFAULT_NETWORK
 from wherry.network.drivers.bridge.claim import claim_bridge
+from wherry.network.drivers.bridge.loopback import open_loopback
 from wherry.network.drivers.bridge.messages import create_bridge
 from wherry.network.drivers.bridge.wiring import Wiring, set_ipv6
 from wherry.network.endpoint import Attachment, Endpoint
@@ -127,7 +128,7 @@ class BridgeDriver(NetworkDriver):
         if changes:
             self._links.send(*changes)
         sysctl.ensure("net/ipv4/ip_forward", "1")
-        sysctl.ensure(f"net/ipv4/conf/{self.interface}/route_localnet", "1")
+        self._loopback = open_loopback(self._links, self.interface, there.index)
         return there.index
 
     def _raise(self, *, prime: bool) -> None:
@@ -157,6 +158,7 @@ class BridgeDriver(NetworkDriver):
             (self.address.network,),
             masquerade=self._options.masquerade,
             between_containers=self._options.between_containers,
+            loopback=self._loopback,
         )
 
     def describe(self) -> Description:
