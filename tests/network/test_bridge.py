@@ -176,6 +176,8 @@ def test_a_neighbour_does_not_reach_the_hosts_loopback(
     send_loopback_out(lab.outside, HOST, "far")
     assert lab.connect(lab.outside, "127.0.0.1", 8080, server) is None
     run("nft flush chain ip wherry loopback_guard")
+    assert lab.connect(lab.outside, "127.0.0.1", 8080, server) is None
+    run("nft add rule ip wherry from_outside meta l4proto tcp jump published_ports")
     assert lab.connect(lab.outside, "127.0.0.1", 8080, server) == NEIGHBOUR
 
 
@@ -185,6 +187,8 @@ def test_a_container_does_not_reach_the_hosts_loopback(lab: Lab, bridge: BridgeD
     send_loopback_out(web.netns_fd, str(bridge.address.ip), "eth0")
     assert lab.connect(web.netns_fd, "127.0.0.1", 6379, server) is None
     run("nft flush chain ip wherry loopback_guard")
+    assert lab.connect(web.netns_fd, "127.0.0.1", 6379, server) is None
+    run("tc qdisc delete dev wherry0 clsact")
     assert lab.connect(web.netns_fd, "127.0.0.1", 6379, server) == ip(web)
 
 

@@ -81,13 +81,15 @@ def chains(networks: Sequence[NetworkFacts]) -> tuple[Chain, ...]:
         f"dnat ip to ip daddr . meta l4proto . th dport map @{BY_ADDRESS}",
         f"fib daddr type local dnat ip to meta l4proto . th dport map @{BY_PORT}",
     )
-    jump = ("meta l4proto { tcp, udp } jump published_ports",)
+    jump = "meta l4proto { tcp, udp } jump published_ports"
     return (
         Chain("loopback_guard", "type filter hook prerouting priority raw", guard_rules(networks)),
         Chain("published_ports", "", translate),
-        Chain("from_outside", "type nat hook prerouting priority dstnat", jump),
+        Chain(
+            "from_outside", "type nat hook prerouting priority dstnat", (f"ip daddr != 127.0.0.0/8 {jump}",)
+        ),
         Chain("answers", "type filter hook prerouting priority dstnat + 1", each(networks, answer_rules)),
-        Chain("from_host", "type nat hook output priority -100", jump),
+        Chain("from_host", "type nat hook output priority -100", (jump,)),
         Chain("leaving", "type nat hook postrouting priority srcnat", each(networks, masquerade_rules)),
         Chain("forwarded", "type filter hook forward priority filter", each(networks, forward_rules)),
     )
