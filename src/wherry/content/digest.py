@@ -15,6 +15,8 @@ _DIGEST = re.compile(PATTERN)
 Digest = Annotated[str, msgspec.Meta(pattern=PATTERN)]
 """``sha256:`` and 64 lower-case hex digits; msgspec checks it wherever a struct is decoded."""
 
+LAYER_LIMIT = 127
+"""Layers of an image: so many names fit in the 4096 bytes of mount options."""
 
 Hold = Callable[[Digest], None]
 """Told the digest of content before that is relied on: once it returns, nobody deletes what is there of it."""

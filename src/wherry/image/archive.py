@@ -9,12 +9,11 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from wherry.content.compression import READ, decompressed
-from wherry.content.digest import Digest, chain_ids, is_digest
+from wherry.content.digest import LAYER_LIMIT, Digest, chain_ids, is_digest
 from wherry.content.names import PATH_LIMIT, show
 from wherry.content.tar import Kind, TarReader
 from wherry.errors import InvalidArgument, NotFound
@@ -34,6 +33,7 @@ from wherry.image.packed import PackedImage, layer_descriptor
 from wherry.values.references import Reference
 
 MEMBER_LIMIT = 1 << 16
+IMAGE_LIMIT = 1 << 12
 
 Known = Callable[[Digest], Descriptor | None]
 """The blob, if there is one here, of the layer with a chain ID. Archives may leave out what is here already."""
@@ -54,7 +54,8 @@ def read_archive(
     Of an image for several platforms the one for ``platform`` is taken. InvalidArgument if the archive is
     damaged or hostile, or lacks what it refers to and the store has not. Blocks.
     """
-    return _images(_Archive(_spool(stream, blobs), blobs, known), platform)
+    images = _images(_Archive(_spool(stream, blobs), blobs, known), platform)
+    return _merged(images)
 
 
 def chunks_of(stream: Source) -> Iterator[bytes]:
@@ -120,6 +121,8 @@ class _Archive:
     members: _Members
     batch: BlobBatch
     known: Known
+    configs: dict[Digest, ImageConfig] = field(default_factory=dict)  # that were read
+    diff_ids: dict[Digest, Digest] = field(default_factory=dict)  # of blobs that were hashed
 
     def file(self, name: str) -> Blob:
         """The blob that a member became, through links within the archive; InvalidArgument if it has none."""
@@ -167,8 +170,23 @@ def _images(archive: _Archive, platform: Platform) -> list[PackedImage]:
     )
 
 
+def _merged(images: list[PackedImage]) -> list[PackedImage]:
+    """Each image once, with all names that it came with."""
+    merged: dict[Digest, PackedImage] = {}
+    for image in images:
+        first = merged.get(image.id, replace(image, names=()))
+        merged[image.id] = replace(first, names=(*first.names, *image.names))
+    return list(merged.values())
+
+
+def _limit(images: int) -> None:
+    if images > IMAGE_LIMIT:
+        raise InvalidArgument(f"the archive has more than {IMAGE_LIMIT} images")
+
+
 def _docker_images(archive: _Archive) -> list[PackedImage]:
     items = decode(archive.document("manifest.json"), list[ArchiveItem], "manifest.json")
+    _limit(len(items))
     manifests = _manifests_by_config(archive)
     return [_docker_image(archive, item, manifests) for item in items]
 
@@ -189,6 +207,7 @@ def _file_layer(archive: _Archive, name: str) -> Descriptor:
 
 def _legacy_images(archive: _Archive) -> list[PackedImage]:
     named = legacy.tagged(archive.document("repositories"))
+    _limit(len(named))
     return [_legacy_image(archive, id, names) for id, names in named.items()]
 
 
@@ -197,15 +216,17 @@ def _legacy_image(archive: _Archive, id: str, names: tuple[Reference, ...]) -> P
     layers = tuple(_file_layer(archive, f"{id}/layer.tar") for id in ids)
     document = legacy.config_of(
         [archive.document(f"{id}/json") for id in ids],
-        [_diff_id(archive.batch.path(layer.digest)) for layer in layers],
+        [_diff_id(archive, layer.digest) for layer in layers],
     )
     digest = archive.batch.add([document]).digest
     return PackedImage(digest, _config(archive, digest, len(layers)), layers, names)
 
 
-def _diff_id(path: Path) -> Digest:
-    with path.open("rb", buffering=0) as file:
-        return legacy.diff_id(chunks_of(file))
+def _diff_id(archive: _Archive, layer: Digest) -> Digest:
+    if layer not in archive.diff_ids:
+        with archive.batch.path(layer).open("rb", buffering=0) as file:
+            archive.diff_ids[layer] = legacy.diff_id(chunks_of(file))
+    return archive.diff_ids[layer]
 
 
 def _oci_images(archive: _Archive, platform: Platform) -> list[PackedImage]:
@@ -229,13 +250,18 @@ def _blob_layer(archive: _Archive, layer: Descriptor) -> Descriptor:
 
 def _config(archive: _Archive, digest: Digest, layers: int) -> ImageConfig:
     """The config of an image with so many layers. InvalidArgument where it is none that can be run here."""
-    config = decode(archive.read(digest, "config"), ImageConfig, f"image config {digest}")
+    config = archive.configs.get(digest)
+    if config is None:  # many images may claim the same one
+        config = decode(archive.read(digest, "config"), ImageConfig, f"image config {digest}")
+        archive.configs[digest] = config
     if config.os.lower() not in ("", "linux"):
         raise InvalidArgument(f"cannot load {config.os} image on linux")
     if len(config.diff_ids) != layers:
         raise InvalidArgument(
             f"invalid manifest, layers length mismatch: expected {layers}, got {len(config.diff_ids)}"
         )
+    if layers > LAYER_LIMIT:
+        raise InvalidArgument(f"the image has {layers} layers; overlayfs takes {LAYER_LIMIT}")
     if sum(not step.empty_layer for step in config.history or ()) > layers:
         raise InvalidArgument("too many non-empty layers in History section")
     return config

@@ -14,7 +14,7 @@ from wherry.image.manifest import INDEX_TYPES, MANIFEST_TYPES, Descriptor, Index
 from wherry.values.references import Reference
 
 _DEPTH = 4  # indexes within indexes
-_MANIFESTS = 4096  # in one index
+_MANIFESTS = 1 << 14  # in all indexes together
 _FULL_NAME = "io.containerd.image.name"
 _SHORT_NAME = "org.opencontainers.image.ref.name"
 _ATTESTATION = "vnd.docker.reference.type"
@@ -28,10 +28,10 @@ class Candidate(NamedTuple):
 
 
 class _Key(NamedTuple):
-    """What makes descriptors one image: a name, or else that they have none, or where they stand."""
+    """What makes descriptors one image: a name; or that they have none, or point at the same."""
 
     name: Reference | None
-    position: int
+    digest: Digest
 
 
 def select(index: Index, read: Callable[[Digest], bytes], platform: Platform) -> list[Candidate]:
@@ -40,13 +40,15 @@ def select(index: Index, read: Callable[[Digest], bytes], platform: Platform) ->
     Descriptors that share a name are one image for several platforms. ``read`` returns a manifest or a nested
     index. InvalidArgument if nothing fits.
     """
+    documents = _Documents(read)
     groups: dict[_Key, list[Descriptor]] = {}
     seen: dict[_Key, set[Digest]] = {}
-    for position, descriptor in enumerate(index.manifests):
+    documents.look_at(index)
+    for descriptor in index.manifests:
         name = _name(descriptor)
-        key = _Key(name, -1 if name or descriptor.platform else position)
-        groups.setdefault(key, []).extend(_flatten(descriptor, read, seen.setdefault(key, set())))
-    chosen = [(key.name, _fitting(manifests, read, platform)) for key, manifests in groups.items()]
+        key = _Key(name, "" if name or descriptor.platform else descriptor.digest)
+        groups.setdefault(key, []).extend(_flatten(descriptor, documents, seen.setdefault(key, set())))
+    chosen = [(key.name, _fitting(manifests, documents, platform)) for key, manifests in groups.items()]
     candidates = [Candidate(manifest, (name,) if name else ()) for name, manifest in chosen if manifest]
     if not candidates:
         offered = {
@@ -55,6 +57,33 @@ def select(index: Index, read: Callable[[Digest], bytes], platform: Platform) ->
         listing = ", ".join(sorted(offered)) or "none"
         raise InvalidArgument(f"the archive has no image for {platform}; it has: {listing}")
     return _merged(candidates)
+
+
+class _Documents:
+    """The documents behind descriptors, each read once however often it is pointed at."""
+
+    def __init__(self, read: Callable[[Digest], bytes]) -> None:
+        self._read = read
+        self._indexes: dict[Digest, Index] = {}
+        self._manifests: dict[Digest, Manifest] = {}
+        self._looked_at = 0
+
+    def index(self, digest: Digest) -> Index:
+        if digest not in self._indexes:
+            self._indexes[digest] = decode(self._read(digest), Index, f"index {digest}")
+        self.look_at(self._indexes[digest])
+        return self._indexes[digest]
+
+    def manifest(self, digest: Digest) -> Manifest:
+        if digest not in self._manifests:
+            self._manifests[digest] = decode(self._read(digest), Manifest, f"manifest {digest}")
+        return self._manifests[digest]
+
+    def look_at(self, index: Index) -> None:
+        """InvalidArgument where all indexes together point at more than an archive can need."""
+        self._looked_at += len(index.manifests)
+        if self._looked_at > _MANIFESTS:
+            raise InvalidArgument(f"the archive's indexes have more than {_MANIFESTS} manifests")
 
 
 def _merged(candidates: list[Candidate]) -> list[Candidate]:
@@ -81,7 +110,7 @@ def _name(descriptor: Descriptor) -> Reference | None:
 
 
 def _flatten(
-    descriptor: Descriptor, read: Callable[[Digest], bytes], seen: set[Digest], depth: int = _DEPTH
+    descriptor: Descriptor, documents: _Documents, seen: set[Digest], depth: int = _DEPTH
 ) -> Iterator[Descriptor]:
     """The manifests behind a descriptor, but for attestations.
 
@@ -93,29 +122,18 @@ def _flatten(
         if not depth:
             raise InvalidArgument(f"the archive nests more than {_DEPTH} indexes")
         seen.add(descriptor.digest)
-        index = decode(read(descriptor.digest), Index, f"index {descriptor.digest}")
-        if len(index.manifests) > _MANIFESTS:
-            raise InvalidArgument(
-                f"the archive's index {descriptor.digest} has more than {_MANIFESTS} manifests"
-            )
-        for nested in index.manifests:
-            yield from _flatten(nested, read, seen, depth - 1)
+        for nested in documents.index(descriptor.digest).manifests:
+            yield from _flatten(nested, documents, seen, depth - 1)
     elif descriptor.media_type in MANIFEST_TYPES and _ATTESTATION not in (descriptor.annotations or {}):
         seen.add(descriptor.digest)
         yield descriptor
 
 
-def _fitting(
-    manifests: list[Descriptor], read: Callable[[Digest], bytes], wanted: Platform
-) -> Descriptor | None:
+def _fitting(manifests: list[Descriptor], documents: _Documents, wanted: Platform) -> Descriptor | None:
     """The image that matches best; a manifest that names no platform fits any."""
     ranked = sorted(manifests, key=lambda manifest: _rank(manifest.platform, wanted), reverse=True)
     fitting = (manifest for manifest in ranked if _rank(manifest.platform, wanted))
-    return next((manifest for manifest in fitting if _is_image(manifest.digest, read)), None)
-
-
-def _is_image(digest: Digest, read: Callable[[Digest], bytes]) -> bool:
-    return decode(read(digest), Manifest, f"manifest {digest}").is_image
+    return next((manifest for manifest in fitting if documents.manifest(manifest.digest).is_image), None)
 
 
 def _rank(offered: Platform | None, wanted: Platform) -> int:

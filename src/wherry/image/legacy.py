@@ -14,13 +14,12 @@ import msgspec
 from msgspec import field
 
 from wherry.content.compression import decompressed
-from wherry.content.digest import Digest
+from wherry.content.digest import LAYER_LIMIT, Digest
 from wherry.errors import InvalidArgument
 from wherry.image.manifest import History, RootFS, RunConfig, decode
 from wherry.values.references import Reference
 
 _ID = re.compile(r"[0-9a-f]{64}")
-_DEPTH = 4096  # images below an image; no engine could mount nearly as many
 _DROPPED = ("id", "parent", "Size", "parent_id", "layer_id", "throwaway")
 
 
@@ -56,10 +55,10 @@ def ancestry(id: str, read: Callable[[str], bytes]) -> list[str]:
     while id:
         if not _ID.fullmatch(id):
             raise InvalidArgument(f"the archive has an invalid image id: {id[:80]!r}")
-        if id in ids or len(ids) == _DEPTH:
-            raise InvalidArgument(
-                f"the archive's image {ids[0]} is its own ancestor, or has more than {_DEPTH}"
-            )
+        if id in ids:
+            raise InvalidArgument(f"the archive's image {id} is its own ancestor")
+        if len(ids) == LAYER_LIMIT:
+            raise InvalidArgument(f"the archive's image {ids[0]} has more than {LAYER_LIMIT} layers")
         ids.append(id)
         id = decode(read(id), LegacyImage, f"image {id}").parent
     return ids[::-1]
