@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.image.making import in_chunks
 from wherry.content.tar import Entry, Kind, TarReader
+from wherry.content.tar_writer import END, header, padding
 from wherry.errors import InvalidArgument
 
 KINDS = {
@@ -66,7 +67,6 @@ def read(data: bytes, chunk: int) -> list[tuple[Entry, bytes]]:
     for entry in archive:
         entry.name = entry.name.rstrip(b"/") if entry.kind is Kind.DIRECTORY else entry.name
         found.append((entry, b"".join(archive.data())))
-    assert archive.complete
     return found
 
 
@@ -115,3 +115,39 @@ def test_pax_times(text: str, nanoseconds: int) -> None:
         archive.addfile(info)
     [entry] = TarReader([buffer.getvalue()])
     assert entry.mtime == nanoseconds
+
+
+@pytest.mark.parametrize("key", ["uid", "gid", "size", "mtime", "path", "linkpath", "atime", "comment"])
+def test_an_empty_pax_value_takes_the_record_back(key: str) -> None:
+    """POSIX pax: then the header's own field counts."""
+    info = tarfile.TarInfo("name")
+    info.uid, info.gid, info.mtime, info.size = 3, 4, 5, 1
+    info.pax_headers = {key: ""}
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        archive.addfile(info, io.BytesIO(b"x"))
+    [(entry, content)] = read(buffer.getvalue(), 512)
+    assert (entry.name, entry.uid, entry.gid, entry.mtime, content) == (b"name", 3, 4, 5 * 10**9, b"x")
+
+
+def test_an_extended_attribute_may_be_empty() -> None:
+    entry = Entry(b"f", Kind.FILE, 0o644, 0, 0, 0, 0, xattrs={b"user.empty": b""})
+    assert list(TarReader([header(entry), END])) == [entry]
+
+
+def test_an_archive_may_end_between_entries_but_not_in_one() -> None:
+    """As Go's reader has it: headers and content are whole; what fills the last block, and the end, may be missing."""
+    contents = [b"", b"x" * 700, b"y" * 512]
+    entries = [Entry(b"name", Kind.FILE, 0o644, 0, 0, len(content), 0) for content in contents]
+    data = b""
+    whole = {0}
+    for entry, content in zip(entries, contents, strict=True):
+        data += header(entry) + content
+        whole |= set(range(len(data), len(data) + len(padding(len(content))) + 1))
+        data += padding(len(content))
+    for cut in range(len(data) + 1):
+        if cut in whole:
+            assert all(len(content) == entry.size for entry, content in read(data[:cut], 600))
+        else:
+            with pytest.raises(InvalidArgument, match="truncated" if cut >= 512 else "not a tar archive"):
+                read(data[:cut], 600)

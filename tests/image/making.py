@@ -41,8 +41,8 @@ def symlink(name: str, target: str, **attributes: object) -> Member:
     return member(name, tarfile.SYMTYPE, linkname=target, **attributes), b""
 
 
-def hardlink(name: str, target: str) -> Member:
-    return member(name, tarfile.LNKTYPE, linkname=target), b""
+def hardlink(name: str, target: str, **attributes: object) -> Member:
+    return member(name, tarfile.LNKTYPE, linkname=target, **attributes), b""
 
 
 def tar(*members: Member, format: int = tarfile.PAX_FORMAT) -> bytes:

@@ -356,7 +356,16 @@ def test_import_makes_an_image_of_one_layer(stores: Stores, busybox_tar: bytes) 
 
 
 def test_a_truncated_import_leaves_nothing(stores: Stores) -> None:
-    for cut in (100, 512, 1024, 2048, 2600):
+    for cut in (100, 600, 1026, 1900):
         with pytest.raises(InvalidArgument, match="truncated" if cut >= 512 else "not a tar archive"):
             stores.import_rootfs(BASE[:cut])
+    with pytest.raises(InvalidArgument, match="truncated"):
+        stores.import_rootfs(gzip.compress(BASE)[:-20])
     assert stores.is_empty()
+
+
+def test_an_import_may_be_empty_or_end_between_entries(stores: Stores) -> None:
+    for archive in (b"", gzip.compress(b""), bytes(1024)):
+        assert stores.import_rootfs(archive).layers[0].size == 0
+    for cut in (1028, 1500, 1536):  # behind the content of etc/name, its block not full or full
+        assert stores.read(stores.import_rootfs(BASE[:cut]), "etc/name") == b"base"

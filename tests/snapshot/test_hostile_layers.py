@@ -270,13 +270,6 @@ def test_truncated_data_is_refused(
     )  # no more than one marker behind
     whole = compress(archive)
     assert_refused(store, whole[: int(len(whole) * part)], diff_id=sha256(archive))
-    assert_refused(store, whole[: int(len(whole) * part)], must_end=True)
-
-
-def test_a_plain_archive_cut_between_entries_is_told_from_a_whole_one(store: LayerStore) -> None:
-    cut = RICH[: RICH.rindex(b"n" * 99) // 512 * 512]
-    unpack(store, cut)
-    assert_refused(store, cut, must_end=True, match="truncated")
 
 
 def test_wrong_digest_is_refused(store: LayerStore) -> None:

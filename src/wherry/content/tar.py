@@ -73,7 +73,8 @@ class Entry(msgspec.Struct, gc=False):
 class TarReader:
     """Iterates over the entries of an archive that comes in chunks; ``data()`` is the present entry's content.
 
-    Data left unread is skipped. Raises InvalidArgument where the archive is damaged or ends early.
+    Data left unread is skipped. Raises InvalidArgument where the archive is damaged or ends within an entry; like
+    Go's and GNU's tar, it takes an end between two entries for the archive's, marker or not.
     """
 
     def __init__(self, chunks: Iterable[Buffer]) -> None:
@@ -84,7 +85,6 @@ class TarReader:
         self._padding = 0
         self._numbers: dict[bytes, int] = {}
         self._begun = False  # a header has been read
-        self.complete = False  # the end marker has been seen
 
     def __iter__(self) -> Iterator[Entry]:
         while (entry := self._next()) is not None:
@@ -153,23 +153,30 @@ class TarReader:
             self._refill()
         self._at += count
 
+    def _pass_padding(self) -> None:
+        """What fills up the last block may be missing at the end."""
+        while self._padding and not self._at_end():
+            count = min(self._padding, len(self._view) - self._at)
+            self._at += count
+            self._padding -= count
+
     def _at_end(self) -> bool:
-        """Whether no byte follows. Go's and GNU's tar take such an end for the archive's, marker or not."""
+        """Whether no byte follows."""
         return self._at == len(self._view) and not self._more()
 
     def _next(self) -> Entry | None:
         pax: list[tuple[bytes, bytes]] = []
         name = link = b""
         while True:
-            self._skip(self._left + self._padding)
-            self._left = self._padding = 0
+            self._skip(self._left)
+            self._left = 0
+            self._pass_padding()
             if self._at_end():
                 return None
             block = self._take(BLOCK)
             fields = _HEADER.unpack(block)
             flag = fields[7]
             if not self._is_header(block, fields[6]):
-                self.complete = True
                 return None
             size = self._number(fields[4])
             if flag in b"xgLK":
@@ -238,7 +245,7 @@ class TarReader:
             number(fields[2]),
             number(fields[3]),
             size,
-            number(fields[5]) * 1_000_000_000,
+            _representable(number(fields[5]) * 1_000_000_000),
         )
         if kind is Kind.HARDLINK or kind is Kind.SYMLINK:
             entry.link = link or fields[8].partition(b"\0")[0]
@@ -318,7 +325,7 @@ def _parse_number(field: bytes) -> int:
 
 
 def _pax_records(content: bytes) -> list[tuple[bytes, bytes]]:
-    """``length key=value\\n`` records, in order."""
+    """``length key=value\\n`` records, in order. An empty value takes back what an earlier record said of its key."""
     records = []
     at = 0
     while at < len(content):
@@ -330,7 +337,8 @@ def _pax_records(content: bytes) -> list[tuple[bytes, bytes]]:
             raise InvalidArgument("the archive is damaged: malformed PAX record")
         records.append((key, value))
         at = end
-    return records
+    last = dict(records)
+    return [(key, value) for key, value in records if (value and last[key]) or key.startswith(_XATTR)]
 
 
 def _apply_pax(entry: Entry, records: list[tuple[bytes, bytes]]) -> None:
@@ -362,9 +370,14 @@ def _nanoseconds(value: bytes) -> int:
     """``-1.25`` is -1,250,000,000."""
     sign = -1 if value.startswith(b"-") else 1
     seconds, _, fraction = value.lstrip(b"-").partition(b".")
-    if not seconds.isdigit() or (fraction and not fraction.isdigit()) or len(seconds) > 20:
+    if not seconds.isdigit() or (fraction and not fraction.isdigit()) or len(seconds) > 19:
         raise InvalidArgument(f"the archive is damaged: {value[:40]!r} is not a time")
-    return sign * (int(seconds) * 1_000_000_000 + int(fraction[:9].ljust(9, b"0")))
+    return _representable(sign * (int(seconds) * 1_000_000_000 + int(fraction[:9].ljust(9, b"0"))))
+
+
+def _representable(nanoseconds: int) -> int:
+    """A time that the kernel has no number for is 1970. (Docker's bounds are the years 1677 and 2262.)"""
+    return nanoseconds if -(1 << 63) <= nanoseconds // 1_000_000_000 < 1 << 63 else 0
 
 
 def _show(name: bytes) -> str:

@@ -134,10 +134,10 @@ def unpack_rootfs(
 ) -> UnpackedImage:
     """Take in the tar of a root filesystem as an image of one layer, which runs as ``run`` says.
 
-    ``message`` is its history's comment. InvalidArgument if it is damaged, hostile or truncated. Blocks.
+    ``message`` is its history's comment. InvalidArgument if it is damaged, hostile or ends within a file. Blocks.
     """
     blob = content.blobs.add(chunks_of(content.read(stream)))
     with content.blobs.path(blob.digest).open("rb", buffering=0) as file:
-        layer = content.layers.unpack(chunks_of(file), [], must_end=True)
+        layer = content.layers.unpack(chunks_of(file), [])
     config = rootfs_config(run, layer.diff_id, message, platform)
     return UnpackedImage(image_of(config, blob, name, content.blobs), (layer,))

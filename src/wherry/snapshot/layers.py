@@ -167,20 +167,18 @@ class LayerBatch:
         source: Iterator[bytes],
         parents: Sequence[Layer],
         diff_id: Digest | None = None,
-        *,
-        must_end: bool = False,
     ) -> Layer:
         """Unpack an archive, plain or compressed, on top of ``parents`` (lowest first).
 
-        InvalidArgument if the archive is damaged or hostile, if its content is not ``diff_id``, or, with
-        ``must_end``, if its end marker is missing (which Docker lets pass); nothing of it is kept then.
+        InvalidArgument if the archive is damaged or hostile, or if its content is not ``diff_id``; nothing of it
+        is kept then.
         """
         tree = self._staging / uuid4().hex
         tree.mkdir(mode=0o700)
         _cut_inheritance(tree)
         try:
             with Pipeline(source) as chunks:
-                size = self._write(tree, chunks, parents, must_end)
+                size = self._write(tree, chunks, parents)
                 found = chunks.digest
             if diff_id is not None and found != diff_id:
                 raise InvalidArgument(f"wrong digest: the layer {diff_id} contains {found}")
@@ -208,15 +206,13 @@ class LayerBatch:
         self._staged.clear()
         self._store.sync()
 
-    def _write(self, tree: Path, chunks: Pipeline, parents: Sequence[Layer], must_end: bool) -> int:
+    def _write(self, tree: Path, chunks: Pipeline, parents: Sequence[Layer]) -> int:
         lower = Lower([self.path(parent) for parent in reversed(parents)])
         writer = LayerTree(tree, lower)
         try:
             archive = TarReader(chunks)
             for entry in archive:
                 writer.add(entry, archive.data())
-            if must_end and not archive.complete:
-                raise InvalidArgument("the archive is truncated: its end marker is missing")
             archive.drain()
             writer.finish()
             return writer.size
