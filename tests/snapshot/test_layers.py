@@ -323,12 +323,47 @@ def test_hard_link_to_a_file_of_a_lower_layer_is_copied_up(store: LayerStore) ->
     base = tar(
         directory("d", mode=0o700), file("d/target", b"content", mode=0o4755, uid=5, mtime=1_234_567_890)
     )
-    lower, upper = unpack(store, base, tar(hardlink("link", "d/target")))
+    link = hardlink("link", "d/target", mode=0o4755, uid=5, mtime=1_234_567_890)
+    lower, upper = unpack(store, base, tar(link))
     root = store.path(upper.chain_id)
     assert (root / "link").samefile(root / "d/target")
     copy, original = describe(root / "d"), describe(store.path(lower.chain_id) / "d")
     assert copy[b"target"] == original[b"target"]
     assert stat.S_IMODE((root / "d").stat().st_mode) == 0o700
+
+
+def test_a_hard_links_own_attributes_count(store: LayerStore) -> None:
+    """Docker gives them to the file that both names have."""
+    file_of = {"file": file("a", b"x", mode=0o4755, uid=1), "link": symlink("a", "nowhere", uid=1)}
+    for kind, first in file_of.items():
+        layers = unpack(store, tar(first, hardlink("b", "a", mode=0o2640, uid=2, gid=3, mtime=9)))
+        status = (store.path(layers[-1].chain_id) / "a").lstat()
+        assert (status.st_uid, status.st_gid, status.st_nlink) == (2, 3, 2)
+        if kind == "file":
+            assert (stat.S_IMODE(status.st_mode), status.st_mtime) == (0o2640, 9)
+    lower, upper = unpack(store, tar(file("a", b"x")), tar(hardlink("b", "a", mode=0o600, uid=7)))
+    status = (store.path(upper.chain_id) / "a").stat()
+    assert (stat.S_IMODE(status.st_mode), status.st_uid, status.st_nlink) == (0o600, 7, 2)
+    assert (store.path(lower.chain_id) / "a").stat().st_uid == 0
+
+
+def test_a_hard_link_with_the_same_owner_takes_no_capability_away(store: LayerStore) -> None:
+    capability = {"SCHILY.xattr.security.capability": "\1\0\0\2\0\4\0\0\0\0\0\0\0\0\0\0\0\0\0\0"}
+    [layer] = unpack(store, tar(file("a", b"x", pax_headers=capability, uid=5), hardlink("b", "a", uid=5)))
+    assert os.listxattr(store.path(layer.chain_id) / "b") == ["security.capability"]
+
+
+@pytest.mark.parametrize("seconds", [2**40, 2**62, 2**63, 2**80, -5, -(2**63) - 1])
+def test_any_time_that_an_archive_can_say(store: LayerStore, seconds: int) -> None:
+    """One that the kernel has no number for is 1970; what a filesystem does with the others is its own."""
+    names = ["file", "dir", "link", "hard"]
+    members = [file("file", b"x"), directory("dir"), symlink("link", "x"), hardlink("hard", "file")]
+    for info, _ in members:
+        info.mtime = seconds
+    [layer] = unpack(store, tar(*members, format=tarfile.GNU_FORMAT))
+    times = {(store.path(layer.chain_id) / name).lstat().st_mtime for name in names}
+    assert len(times) == 1
+    assert times == {0.0} if not -(2**63) <= seconds < 2**63 else times != {0.0}
 
 
 def marks(root: Path) -> dict[str, str]:

@@ -47,16 +47,24 @@ def test_a_container_sees_the_layers_and_writes_its_own(layers: LayerStore, stor
     snapshot = store.prepare("c1", [layer.chain_id for layer in chain])
     assert snapshot.lower == (chain[1].name, chain[0].name)
     out = mounted(snapshot, "cat a b; stat -c %a:%u:%g .; echo new > c; rm b")
-    assert out == "twothree711:3:4\n"
+    assert out == "twothree755:0:0\n"
     assert sorted(os.listdir(snapshot.upper)) == ["b", "c"]
     assert store.size_rw("c1") == 4
     assert mounted(store.snapshot("c1", [layer.chain_id for layer in chain]), "ls") == "a\nc\n"
 
 
-def test_the_root_takes_after_the_topmost_layer(layers: LayerStore, store: OverlayStore) -> None:
-    chain = unpack(layers, tar(directory(".", mode=0o700)), tar(directory(".", mode=0o1777, uid=9)))
-    upper = store.prepare("c1", [layer.chain_id for layer in chain]).upper.stat()
-    assert (stat.S_IMODE(upper.st_mode), upper.st_uid) == (0o1777, 9)
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+def test_the_root_is_open_to_everybody(layers: LayerStore, store: OverlayStore, umask: int) -> None:
+    """Whatever the layers say of it, and in a directory that hands its group down."""
+    chain = unpack(layers, tar(directory(".", mode=0o700)), tar(directory(".", mode=0o1750, uid=9)))
+    os.chown(store.containers_root, 0, 9)
+    store.containers_root.chmod(0o2700)
+    before = os.umask(umask)
+    try:
+        upper = store.prepare("c1", [layer.chain_id for layer in chain]).upper.stat()
+    finally:
+        os.umask(before)
+    assert (stat.S_IMODE(upper.st_mode), upper.st_uid, upper.st_gid) == (0o755, 0, 0)
 
 
 def test_an_image_without_layers_can_be_mounted(store: OverlayStore) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable
 from errno import ENOTSUP, EPERM
 from pathlib import Path
@@ -31,6 +32,23 @@ def set_attributes_of_name(directory: int, base: bytes, entry: Entry) -> None:
         os.chown(base, entry.uid, entry.gid, dir_fd=directory, follow_symlinks=False)
     if entry.kind is not Kind.SYMLINK:
         os.chmod(base, entry.mode, dir_fd=directory)
+    if entry.xattrs:
+        _set_xattrs(b"/proc/self/fd/%d/%s" % (directory, base), entry.xattrs, follow=False)
+    os.utime(base, ns=(entry.mtime, entry.mtime), dir_fd=directory, follow_symlinks=False)
+
+
+def set_attributes_of_link(directory: int, base: bytes, entry: Entry) -> None:
+    """For a further name of a file that has attributes already: the link's own count, as they do for Docker.
+
+    What is the same is left alone: a change of the owner would take capabilities away.
+    """
+    checked(entry)
+    status = os.stat(base, dir_fd=directory, follow_symlinks=False)
+    if (entry.uid, entry.gid) != (status.st_uid, status.st_gid):
+        os.chown(base, entry.uid, entry.gid, dir_fd=directory, follow_symlinks=False)
+    if stat.S_ISLNK(status.st_mode):
+        return
+    os.chmod(base, entry.mode, dir_fd=directory)
     if entry.xattrs:
         _set_xattrs(b"/proc/self/fd/%d/%s" % (directory, base), entry.xattrs, follow=False)
     os.utime(base, ns=(entry.mtime, entry.mtime), dir_fd=directory, follow_symlinks=False)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from errno import EXDEV
 from pathlib import Path
 
-from wherry.content.digest import Digest
+from wherry.content.digest import LAYER_LIMIT, Digest
 from wherry.errors import InvalidArgument
 from wherry.linux.trees import Bin
 from wherry.linux.walk import DIRECTORY, walk
@@ -29,7 +29,6 @@ OPTIONS = "index=off,redirect_dir=off,metacopy=off"
 other defaults."""
 
 _TRASH = ".trash"
-_LAYERS = 127  # such names fit in the 4096 bytes of mount options
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,22 +68,24 @@ class OverlayStore:
     def prepare(self, key: str, chain_ids: Sequence[str]) -> OverlaySnapshot:
         """Make a writable tree on layers. If it exists, as after a restart, it stays as it is.
 
-        The top of the root has the owner and mode of the topmost layer's.
+        The top of the root is root's, with mode 0755, as Docker has it, whatever the layers say of it: archives made of
+        a private directory would shut out every other user.
         """
-        if len(chain_ids) > _LAYERS:
-            raise InvalidArgument(f"the image has {len(chain_ids)} layers; overlayfs takes {_LAYERS}")
+        if len(chain_ids) > LAYER_LIMIT:
+            raise InvalidArgument(f"the image has {len(chain_ids)} layers; overlayfs takes {LAYER_LIMIT}")
         snapshot = self.snapshot(key, chain_ids)
         if not os.path.lexists(snapshot.upper):
             self._make(snapshot)
         return snapshot
 
     def _make(self, snapshot: OverlaySnapshot) -> None:
-        """Its directories. ``upper`` comes by rename, with owner and mode."""
+        """Its directories. ``upper`` comes by rename, with owner and mode, whatever directory and umask hand down."""
         made = f"{snapshot.upper}.new"
         for path, mode in ((snapshot.upper.parent, 0o700), (snapshot.work, 0o700), (made, 0o755)):
             with suppress(FileExistsError):
                 os.mkdir(path, mode)
-        _copy_owner(f"{self.layers_root}/{snapshot.lower[0]}", made)
+        os.chown(made, 0, 0)
+        os.chmod(made, 0o755)
         os.rename(made, snapshot.upper)
 
     def snapshot(self, key: str, chain_ids: Sequence[str]) -> OverlaySnapshot:
@@ -165,9 +166,3 @@ class OverlayStore:
 
 def _names(chain_ids: Sequence[str]) -> tuple[str, ...]:
     return tuple(layer_name(chain_id) for chain_id in reversed(chain_ids))
-
-
-def _copy_owner(source: str, target: str) -> None:
-    status = os.stat(source)
-    os.chown(target, status.st_uid, status.st_gid)
-    os.chmod(target, stat.S_IMODE(status.st_mode))

@@ -22,6 +22,7 @@ from wherry.snapshot.files import (
     checked,
     copy_content,
     set_attributes,
+    set_attributes_of_link,
     set_attributes_of_name,
     umask,
     write,
@@ -169,7 +170,9 @@ class LayerTree:
         self._find_link_target(real, entry)
         source = os.dup(self._directory(above))  # opening the other directory may close the first
         try:
-            os.link(name, base, src_dir_fd=source, dst_dir_fd=self._directory(parent), follow_symlinks=False)
+            directory = self._directory(parent)
+            os.link(name, base, src_dir_fd=source, dst_dir_fd=directory, follow_symlinks=False)
+            set_attributes_of_link(directory, base, entry)
         except PermissionError as error:
             raise InvalidArgument(
                 f"hard link {show(entry.name)}: {show(entry.link)} cannot be linked to"
