@@ -46,6 +46,7 @@ COMMANDS = (
         "attach:attach",
         "Attach local standard input, output, and error streams to a running container",
     ),
+    _entry("completion", "completion:completion", "Print the completion script of a shell"),
     _entry("container create, create", "run:create", "Create a new container"),
     _entry("system events, events", "events:events", "Get real time events from the server"),
     _entry(
@@ -91,6 +92,8 @@ COMMANDS = (
     ),
 )
 
+ASKED_BY_SHELLS = _entry("__complete", "completion:complete", "What can follow on a command line")
+
 COMMON = ("run", "exec", "ps", "images", "pull", "version", "info")
 
 
@@ -98,7 +101,7 @@ def find(words: Sequence[str]) -> tuple[Entry, str, int] | None:
     """The entry that the words name, its name as called, and how many words the name took."""
     for count in (2, 1):
         called = " ".join(words[:count])
-        for entry in COMMANDS:
+        for entry in (*COMMANDS, ASKED_BY_SHELLS):
             if called in entry.names:
                 return entry, called, count
     return None

@@ -1,0 +1,161 @@
+"""What a Tab completes: asked of the command itself, and of a real shell."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.harness.daemon import ROOT, Daemon
+from tests.harness.terminal import Terminal
+from wherry.cli import tree
+from wherry.cli.completion import KINDS, candidates
+from wherry.cli.completion_scripts import SCRIPTS
+from wherry.cli.main import main
+
+NAMES = {
+    "containers": ["db", "web"],
+    "running": ["web"],
+    "images": ["debian:latest"],
+    "shells": list(SCRIPTS),
+    "everything": ["web", "debian:latest"],
+}
+
+
+def completed(line: str) -> list[str]:
+    """What the last word of the line can become."""
+    *before, current = line.split(" ")
+    found = candidates(before, current, lambda kind: NAMES.get(kind, []))
+    return sorted(name for name, _ in found if name.startswith(current) or name == ":files")
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("ru", ["run"]),
+        ("pl", ["plan"]),
+        ("plan ", ["diff", "show"]),
+        ("container st", ["start", "stop"]),
+        ("network ", []),
+        ("xyzzy ", []),
+        ("--ho", ["--host"]),
+        ("-H unix:///x --debug container ls --no-t", ["--no-trunc"]),
+        ("ps --al", ["--all"]),
+        ("run --r", ["--read-only", "--restart", "--rm", "--runtime"]),
+        ("run --network ", ["bridge", "container:", "host", "none"]),
+        ("run --network=h", ["--network=host"]),
+        ("run -it --name x -e A=1 d", ["debian:latest"]),
+        ("run --rm=true d", ["debian:latest"]),
+        ("run -d -p 80 debian:latest ", [":files"]),
+        ("run debian sh -", [":files"]),
+        ("run -v ", [":files"]),
+        ("run --name ", []),
+        ("rm ", ["db", "web"]),
+        ("rm -f db w", ["web"]),
+        ("rm -- ", ["db", "web"]),
+        ("exec -it ", ["web"]),
+        ("container stop ", ["web"]),
+        ("exec web ", [":files"]),
+        ("inspect ", ["debian:latest", "web"]),
+        ("inspect --type ", ["container", "image", "network"]),
+        ("tag deb", ["debian:latest"]),
+        ("image history ", ["debian:latest"]),
+        ("plan diff w", ["web"]),
+        ("load -i ", [":files"]),
+        ("load ", []),
+        ("import ", [":files"]),
+        ("rename db ", []),
+        ("kill -s ", ["HUP", "INT", "KILL", "QUIT", "TERM", "USR1", "USR2"]),
+        ("completion z", ["zsh"]),
+        ("run --health-c", []),  # what is not supported is not offered
+    ],
+)
+def test_what_can_follow(line: str, words: list[str]) -> None:
+    assert completed(line) == words
+
+
+def test_every_verb_and_every_group_is_offered() -> None:
+    offered = completed("")
+    assert set(offered) == {name for name, _ in tree.members("")} | set(tree.GROUPS)
+    for group in tree.GROUPS:
+        assert completed(f"{group} ") == [name for name, _ in tree.members(group)]
+
+
+def test_every_kind_is_in_a_usage_line() -> None:
+    usages = " ".join(entry.load().usage for entry in tree.COMMANDS)
+    assert not [word for word in KINDS if word not in usages]
+
+
+@pytest.mark.parametrize("shell", SCRIPTS)
+def test_scripts_are_printed_and_no_other_shells(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["completion", shell]) == 0
+    assert f"wherry completion {shell}" in capsys.readouterr().out
+    assert main(["completion", "tcsh"]) == 1
+    assert "no completion for 'tcsh': it can be bash, zsh, fish" in capsys.readouterr().err
+
+
+def test_no_engine_no_names_and_none_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WHERRY_AUTOSTART", "1")
+    monkeypatch.setenv("WHERRY_HOST", f"unix://{tmp_path}/none.sock")
+    assert main(["__complete", "--", "rm", ""]) == 0
+    assert capsys.readouterr() == ("", "") and not list(tmp_path.iterdir())
+
+
+# ---------------------------------------------------------------- real shells
+
+START = {
+    "bash": (["bash", "--norc", "--noprofile", "-i"], 'PS1="ready> "; eval "$(wherry completion bash)"\r'),
+    "zsh": (["zsh", "-f", "-i"], 'PS1="ready> "; autoload -U compinit; compinit -D; eval "$(wherry completion zsh)"\r'),
+    "fish": (["fish", "--private"], "function fish_prompt; echo 'ready> '; end; wherry completion fish | source\r"),
+}  # fmt: skip
+Ask = Callable[[str, str], None]
+
+
+@pytest.fixture(params=START)
+def tab(request: pytest.FixtureRequest, daemon: Daemon, tmp_path: Path) -> Iterator[Ask]:
+    """``tab(line, whole)`` types a line and a Tab in a shell, and waits for the whole line to stand there."""
+    argv, setup = START[request.param]
+    if shutil.which(argv[0]) is None:
+        pytest.skip(f"no {argv[0]} here")
+    daemon.wherry("run", "-d", "--name", "webserver", "busybox", "sleep", "1000")
+    daemon.wherry("create", "--name", "idle", "busybox")
+    bin = f"{ROOT}/.venv/bin:{os.environ['PATH']}"
+    environment = {**daemon.client_environment(), "PATH": bin, "HOME": str(tmp_path)}
+    with Terminal(argv, environment, columns=160) as screen:
+        screen.send(setup)
+        screen.expect(r"ready> [\s\S]*ready> ")
+
+        def ask(line: str, whole: str) -> None:
+            screen.send(f"{line}\t")
+            screen.expect(whole)
+            screen.send("\x15")  # ctrl-u: nothing of it is run
+
+        yield ask
+
+
+@pytest.mark.parametrize(
+    ("line", "whole"),
+    [
+        ("wherry sys", "wherry system "),
+        ("wherry run --read-o", "wherry run --read-only "),
+        ("wherry exec -it web", "wherry exec -it webserver "),
+        ("wherry rm id", "wherry rm idle "),
+        ("wherry run --rm busyb", "busybox:latest "),
+        ("wherry run --rm busybox:l", "busybox:latest "),
+        ("wherry run -e 'A B' --network=ho", "--network=host "),
+        ("wherry load -i /etc/os-rel", "/etc/os-release "),
+    ],
+)
+def test_a_tab_in_a_shell(tab: Ask, line: str, whole: str) -> None:
+    tab(line, whole)
+
+
+def test_the_script_for_bash_is_clean() -> None:
+    done = subprocess.run(["bash", "-n"], input=SCRIPTS["bash"], text=True, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, "")
