@@ -59,7 +59,7 @@ def test_what_is_marked_is_what_the_engine_refuses(daemon: Daemon, flag: Flag) -
 def test_examples_are_command_lines(entry: tree.Entry) -> None:
     declared = entry.load()
     for line, said in declared.examples:
-        program, *words = shlex.split(line.rpartition("| ")[2])
+        program, *words = shlex.split(line.rpartition("| ")[2].partition(" >")[0])
         found = tree.find(words)
         assert program == "wherry" and found is not None and found[0] is entry and said
         options = parse(declared.flags, words[found[2] :], declared.interspersed, declared.quoted)

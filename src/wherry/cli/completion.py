@@ -46,7 +46,7 @@ CHOICES = {
     least=1,
     most=1,
     examples=(
-        ('eval "$(wherry completion bash)"', "for this shell; in ~/.bashrc for every one"),
+        ("wherry completion bash >/etc/bash_completion.d/wherry", "for bash"),
         ("wherry completion zsh >/usr/local/share/zsh/site-functions/_wherry", "for zsh"),
         ("wherry completion fish >~/.config/fish/completions/wherry.fish", "for fish"),
     ),
