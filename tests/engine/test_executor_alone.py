@@ -24,7 +24,7 @@ from wherry.engine.paths import ContainerPaths
 from wherry.engine.preparation.cgroups import ParentCgroup
 from wherry.engine.preparation.namespaces import JoinContainer
 from wherry.engine.preparation.networks import NetworkEndpoint
-from wherry.engine.preparation.step import EngineStep
+from wherry.engine.preparation.step import EngineStep, Neighbour
 from wherry.engine.task import task_of
 from wherry.errors import Conflict, Internal, LaunchFailed
 from wherry.messages.exec import ExecCreate, ExecStart
@@ -64,7 +64,10 @@ class Place:
         cgroups = SimpleNamespace(ensure=lambda path: note("ensure"), prepare=lambda path: note("prepare"))
         self.events = EventBus()
         host: Any = SimpleNamespace(
-            networks=networks, cgroups=cgroups, events=self.events, process=lambda ref: ("o", os.getpid())
+            networks=networks,
+            cgroups=cgroups,
+            events=self.events,
+            neighbour=lambda ref: Neighbour("o", "other", os.getpid(), "running", "private"),
         )
         planner: Any = SimpleNamespace(
             preparation=lambda task, id_of: (
@@ -156,13 +159,13 @@ def test_from_start_to_end(place: Place) -> None:
 
 def test_what_the_launcher_has_copies_of_is_closed(place: Place) -> None:
     async def scenario() -> None:
-        place.more = (JoinContainer("ipc", "other"),)
+        place.more = (JoinContainer("ipc", "other", shm="/shm"),)
         started = await place.executor.start(TASK)
         (given,) = place.given
         assert given.keys() == {Fd.NET, Fd.IPC}
         with suppress(FileNotFoundError):
             assert not os.readlink(f"/proc/self/fd/{given[Fd.IPC]}").startswith("ipc:")
-        assert started.steps[-1] == JoinContainer("ipc", "other", "o", f"/proc/{os.getpid()}/ns/ipc")
+        assert started.steps[-1] == JoinContainer("ipc", "other", "o", f"/proc/{os.getpid()}/ns/ipc", "/shm")
         started.close()
 
     run(scenario)

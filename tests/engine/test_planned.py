@@ -14,13 +14,15 @@ from wherry.engine.preparation.namespaces import JoinContainer, ShareWithHost
 from wherry.engine.preparation.networks import NetworkEndpoint, PublishPort
 from wherry.engine.preparation.planned import preparation
 from wherry.engine.preparation.rights import LeftOut
-from wherry.engine.preparation.step import EngineStep
+from wherry.engine.preparation.shared_memory import SharedMemory
+from wherry.engine.preparation.step import EngineStep, Neighbour
 from wherry.engine.preparation.storage import RuntimeDirectory, WritableLayer, WriteRecord
 from wherry.engine.preparation.surroundings import Surroundings
 from wherry.engine.task import Task, task_of
 from wherry.messages.container import Config, HostConfig, LogConfig, PortBinding
 from wherry.runtime.spec import JoinedNamespaces
 
+OTHER = "d" * 64
 CONFIG = EngineConfig(data_root=Path("/data"), exec_root=Path("/run/w"))
 
 
@@ -38,8 +40,12 @@ def task(config: Config | None = None, **host: Any) -> Task:
     )
 
 
+def neighbour(ref: str) -> Neighbour | None:
+    return Neighbour(OTHER, "db", 42, "running", "shareable") if ref == OTHER else None
+
+
 def of(kind: type[EngineStep], asked: Task) -> list[Any]:
-    steps = preparation(asked, CONFIG, {"db": "d" * 64}.get)  # type: ignore[arg-type]
+    steps = preparation(asked, CONFIG, neighbour)
     return [step for step in steps if isinstance(step, kind)]
 
 
@@ -48,10 +54,10 @@ def told(kind: type[EngineStep], asked: Task) -> list[tuple[str, str]]:
 
 
 def test_the_least_and_the_order() -> None:
-    kinds = [type(step) for step in preparation(task(), CONFIG, str)]
+    kinds = [type(step) for step in preparation(task(), CONFIG, neighbour)]
     assert kinds == [WritableLayer, RuntimeDirectory, NetworkEndpoint, ParentCgroup]
     record = wished(network_mode="none")
-    kept = preparation(task_of(record, None), CONFIG, str)
+    kept = preparation(task_of(record, None), CONFIG, neighbour)
     assert [type(step) for step in kept][:3] == [WritableLayer, WriteRecord, RuntimeDirectory]
 
 
@@ -84,12 +90,34 @@ def test_namespaces_of_the_host(field: str, kind: str, flag: str) -> None:
     ("field", "kind"), [("network_mode", "network"), ("pid_mode", "pid"), ("ipc_mode", "ipc")]
 )
 def test_namespaces_of_another_container(field: str, kind: str) -> None:
-    (join,) = of(JoinContainer, task(**{field: "container:db"}))
-    assert (join.kind, join.container, join.id) == (kind, "db", "d" * 64)
-    assert join.cause.text == f"--{kind} container:db"
-    assert of(ShareWithHost, task(**{field: "container:db"})) == []
+    asked = task(**{field: f"container:{OTHER}"})
+    (join,) = of(JoinContainer, asked)
+    assert (join.kind, join.container, join.id) == (kind, "db", OTHER)
+    assert join.shm == (f"/run/w/containers/{OTHER}/shm" if kind == "ipc" else "")
+    assert join.cause.text == f"--{kind} container:{OTHER[:12]}"
+    assert of(ShareWithHost, asked) == []
     own = [] if kind == "network" else ["none"]
-    assert [step.network for step in of(NetworkEndpoint, task(**{field: "container:db"}))] == own
+    assert [step.network for step in of(NetworkEndpoint, asked)] == own
+
+
+def test_one_that_is_gone_is_called_as_it_was_asked_for() -> None:
+    (join,) = of(JoinContainer, task(pid_mode="container:gone"))
+    assert (join.container, join.id, join.cause.text) == ("gone", "", "--pid container:gone")
+
+
+@pytest.mark.parametrize(
+    ("mode", "shm"), [("host", "/dev/shm"), ("private", ""), ("none", ""), ("container:x", "")]
+)
+def test_the_memory_of_another_container(mode: str, shm: str) -> None:
+    lender = Neighbour(OTHER, "db", 42, "running", mode)
+    steps = preparation(task(ipc_mode=f"container:{OTHER}"), CONFIG, lambda ref: lender)
+    assert [step.shm for step in steps if isinstance(step, JoinContainer)] == [shm]
+
+
+def test_memory_for_others() -> None:
+    (own,) = of(SharedMemory, task(ipc_mode="shareable", shm_size=1 << 20))
+    assert (own.size, own.cause.text) == (1 << 20, "--ipc shareable, --shm-size 1m")
+    assert of(SharedMemory, task(ipc_mode="private")) == []
 
 
 # ---------------------------------------------------------------- rights

@@ -18,6 +18,7 @@ from wherry.engine.preparation.namespaces import JoinContainer, ShareWithHost
 from wherry.engine.preparation.networks import NetworkEndpoint, PublishPort
 from wherry.engine.preparation.policies import Policy
 from wherry.engine.preparation.rights import LeftOut
+from wherry.engine.preparation.shared_memory import SharedMemory
 from wherry.engine.preparation.step import EngineStep, Launch
 from wherry.engine.preparation.storage import RuntimeDirectory, WritableLayer, WriteRecord
 from wherry.engine.record import ContainerRecord
@@ -50,6 +51,12 @@ async def runtime_directory(engine: Engine) -> tuple[EngineStep, Launch]:
     return RuntimeDirectory(str(folder), str(folder / "m")), Launch()
 
 
+async def shared_memory(engine: Engine) -> tuple[EngineStep, Launch]:
+    folder = engine.config.runtime_dir / ID
+    folder.mkdir(exist_ok=True)
+    return SharedMemory(str(folder / "shm"), 1 << 20), Launch()
+
+
 async def endpoint(engine: Engine) -> tuple[EngineStep, Launch]:
     return NetworkEndpoint("bridge", engine.config.bridge, "eth0", container=ID), Launch("web")
 
@@ -69,6 +76,7 @@ UNDONE: dict[type[EngineStep], list[Made]] = {
     WritableLayer: [writable_layer],
     WriteRecord: [record],
     RuntimeDirectory: [runtime_directory],
+    SharedMemory: [shared_memory],
     NetworkEndpoint: [endpoint],
     PublishPort: [port, udp_ports],
 }
@@ -208,7 +216,10 @@ def test_joining_a_container(stopped: Daemon) -> None:
             platform=None,
         )
         step, launch = JoinContainer("network", "base"), Launch()
-        with pytest.raises(Conflict, match="cannot join network of a non running container"):
+        with pytest.raises(
+            Conflict,
+            match="cannot join network namespace of a non running container: container base is created",
+        ):
             await step.do(engine._host, launch)
         await engine.containers.start("base")
         done = await step.do(engine._host, launch)

@@ -61,9 +61,9 @@ def test_a_beginning_that_several_share() -> None:
 
 def test_a_process_only_where_it_runs() -> None:
     made = registry(("abc1", "one"))
-    assert made.process("one") == ("abc1", 0)
+    assert made.neighbour("one").pid == 0
     with pytest.raises(NotFound):
-        made.process("two")
+        made.neighbour("two")
 
 
 def test_a_name_is_claimed_once() -> None:

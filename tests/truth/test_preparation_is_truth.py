@@ -56,7 +56,7 @@ def plugged(daemon: Daemon, args: Step) -> bool:
 def joined(daemon: Daemon, args: Step) -> bool:
     state = daemon.inspect("truth")["State"] if in_store(daemon) else {"Pid": 0}
     other = daemon.inspect(args["container"])["State"]["Pid"]
-    return bool(state["Pid"]) and same_namespace("net", state["Pid"], other)
+    return bool(state["Pid"]) and same_namespace(args["kind"], state["Pid"], other)
 
 
 def shared(daemon: Daemon, args: Step) -> bool:
@@ -83,6 +83,7 @@ LOOKS: dict[str, Look | None] = {
     "endpoint": plugged,
     "publish-port": published,
     "open-namespace": joined,
+    "shared-memory": lambda daemon, args: args["path"] in daemon.sandbox.mounts(),
     "share-with-host": shared,
     "left-out": None,
     "policy": None,
@@ -103,6 +104,8 @@ CONTAINERS: Mapping[str, dict[str, Any]] = {
     "with ports": {"PortBindings": {"80/tcp": [{"HostPort": "8080"}], "53/udp": [{"HostIp": "127.0.0.1"}]}},
     "in another's network": {"NetworkMode": "container:other"},
     "in the host's namespaces": {"PidMode": "host", "NetworkMode": "host", "IpcMode": "host"},
+    "with memory for others": {"IpcMode": "shareable", "NetworkMode": "none"},
+    "in another's memory": {"IpcMode": "container:other", "NetworkMode": "none"},
     "below a parent of its own": {"CgroupParent": "PARENT/own", "NetworkMode": "none"},
     "privileged": {"Privileged": True, "NetworkMode": "none"},
 }
@@ -114,8 +117,8 @@ def created(daemon: Daemon, host: dict[str, Any]) -> None:
         key: value.replace("PARENT", parent) if isinstance(value, str) else value
         for key, value in host.items()
     }
-    if own.get("NetworkMode") == "container:other":
-        daemon.docker("run", "-d", "--name", "other", "busybox", "sleep", "60")
+    if "container:other" in own.values():
+        daemon.docker("run", "-d", "--name", "other", "--ipc", "shareable", "busybox", "sleep", "60")
     answer = daemon.api("POST", "/containers/create?name=truth", {**SLEEP, "HostConfig": own})
     assert answer.status == 201, answer
 

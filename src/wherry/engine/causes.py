@@ -8,7 +8,7 @@ from wherry.engine.config import EngineConfig
 from wherry.engine.task import Task
 from wherry.messages.container import HostConfig, LogConfig
 from wherry.network.drivers.catalogue import DEFAULT_NETWORK
-from wherry.runtime.causes import by_daemon, flagged, hostname_cause, together
+from wherry.runtime.causes import by_daemon, flagged, hostname_cause, mode_words, together
 from wherry.runtime.steps import DEFAULT, Cause, asked
 
 HOSTS, HOSTNAME, RESOLV_CONF = "/etc/hosts", "/etc/hostname", "/etc/resolv.conf"
@@ -18,7 +18,7 @@ USUAL_LOG = LogConfig(type="json-file", config={})
 def network_cause(host: HostConfig) -> Cause:
     """Of the network that a container is on; the default for the default one."""
     mode = host.network_mode
-    return asked(f"--network {mode}") if mode not in (DEFAULT_NETWORK, "default", "") else DEFAULT
+    return asked(f"--network {mode_words(mode)}") if mode not in (DEFAULT_NETWORK, "default", "") else DEFAULT
 
 
 def file_causes(task: Task, defaults: EngineConfig, host_name: str) -> Mapping[str, Cause]:

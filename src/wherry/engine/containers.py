@@ -24,6 +24,7 @@ from wherry.engine.planning import Planner
 from wherry.engine.record import ContainerRecord, ContainerView
 from wherry.engine.registry import Registry, no_such
 from wherry.engine.request import check_platform, ignored, make_record
+from wherry.engine.sharing import by_id
 from wherry.engine.store import Store
 from wherry.engine.streams import AttachRequest, Streams
 from wherry.engine.task import task_of
@@ -175,6 +176,9 @@ class Containers:
         if not request.image:
             raise InvalidArgument("config cannot be empty in order to create a container")
         image = self._images.find(request.image)
+        if request.host_config is not None:
+            host = by_id(request.host_config, self._registry.id_of)
+            request = msgspec.structs.replace(request, host_config=host)
         if platform:
             check_platform(request.image, image, platform)
         name = self._registry.claim(name)

@@ -62,10 +62,10 @@ class Engine:
         self._launcher = Launcher(launcher_path())
         self._registry = Registry()
         self._host = Host(
-            self._store, self._snapshots, self._cgroups, self.networks, self.events, self._registry.process
+            self._store, self._snapshots, self._cgroups, self.networks, self.events, self._registry.neighbour
         )
         planner = Planner(config, self._cgroups, self._snapshots, self._seccomp)
-        self.executor = Executor(config, self._host, planner, self._launcher, self._registry.id_of)
+        self.executor = Executor(config, self._host, planner, self._launcher, self._registry.known)
         self.images = Images(self._store, blobs, layers, self.events, self._image_users)
         self.containers = Containers(
             config,

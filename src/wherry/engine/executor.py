@@ -25,7 +25,7 @@ from wherry.engine.planning import Planner
 from wherry.engine.preparation.carry_out import carry_out, due, ending, take_back, take_over
 from wherry.engine.preparation.cgroups import have_parents_again
 from wherry.engine.preparation.networks import as_given, attachments_of
-from wherry.engine.preparation.planned import IdOf
+from wherry.engine.preparation.planned import Neighbours
 from wherry.engine.preparation.step import EngineStep, Host, Launch, Moment
 from wherry.engine.preparation.storage import WriteRecord
 from wherry.engine.task import Task
@@ -80,13 +80,13 @@ class Executor:
     """
 
     def __init__(
-        self, config: EngineConfig, host: Host, planner: Planner, launcher: Launcher, id_of: IdOf
+        self, config: EngineConfig, host: Host, planner: Planner, launcher: Launcher, neighbours: Neighbours
     ) -> None:
         self._config = config
         self._host = host
         self._planner = planner
         self._launcher = launcher
-        self._id_of = id_of
+        self._neighbours = neighbours
         self._owed: dict[str, list[EngineStep]] = {}  # by task: what could not be given back
         self.journal = Journal(config)
 
@@ -94,7 +94,7 @@ class Executor:
 
     def plan(self, task: Task) -> Launched:
         """What would be done, from creation on. Touches nothing."""
-        return self._planner.plan(task, self._planner.preparation(task, self._id_of))
+        return self._planner.plan(task, self._planner.preparation(task, self._neighbours))
 
     async def create(self, task: Task) -> None:
         """Do what comes before a start: the writable layer and, for a container, its record. All or nothing."""
@@ -112,7 +112,7 @@ class Executor:
     async def start(self, task: Task, attaches: Sequence[Attach] = ()) -> Run:
         """Start a task's process; ``attaches`` get its first byte. Where a step fails, all is undone, and it raises."""
         self._pay(task)
-        steps = self._planner.preparation(task, self._id_of)
+        steps = self._planner.preparation(task, self._neighbours)
         starting = due(steps, Moment.START)
         self.journal.begin(task.id, starting)
         launch = Launch(task.name)
@@ -206,7 +206,7 @@ class Executor:
 
     def journal_anew(self, task: Task, leases: Iterable[Attachment]) -> Launched:
         """Write the journal of a run that has none, by what it was given on networks, as if it was started now."""
-        steps = self._planner.preparation(task, self._id_of)
+        steps = self._planner.preparation(task, self._neighbours)
         done = as_given(due(steps, Moment.START), leases)
         launched = self._planner.plan(task, (*made(steps), *done))
         self.journal.keep(task.id, launched)

@@ -53,6 +53,11 @@ class ContainerPaths:
         return f"{self.runtime}/m"
 
     @property
+    def shm(self) -> str:
+        """Its /dev/shm, where others may share that."""
+        return f"{self.runtime}/shm"
+
+    @property
     def exit(self) -> str:
         return f"{self.runtime}/exit"
 

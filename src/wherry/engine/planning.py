@@ -13,7 +13,7 @@ from wherry.engine.config import EngineConfig
 from wherry.engine.journal import Launched
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.plan_template import Templates, WrittenPlan
-from wherry.engine.preparation.planned import IdOf, lasting, preparation
+from wherry.engine.preparation.planned import Neighbours, lasting, preparation
 from wherry.engine.preparation.step import EngineStep
 from wherry.engine.preparation.surroundings import Surroundings
 from wherry.engine.request import log_files, log_size
@@ -80,9 +80,9 @@ class Planner:
 
     # ------------------------------------------------------------ a start
 
-    def preparation(self, task: Task, id_of: IdOf) -> tuple[EngineStep, ...]:
+    def preparation(self, task: Task, neighbours: Neighbours) -> tuple[EngineStep, ...]:
         """The part of a plan that the engine executes itself, before the other."""
-        return preparation(task, self._config, id_of)
+        return preparation(task, self._config, neighbours)
 
     def lasting(self, task: Task) -> tuple[EngineStep, ...]:
         """The part of that which stays until the task is removed."""
@@ -138,7 +138,7 @@ class Planner:
                 mounts=points,
                 files=self._own_files(place.files_of or task.id, causes),
                 joined=place.joined,
-                shm="/dev/shm" if host.ipc_mode == "host" else "",
+                shm="/dev/shm" if host.ipc_mode == "host" else place.shm,
                 shm_size=self._config.shm_size,
                 cgroup_parent=self._config.cgroup_parent,
                 cgroup_version=self._cgroups.version,

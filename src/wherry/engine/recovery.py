@@ -13,6 +13,7 @@ import os
 import shutil
 import time
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
 from wherry.engine.config import EngineConfig
@@ -23,6 +24,7 @@ from wherry.engine.names import is_id
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.preparation.step import Host
 from wherry.engine.registry import Registry
+from wherry.linux.mounts import unmount
 from wherry.runtime.launcher import ExitStatus, read_exit_file
 from wherry.values.times import rfc3339
 
@@ -87,6 +89,8 @@ def sweep(config: EngineConfig, host: Host, kept: Collection[str], live: Collect
         host.snapshots.remove(id)
     host.snapshots.sweep()
     for id in set(os.listdir(config.runtime_dir)) - set(kept):
+        with suppress(OSError):
+            unmount(ContainerPaths(config, id).shm)
         shutil.rmtree(config.runtime_dir / id, ignore_errors=True)
     for id in set(filter(is_id, host.cgroups.names(config.cgroup_parent))) - set(live):
         host.cgroups.destroy(f"/{config.cgroup_parent}/{id}")

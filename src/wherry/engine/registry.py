@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from wherry.engine.container import Container
 from wherry.engine.names import check_name, new_id, random_name
+from wherry.engine.preparation.step import Neighbour
 from wherry.engine.record import ContainerRecord
 from wherry.errors import Conflict, InvalidArgument, NotFound
 
@@ -45,10 +46,17 @@ class Registry:
         except (NotFound, InvalidArgument):
             return ""
 
-    def process(self, ref: str) -> tuple[str, int]:
-        """Id and first process of a container; 0 where it does not run."""
+    def neighbour(self, ref: str) -> Neighbour:
+        """A container as those see it that share its namespaces. NotFound."""
         container = self.get(ref)
-        return container.id, container.run.pid if container.run is not None else 0
+        pid = container.run.pid if container.run is not None else 0
+        record = container.record
+        return Neighbour(record.id, record.name, pid, container.view.status, record.host_config.ipc_mode)
+
+    def known(self, ref: str) -> Neighbour | None:
+        """The same, None where there is none."""
+        id = self.id_of(ref)
+        return self.neighbour(id) if id else None
 
     # ------------------------------------------------------------ names
 

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import ctypes
 import os
-from ctypes import c_char_p, c_int, c_long, c_uint32, c_void_p
+from ctypes import c_char_p, c_int, c_long, c_uint32, c_ulong, c_void_p
 from functools import cache
 
 SIGNATURES = {
     "free": (None, (c_void_p,)),
     "inotify_add_watch": (c_int, (c_int, c_char_p, c_uint32)),
     "inotify_init1": (c_int, (c_int,)),
+    "mount": (c_int, (c_char_p, c_char_p, c_char_p, c_ulong, c_char_p)),
     "ptrace": (c_long, (c_long, c_long, c_void_p, c_void_p)),
     "setns": (c_int, (c_int, c_int)),
     "syncfs": (c_int, (c_int,)),
     "syscall": (c_long, (c_long, *[c_void_p] * 5)),
+    "umount2": (c_int, (c_char_p, c_int)),
     "unshare": (c_int, (c_int,)),
 }
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Causes = dict[str, Cause]
 
+FULL_ID, SHORT_ID = 64, 12
 NAMED = 4  # that a cause names of many wishes of one kind
 STRENGTH = (Origin.REQUEST, Origin.IMAGE, Origin.DAEMON, Origin.DEFAULT)
 POLICY_ASKS_FOR = frozenset(WITH_CAPABILITY) | {
@@ -119,7 +120,7 @@ def hostname_cause(id: str, config: Config, host: HostConfig, host_name: str) ->
     if config.hostname and config.hostname != host_name and not id.startswith(config.hostname):
         return asked(f"--hostname {config.hostname}")
     if shared:
-        return asked(f"--network {host.network_mode}")
+        return asked(f"--network {mode_words(host.network_mode)}")
     return flagged("--uts", [host.uts_mode] if host.uts_mode else ())
 
 
@@ -163,13 +164,19 @@ def namespace_modes(host: HostConfig) -> tuple[tuple[str, str, str], ...]:
     )
 
 
+def mode_words(mode: str) -> str:
+    """A mode for readers: a container's id, which has taken the place of the name, is shortened."""
+    kind, colon, other = mode.partition(":")
+    return f"{kind}{colon}{other[:SHORT_ID]}" if len(other) == FULL_ID else mode
+
+
 USUAL_MODES: Mapping[str, tuple[str, ...]] = {"network": ("", "default", "bridge"), "ipc": ("", "private")}
 
 
 def namespace_causes(host: HostConfig) -> Causes:
     """Of each kind of namespace, by the specification's name of the kind."""
     return {
-        kind: asked(f"{flag} {mode}")
+        kind: asked(f"{flag} {mode_words(mode)}")
         for kind, mode, flag in namespace_modes(host)
         if mode not in USUAL_MODES.get(kind, ("",))
     }

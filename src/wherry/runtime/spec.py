@@ -15,6 +15,7 @@ from wherry.runtime.causes import (
     Causes,
     by_daemon,
     flagged,
+    mode_words,
     namespace_causes,
     process_causes,
     switched,
@@ -292,7 +293,7 @@ def is_replaced(target: str, replaced: set[str]) -> bool:
 
 
 def shared_shm(wish: SpecInput) -> MountPoint:
-    cause = asked(f"--ipc {wish.host.ipc_mode}")
+    cause = asked(f"--ipc {mode_words(wish.host.ipc_mode)}")
     return MountPoint(BIND, "/dev/shm", source=wish.shm, propagation="rprivate", cause=cause)
 
 

@@ -66,7 +66,7 @@ def test_nothing_is_found_where_nothing_was_done(run: Run, name: str) -> None:
 
 
 def test_containers_that_share_namespaces_have_no_drift(run: Run) -> None:
-    first = run("--name", "first", *SLEEP)
+    first = run("--name", "first", "--ipc", "shareable", *SLEEP)
     network = run("--network", "container:first", *SLEEP)
     rest = run(
         "--pid", "container:first", "--ipc", "container:first", "busybox", "sh", "-c", "sleep 99 & sleep 99"
@@ -332,12 +332,12 @@ def test_a_namespace_swapped(run: Run) -> None:
 
 def test_one_that_shared_a_network_with_another_which_was_started_anew(run: Run, daemon: Daemon) -> None:
     """It is left in the old one's network, which its plan says nothing of. Docker leaves it there too, untold."""
-    run("--name", "first", *SLEEP)
+    first = run("--name", "first", *SLEEP)
     second = run("--network", "container:first", *SLEEP)
     daemon.docker("restart", "-t", "0", "first")
     (drift,) = second.drift()
     assert (drift["Kind"], drift["What"], drift["Planned"]) == ("namespace", "net", "of container first")
-    assert drift["Cause"] == "request: --network container:first"
+    assert drift["Cause"] == f"request: --network container:{first.id[:12]}"
 
 
 # ---------------------------------------------------------------- many at once

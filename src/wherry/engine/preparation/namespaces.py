@@ -6,12 +6,17 @@ import os
 from dataclasses import dataclass, field, replace
 from typing import Self
 
-from wherry.engine.preparation.step import EngineStep, Host, Launch
+from wherry.engine.preparation.step import EngineStep, Host, Launch, Neighbour
 from wherry.engine.preparation.storage import HIDDEN
-from wherry.errors import Conflict
+from wherry.errors import Conflict, InvalidArgument, NotFound
 from wherry.runtime.steps import Fd, Heading
 
 SLOTS = {"network": (Fd.NET, "net"), "pid": (Fd.PID, "pid"), "ipc": (Fd.IPC, "ipc")}
+WANTED = {  # in Docker's words
+    "network": "joining network namespace of container",
+    "pid": "failed to join PID namespace",
+    "ipc": "failed to join IPC namespace",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,20 +30,39 @@ class JoinContainer(EngineStep):
     container: str  # name or id, as asked
     id: str = field(default="", metadata=HIDDEN)  # the other's, where it is known
     path: str = field(default="", metadata=HIDDEN)  # /proc/PID/ns/…, once it is done
+    shm: str = ""  # of an IPC namespace: its /dev/shm, on the host
 
     def describe(self) -> str:
         return f"open the {self.kind} namespace of container {self.container}"
 
     async def do(self, host: Host, launch: Launch) -> Self:
-        id, pid = host.process(self.container)
-        if not pid:
-            raise Conflict(f"cannot join {self.kind} of a non running container: {id}")
+        other = self._other(host)
         slot, file = SLOTS[self.kind]
-        path = f"/proc/{pid}/ns/{file}"
+        path = f"/proc/{other.pid}/ns/{file}"
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         launch.owned.append(descriptor)
         launch.fds[slot] = descriptor
-        return replace(self, id=id, path=path)
+        return replace(self, id=other.id, path=path)
+
+    def _other(self, host: Host) -> Neighbour:
+        """The one to join. Conflict where it does not run or is gone, InvalidArgument where it may not be joined."""
+        try:
+            other = host.neighbour(self.id or self.container)
+        except NotFound as error:
+            raise Conflict(f"{WANTED[self.kind]}: {error.message}") from error
+        if not other.pid and self.kind == "network":
+            raise Conflict(
+                "cannot join network namespace of a non running container: "
+                f"container {other.name} is {other.status}"
+            )
+        if not other.pid:
+            raise Conflict(f"{WANTED[self.kind]}: container {other.id} is not running")
+        if self.kind == "ipc" and not self.shm:
+            raise InvalidArgument(
+                f"{WANTED[self.kind]}: container {other.id}: non-shareable IPC "
+                "(hint: use IpcMode:shareable for the donor container)"
+            )
+        return other
 
 
 @dataclass(frozen=True, slots=True)

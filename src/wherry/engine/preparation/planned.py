@@ -12,28 +12,31 @@ from wherry.engine.preparation.namespaces import JoinContainer, ShareWithHost
 from wherry.engine.preparation.networks import NetworkEndpoint, PublishPort
 from wherry.engine.preparation.policies import policies
 from wherry.engine.preparation.rights import LeftOut
-from wherry.engine.preparation.step import EngineStep
+from wherry.engine.preparation.shared_memory import SharedMemory
+from wherry.engine.preparation.step import EngineStep, Neighbour
 from wherry.engine.preparation.storage import RuntimeDirectory, WritableLayer, WriteRecord
 from wherry.engine.task import Task
 from wherry.messages.container import HostConfig, PortBinding
 from wherry.network.driver import FIRST_INSIDE
 from wherry.network.drivers.catalogue import DRIVERS, PREDEFINED
 from wherry.network.ports import ANY
-from wherry.runtime.causes import flagged, namespace_modes, together
+from wherry.runtime.causes import flagged, mode_words, namespace_modes, together
+from wherry.runtime.mounts import size_word
 from wherry.runtime.security import parse_security
 from wherry.runtime.steps import Cause, asked
 from wherry.values.ports import parse_host_port, split_port
 
-CONTAINER = "container:"
+CONTAINER, SHAREABLE = "container:", "shareable"
 SECCOMP_OFF = ("seccomp=unconfined", "seccomp:unconfined")
-IdOf = Callable[[str], str]  # of another container, by name or id; "" where there is none
+Neighbours = Callable[[str], Neighbour | None]  # another container, by name or id
 
 
-def preparation(task: Task, config: EngineConfig, id_of: IdOf) -> tuple[EngineStep, ...]:
+def preparation(task: Task, config: EngineConfig, neighbours: Neighbours) -> tuple[EngineStep, ...]:
     """The engine's steps of a plan, in the order of execution."""
     return (
         *lasting(task, config),
-        *joins(task.host, id_of),
+        *shared_memory(task.host, config, ContainerPaths(config, task.id)),
+        *joins(task.host, config, neighbours),
         *network(task, config),
         parent_cgroup(task.host, config),
         *shared_with_host(task.host),
@@ -106,12 +109,28 @@ def because(host: HostConfig, otherwise: str) -> Cause:
     return asked("--privileged" if host.privileged else otherwise)
 
 
-def joins(host: HostConfig, id_of: IdOf) -> Iterator[JoinContainer]:
+def shared_memory(host: HostConfig, config: EngineConfig, paths: ContainerPaths) -> Iterator[SharedMemory]:
+    if host.ipc_mode == SHAREABLE:
+        size = flagged("--shm-size", [size_word(host.shm_size)] if host.shm_size != config.shm_size else ())
+        yield SharedMemory(paths.shm, host.shm_size, cause=together(asked(f"--ipc {SHAREABLE}"), size))
+
+
+def joins(host: HostConfig, config: EngineConfig, neighbours: Neighbours) -> Iterator[JoinContainer]:
     """A step for each namespace that another container lends. The id is empty where there is none such."""
     for kind, mode, flag in namespace_modes(host):
         if mode.startswith(CONTAINER):
             other = mode.removeprefix(CONTAINER)
-            yield JoinContainer(kind, other, id_of(other), cause=asked(f"{flag} {mode}"))
+            found = neighbours(other)
+            id, name = (found.id, found.name) if found is not None else ("", other)
+            shm = lent_memory(found, config) if found is not None and kind == "ipc" else ""
+            yield JoinContainer(kind, name, id, shm=shm, cause=asked(f"{flag} {mode_words(mode)}"))
+
+
+def lent_memory(other: Neighbour, config: EngineConfig) -> str:
+    """What whoever joins a container's IPC namespace has as /dev/shm; "" where it may not be joined."""
+    if other.ipc_mode == "host":
+        return "/dev/shm"
+    return ContainerPaths(config, other.id).shm if other.ipc_mode == SHAREABLE else ""
 
 
 def network(task: Task, config: EngineConfig) -> Iterator[EngineStep]:

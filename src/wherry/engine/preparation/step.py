@@ -31,16 +31,26 @@ class Moment(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A container that others share namespaces with. ``pid`` is of its first process, 0 where it does not run."""
+
+    id: str
+    name: str
+    pid: int
+    status: str
+    ipc_mode: str
+
+
+@dataclass(frozen=True, slots=True)
 class Host:
-    """The doors to all that a step may touch. ``process`` gives a container's id and the pid of its first process, by
-    name or id: 0 where it does not run; NotFound where there is none."""
+    """The doors to all that a step may touch. ``neighbour`` finds another container by name or id; NotFound."""
 
     store: Store
     snapshots: OverlayStore
     cgroups: Cgroups
     networks: Networks
     events: EventBus
-    process: Callable[[str], tuple[str, int]]
+    neighbour: Callable[[str], Neighbour]
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ from typing import Self
 
 from wherry.engine.preparation.step import EngineStep, Host, Launch, Moment
 from wherry.engine.record import ContainerRecord, ContainerState
+from wherry.linux.mounts import unmount
 from wherry.runtime.steps import Heading
 
 HIDDEN = {"hidden": True}  # of a field: what no reader of a plan needs
@@ -96,6 +97,8 @@ class RuntimeDirectory(EngineStep):
                 os.rmdir(f"{self.path}/root")
             os.rmdir(self.path)
         except OSError:
+            with suppress(OSError):
+                unmount(f"{self.path}/shm")  # of a start whose journal was lost
             shutil.rmtree(self.path, ignore_errors=True)
 
     def look(self, host: Host) -> bool:

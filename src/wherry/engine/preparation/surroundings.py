@@ -8,32 +8,38 @@ from ipaddress import IPv4Address, IPv4Interface
 
 from wherry.engine.preparation.namespaces import JoinContainer
 from wherry.engine.preparation.networks import NetworkEndpoint
+from wherry.engine.preparation.shared_memory import SharedMemory
 from wherry.engine.preparation.step import EngineStep
 from wherry.runtime.spec import JoinedNamespaces
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """Where a container will be. ``files_of``: id of the container whose hosts, hostname and resolv.conf it shares."""
+    """Where a container will be. ``files_of``: id of the container whose hosts, hostname and resolv.conf it shares;
+    ``shm``: a directory on the host to be its /dev/shm, where that is shared."""
 
     joined: JoinedNamespaces = JoinedNamespaces()
     files_of: str = ""
     address: IPv4Address | None = None
     gateway: IPv4Address | None = None
+    shm: str = ""
 
     @classmethod
     def of(cls, steps: Iterable[EngineStep]) -> Surroundings:
         """By steps as they were done, or as they are planned: then without an address."""
         paths: dict[str, str] = {}
-        files_of = ""
+        files_of = shm = ""
         address: IPv4Address | None = None
         gateway: IPv4Address | None = None
         for step in steps:
             if isinstance(step, JoinContainer):
                 paths[step.kind] = step.path or f"of container {step.container}"
                 files_of = (step.id or step.container) if step.kind == "network" else files_of
+                shm = step.shm or shm
+            elif isinstance(step, SharedMemory):
+                shm = step.path
             elif isinstance(step, NetworkEndpoint):
                 paths["network"] = step.network
                 if step.address and address is None:
                     address, gateway = IPv4Interface(step.address).ip, IPv4Address(step.gateway)
-        return cls(JoinedNamespaces(**paths), files_of, address, gateway)
+        return cls(JoinedNamespaces(**paths), files_of, address, gateway, shm)
