@@ -83,7 +83,7 @@ def test_namespaces_are_the_kernels(run: Run) -> None:
     for kind, space in spaces.items():
         assert space["Inode"] == Path(f"/proc/{second.pid}/ns/{kind}").stat().st_ino
     assert spaces["net"]["SharedWith"] == "first"
-    assert spaces["net"]["Cause"] == "request: --network container:first"
+    assert spaces["net"]["Cause"] == f"request: --network container:{first.id[:12]}"
     assert (spaces["pid"]["SharedWith"], spaces["pid"]["Cause"]) == ("host", "request: --pid host")
     assert (spaces["mnt"]["SharedWith"], spaces["ipc"]["SharedWith"]) == ("", "")
     assert named(first.explain()["Namespaces"], "net", "Kind")["SharedWith"] == second.explain()["Name"]
