@@ -12,6 +12,7 @@ from wherry.engine.image_record import ImageRecord
 from wherry.errors import InvalidArgument
 from wherry.image.manifest import History, parse_time
 from wherry.values.durations import SECOND
+from wherry.values.globs import Glob
 from wherry.values.references import Reference
 from wherry.values.times import parse_moment, parse_stamp
 
@@ -73,6 +74,7 @@ class _Rules:
     def __init__(self, catalog: Catalog, filters: Filters, show_all: bool) -> None:
         self._catalog, self._filters, self._show_all = catalog, filters, show_all
         self._dangling = filters.flag("dangling")
+        self._patterns = [Glob(pattern) for pattern in filters.get("reference")]
         before = [catalog.find(value).config.created_at for value in filters.get("before")]
         until = [filter_moment(value, "until") for value in filters.get("until")]
         self._before = min(before + until, default=None)
@@ -88,14 +90,13 @@ class _Rules:
 
     def shows(self, reference: Reference) -> bool:
         """Names that match no ``reference`` pattern are left out of an image's names."""
-        patterns = self._filters.get("reference")
-        return not patterns or any(reference.matches(pattern) for pattern in patterns)
+        return not self._patterns or any(map(reference.matches, self._patterns))
 
     def fits_names(self, shown: ImageView) -> bool:
         children = self._catalog.children(shown.record.id)
         if shown.repo_tags or shown.repo_digests:
             return not (self._dangling and shown.repo_tags)
-        if self._filters.get("reference"):
+        if self._patterns:
             return False
         if self._dangling:
             return not children

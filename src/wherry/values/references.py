@@ -9,6 +9,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Self
 
+    from wherry.values.globs import Glob
+
 DEFAULT_DOMAIN = "docker.io"
 DEFAULT_TAG = "latest"
 LEGACY_DOMAIN = "index.docker.io"
@@ -105,11 +107,9 @@ class Reference:
             raise InvalidArgument("refusing to create an ambiguous tag using digest algorithm as name")
         return self
 
-    def matches(self, pattern: str) -> bool:
-        """Whether the familiar spelling, with or without its tag, matches a shell pattern (Go's ``path.Match``)."""
-        from wherry.values.globs import matches
-
-        return matches(pattern, self.familiar()) or matches(pattern, self.familiar_name)
+    def matches(self, pattern: Glob) -> bool:
+        """Whether the familiar spelling, with or without its tag, matches a shell pattern."""
+        return pattern.matches(self.familiar()) or pattern.matches(self.familiar_name)
 
     def _version(self) -> str:
         return (f":{self.tag}" if self.tag else "") + (f"@{self.digest}" if self.digest else "")
