@@ -12,7 +12,7 @@ from aiohttp.streams import StreamReader
 
 from wherry.errors import Unavailable
 
-WINDOW = 8 << 20  # bytes received ahead of the reader
+WINDOW = 2 << 20  # bytes received ahead of the reader
 
 
 class Upload:

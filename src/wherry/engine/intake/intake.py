@@ -11,8 +11,11 @@ from wherry.engine.intake.collector import Collector
 from wherry.engine.intake.content import Content
 from wherry.engine.intake.lease import Lease, Leases
 from wherry.engine.intake.threads import in_thread
+from wherry.errors import Unavailable
 from wherry.image.blobs import BlobStore
 from wherry.snapshot.layers import LayerStore
+
+LIMIT = 128  # at once; each has a thread and a window of its upload in memory
 
 _Given = ParamSpec("_Given")
 _Result = TypeVar("_Result")
@@ -32,13 +35,20 @@ class Intake:
     def __init__(self, leases: Leases, blobs: BlobStore, layers: LayerStore, collector: Collector) -> None:
         self._leases, self._blobs, self._layers = leases, blobs, layers
         self._collector = collector
+        self._open = 0
 
     @asynccontextmanager
     async def open(self, kind: str) -> AsyncIterator[Arrival]:
         """Writers of blobs and layers under a lease; ``kind`` names it in messages.
 
-        At the end, what was taken in and is not recorded is deleted, unless somebody else holds it.
+        At the end, what was taken in and is not recorded is deleted, unless somebody else holds it. Unavailable
+        while ``LIMIT`` others are open, whose clients may send nothing for as long as they like.
         """
+        if self._open >= LIMIT:
+            raise Unavailable(
+                f"cannot {kind}: {LIMIT} uploads of images are under way; try again when one is done"
+            )
+        self._open += 1
         lease = self._leases.open(kind)
         try:
             content = Content(lease, self._blobs, self._layers)
@@ -47,6 +57,7 @@ class Intake:
             finally:
                 await in_thread(content.close)
         finally:
+            self._open -= 1
             lease.end()
             await self._collector.collect(lease.held)
 
