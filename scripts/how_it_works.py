@@ -202,7 +202,7 @@ def fields(daemon: Daemon) -> dict[str, str]:
 
 
 def memory_words(cost: Json) -> str:
-    return f"{(cost['Private'] + cost['Shared'] + cost['Monitor']) / 1024:.0f} KiB"
+    return f"{(cost['Charged'] + cost['Shared'] + cost['Monitor']) / 1024:.0f} KiB"
 
 
 def filled(template: str, values: Mapping[str, str]) -> str:

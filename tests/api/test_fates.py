@@ -129,7 +129,7 @@ def test_read_only_mounts_are_recursive(daemon: Daemon) -> None:
     )
     assert [without_cause(step) for step in plain] == [without_cause(step) for step in forced]
     (mount,) = (step for step in plain if step["Text"].startswith("bind /tmp on /x"))
-    assert mount["Text"] == "bind /tmp on /x (rdonly,rec)"
+    assert mount["Text"] == "bind /tmp on /x (ro,recursive)"
 
 
 def without_cause(step: Any) -> Any:

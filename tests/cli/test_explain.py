@@ -113,7 +113,7 @@ def test_a_check_without_drift_says_nothing(web: Daemon) -> None:
 def test_a_check_with_drift_fails_and_says_only_that(web: Daemon) -> None:
     web.docker("run", "-d", "--name", "calm", "busybox", "sleep", "60")
     tamper(web)
-    said = "web: address eth0 is 10.9.8.7/32, and in no plan\n"
+    said = "web: address eth0 is 10.9.8.7/32, which was not planned\n"
     for words in (["web", "calm"], ["--all"]):
         done = web.wherry("explain", "--check", *words, check=False)
         assert (done.returncode, done.stdout, done.stderr) == (1, said, "")
@@ -181,8 +181,8 @@ def test_an_unknown_container_is_one_line_and_the_others_are_checked(web: Daemon
 def test_of_a_stopped_one_there_is_what_is_left(daemon: Daemon) -> None:
     daemon.docker("run", "--name", "gone", "busybox", "sh", "-c", "echo said; echo written >/file")
     text = daemon.wherry("explain", "gone").stdout
-    assert text.startswith("gone  (exited)\n") and "It does not run." in text
-    assert {"LAYERS, THE TOPMOST FIRST", "WHAT THE ENGINE DOES", "WHAT IT COSTS"} == set(sections(text))
+    assert text.startswith("gone  (exited)\n") and "It is not running." in text
+    assert {"LAYERS, TOPMOST FIRST", "WHAT THE ENGINE DOES", "WHAT IT COSTS"} == set(sections(text))
     assert "8 B" in next(line for line in sections(text)["WHAT IT COSTS"] if "writable layer" in line)
     check_harmless(daemon.wherry("explain", "--html", "-", "gone").stdout)
 
@@ -215,12 +215,12 @@ def test_a_nasty_command_is_harmless(daemon: Daemon) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "'wherry explain' requires 1 argument; only with --check it takes more"),
-        (["a", "b"], "'wherry explain' requires 1 argument; only with --check it takes more"),
-        (["--check"], "'wherry explain --check' requires at least 1 argument, or --all"),
-        (["--all"], "--all is for --check only"),
-        (["--check", "--all", "web"], "--all and names of containers exclude each other"),
-        (["--html", "x", "--check", "web"], "--html excludes --format and --check"),
+        ([], "'wherry explain' takes 1 container; several only with --check"),
+        (["a", "b"], "'wherry explain' takes 1 container; several only with --check"),
+        (["--check"], "'wherry explain --check' takes at least 1 container, or --all"),
+        (["--all"], "--all requires --check"),
+        (["--check", "--all", "web"], "--all cannot be combined with container names"),
+        (["--html", "x", "--check", "web"], "--html cannot be combined with --format or --check"),
         (["--format", "yaml", "web"], "unknown format 'yaml': it can be 'json', or be left out for text"),
     ],
 )

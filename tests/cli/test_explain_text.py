@@ -74,9 +74,9 @@ def test_drift_comes_first() -> None:
     text = shown(explanation(Drift=DRIFTS))
     assert text.index("DRIFT") < text.index("LAYERS")
     assert lines_under(text, "DRIFT") == [
-        "  limit memory.limit_in_bytes is 134217728, planned is 67108864 (--memory 64m)",
-        "  mount /mnt is tmpfs rw, and in no plan",
-        "  port 0.0.0.0:8080/tcp is not there, planned is 172.17.0.2:80 (-p 8080:80)",
+        "  limit memory.limit_in_bytes is 134217728, but 67108864 was planned (--memory 64m)",
+        "  mount /mnt is tmpfs rw, which was not planned",
+        "  port 0.0.0.0:8080/tcp is missing, but 172.17.0.2:80 was planned (-p 8080:80)",
     ]
     assert "No drift" not in text
 
@@ -110,7 +110,7 @@ def test_what_does_not_run_is_said_to_not_run() -> None:
     )
     assert text.startswith("web  (exited)\n")
     assert "Note: it exited while it was read" in text
-    assert "It does not run." in text and "No drift" not in text
+    assert "It is not running." in text and "No drift" not in text
     assert [line.split("  ")[1] for line in lines_under(text, "WHAT IT COSTS")] == ["writable layer", "log"]
 
 
@@ -165,7 +165,7 @@ def test_a_check_has_one_line_a_drift_whatever_it_holds() -> None:
 def test_drift_says_what_is_and_what_was_planned() -> None:
     assert (
         drift_words(drift("route", "default", "via 1.2.3.4", ""))
-        == "route default is not there, planned is via 1.2.3.4"
+        == "route default is missing, but via 1.2.3.4 was planned"
     )
 
 

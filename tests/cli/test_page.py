@@ -114,8 +114,8 @@ def test_links_lead_to_sections_that_are_there() -> None:
 
 def test_the_stack_has_the_writable_layer_on_top_and_the_command_of_each() -> None:
     said = texts(drawings(made())["layers"])
-    assert said[:3] == ["36 KiB", "writable layer", "what the container wrote; it goes with the container"]
-    assert said[3:6] == ["180 KiB", "COPY site /srv", "a1b2c3d4a1b2 · used by this one only"]
+    assert said[:3] == ["36 KiB", "writable layer", "what the container has written; removed with it"]
+    assert said[3:6] == ["180 KiB", "COPY site /srv", "a1b2c3d4a1b2 · used by no other container"]
     assert said[-1] == "c1b2c3d4c1b2 · used by 6 other containers"
 
 
@@ -151,13 +151,14 @@ def test_the_way_of_a_packet_has_real_names_and_counters() -> None:
 def test_on_the_hosts_network_there_is_no_way_between() -> None:
     said = texts(drawings(made(Namespaces=[namespace("net", 1, "host")], Ports=[], Interfaces=[]))["packet"])
     assert (
-        "the host's own" in said and "It is on the host's network: what reaches the host reaches it." in said
+        "the host's own" in said
+        and "It uses the host's network: whatever reaches the host can reach it." in said
     )
 
 
 def test_without_an_interface_no_way_leads_in() -> None:
     said = texts(drawings(made(Ports=[], Interfaces=[interface("lo", ["127.0.0.1/8"])]))["packet"])
-    assert "No way leads in from outside." in said
+    assert "Nothing outside can reach it." in said
 
 
 @pytest.mark.parametrize(

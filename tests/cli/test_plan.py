@@ -37,11 +37,11 @@ def test_a_dry_run_names_every_step_and_its_cause(daemon: Daemon) -> None:
     found = sections(text)
     assert list(found) == [name.upper() for name in HEADINGS]
     assert any(
-        "publish 0.0.0.0:18083 as 80/tcp" in line and "-p 18083:80" in line for line in found["NETWORK"]
+        "publish 80/tcp on 0.0.0.0:18083" in line and "-p 18083:80" in line for line in found["NETWORK"]
     )
     assert any("--read-only" in line for line in found["FILESYSTEMS"])
     assert any("--memory" in line for line in found["LIMITS"])
-    assert "at start" in " ".join(found["NETWORK"])  # the address is not known yet
+    assert "at the start" in " ".join(found["NETWORK"])  # the address is not known yet
     assert all(len(line) <= 100 for line in text.splitlines())
     assert "\x1b" not in text
 
@@ -92,7 +92,9 @@ def test_two_plans_show_only_what_differs(daemon: Daemon) -> None:
     found = sections(text)
     assert set(found) == {"FILESYSTEMS", "DEVICES", "LIMITS", "RIGHTS"}
     rights = "\n".join(found["RIGHTS"])
-    assert "-  seccomp filter" in rights and "CAP_SYS_ADMIN" in rights and "--privileged" in rights
+    assert (
+        "-  install the seccomp filter" in rights and "CAP_SYS_ADMIN" in rights and "--privileged" in rights
+    )
     assert daemon.wherry("plan", "diff", "web", "busybox sleep 9").stdout.endswith(
         "The plans are the same.\n"
     )
@@ -111,7 +113,7 @@ def test_two_plans_as_json(daemon: Daemon) -> None:
         (["nowhere", "busybox"], "Error response from daemon: No such image: nowhere:latest"),
         (["busybox", "--nope busybox"], "B, '--nope busybox': unknown flag: --nope"),
         (["-m 64m", "busybox"], "A, '-m 64m': no image at the end of the options"),
-        (["", "busybox"], "A is empty: name a container, or an image with options before it"),
+        (["", "busybox"], "A is empty: it takes a container, or options of run that end in an image"),
         (["busybox 'x", "busybox"], "A, 'busybox 'x': no closing quotation"),
     ],
 )

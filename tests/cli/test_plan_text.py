@@ -44,7 +44,7 @@ def shown(steps: list[Json]) -> str:
 def test_a_plan_stands_under_headings_with_numbers_and_causes() -> None:
     assert shown(STEPS).splitlines() == [
         "A plan.",
-        "8 steps, in the order of their numbers: the engine does 1–2, the monitor 3–8.",
+        "8 steps, numbered in the order of execution: the engine does 1–2, the monitor 3–8.",
         "",
         "NETWORK",
         "    2  publish 0.0.0.0:80 as 80/tcp       -p 80:80",

@@ -61,7 +61,7 @@ def test_every_step_has_a_heading_and_a_cause(daemon: Daemon) -> None:
     assert all(step["Heading"] and step["Cause"] and step["Text"] for step in steps)
     causes = {step["Text"]: step["Cause"] for step in steps}
     assert any("memory.limit_in_bytes" in text and "--memory" in cause for text, cause in causes.items())
-    assert causes["publish 0.0.0.0:18081 as 80/tcp"] == "-p 18081:80"
+    assert causes["publish 80/tcp on 0.0.0.0:18081"] == "-p 18081:80"
     assert causes["make the root read-only"] == "--read-only"
 
 

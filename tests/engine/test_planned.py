@@ -174,9 +174,9 @@ def test_ports_that_are_asked_for_by_number_come_first() -> None:
         "80/tcp": [PortBinding(host_port="8080"), PortBinding(host_ip="127.0.0.1", host_port="81-90")],
     }
     assert ports(port_bindings=bindings) == [
-        ("publish 0.0.0.0:8080 as 80/tcp", "-p 8080:80"),
-        ("publish 127.0.0.1:81-90 as 80/tcp", "-p 127.0.0.1:81-90:80"),
-        ("publish 0.0.0.0:a free port as 53/udp", "-p 53/udp"),
+        ("publish 80/tcp on 0.0.0.0:8080", "-p 8080:80"),
+        ("publish 80/tcp on 127.0.0.1:81-90", "-p 127.0.0.1:81-90:80"),
+        ("publish 53/udp on a free port of 0.0.0.0", "-p 53/udp"),
     ]
     assert of(PublishPort, task(port_bindings=bindings)) == []  # without an address there is none to publish
 
@@ -186,8 +186,8 @@ def test_all_exposed_ports() -> None:
     bindings = {"80/tcp": [PortBinding(host_port="8080")]}
     assert ports(exposed) == []
     assert ports(exposed, publish_all_ports=True, port_bindings=bindings) == [
-        ("publish 0.0.0.0:8080 as 80/tcp", "-p 8080:80"),
-        ("publish 0.0.0.0:a free port as 81/tcp", "--publish-all"),
+        ("publish 80/tcp on 0.0.0.0:8080", "-p 8080:80"),
+        ("publish 81/tcp on a free port of 0.0.0.0", "--publish-all"),
     ]
 
 

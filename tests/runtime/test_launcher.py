@@ -182,7 +182,8 @@ def test_other_steps_name_themselves(lab: Lab) -> None:  # noqa: F811
     with pytest.raises(LaunchFailed) as caught:
         asyncio.run(lab.run(Wanted(before_pivot=steps)))
     assert (
-        "(root-mkdir: make directory /etc/passwd/x in the container): not a directory" in caught.value.message
+        "(root-mkdir: create directory /etc/passwd/x in the container): not a directory"
+        in caught.value.message
     )
     assert (caught.value.name, caught.value.exit_code) == ("root-mkdir", 128)
     assert lab.left_cgroups() == []

@@ -76,7 +76,7 @@ def test_what_only_one_has_is_said_with_its_cause() -> None:
 
 def test_capabilities_are_named() -> None:
     assert words(plan(Capabilities(1, 1, 1)), plan(Capabilities(3, 3, 3))) == [
-        "capabilities in B, 1 more: CAP_DAC_OVERRIDE"
+        "capabilities: 1 more in B (CAP_DAC_OVERRIDE)"
     ]
 
 
@@ -103,7 +103,7 @@ def test_limits_by_device_are_single_ones() -> None:
 def test_ports_are_compared_by_the_containers_port() -> None:
     a = plan(preparation=(PublishPort("tcp", "0.0.0.0", 8080, 0, 80),))
     b = plan(preparation=(PublishPort("tcp", "0.0.0.0", 9090, 0, 80),))
-    assert words(a, b) == ["publish 0.0.0.0:8080 as 80/tcp → publish 0.0.0.0:9090 as 80/tcp"]
+    assert words(a, b) == ["publish 80/tcp on 0.0.0.0:8080 → publish 80/tcp on 0.0.0.0:9090"]
 
 
 def test_headings_come_in_their_order() -> None:

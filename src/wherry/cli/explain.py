@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     Json = dict[str, Any]
 
 EXPLAIN_FLAGS = (
-    switch("all", "a", "With --check: check every container that runs"),
-    switch("check", "", "Show only what differs between plan and kernel; exit 1 if anything does"),
+    switch("all", "a", "With --check: check all running containers"),
+    switch("check", "", "Show only where the kernel differs from the plan; exit with 1 if it does"),
     switch(
         "filter",
         "",
         "Read the seccomp program from the kernel too, which stops the first process for a moment",
     ),
-    text("format", "", "Format of the output: 'json', or text without it"),
+    text("format", "", "Output format: 'json', or text by default"),
     text(
         "html",
         "",
-        "Write a page that needs nothing beside it: into a file, NAME.html without one, '-' for the output",
+        "Write a self-contained HTML page to a file: NAME.html if none is given, '-' for standard output",
         word="file",
     ),
 )
@@ -54,17 +54,17 @@ def check_options(options: Options) -> None:
     """Raises UsageError for what does not go together."""
     check_format(options.format)
     if options.all and not options.check:
-        raise UsageError("--all is for --check only")
+        raise UsageError("--all requires --check")
     if options.all and options.args:
-        raise UsageError("--all and names of containers exclude each other")
+        raise UsageError("--all cannot be combined with container names")
     if options.html and (options.format or options.check):
-        raise UsageError("--html excludes --format and --check")
+        raise UsageError("--html cannot be combined with --format or --check")
     if options.html and not options.args:
         return  # it names the container: the page gets that name
     if not options.check and len(options.args) != 1:
-        raise UsageError("'wherry explain' requires 1 argument; only with --check it takes more")
+        raise UsageError("'wherry explain' takes 1 container; several only with --check")
     if options.check and not options.all and not options.args:
-        raise UsageError("'wherry explain --check' requires at least 1 argument, or --all")
+        raise UsageError("'wherry explain --check' takes at least 1 container, or --all")
 
 
 def _check(context: Context, options: Options) -> int:

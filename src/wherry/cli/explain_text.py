@@ -7,6 +7,7 @@ from itertools import groupby
 from wherry.cli import explain_words as words
 from wherry.cli.paper import Column, Paper
 from wherry.cli.plan_text import folded
+from wherry.values.words import counted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def port_rows(found: Json) -> Rows:
 
 def passed(port: Json) -> str:
     """What has come through a published port, in packets and bytes."""
-    return f"{port['Packets']:,} packets, {words.size(port['Bytes'])}"
+    return f"{counted(port['Packets'], 'packet')}, {words.size(port['Bytes'])}"
 
 
 def network_rows(found: Json) -> Rows:
@@ -169,7 +170,7 @@ def cost_rows(found: Json) -> Rows:
 
 
 SECTIONS: tuple[tuple[str, Callable[[Json], Rows], Sequence[Column]], ...] = (
-    ("layers, the topmost first", layer_rows, LAYER),
+    ("layers, topmost first", layer_rows, LAYER),
     ("namespaces", namespace_rows, (NAME, NUMBER, PLAIN, CAUSE)),
     ("mounts", mount_rows, (Column("bold"), PLAIN, DIM, CAUSE)),
     ("limits", limit_rows, (NAME, PLAIN, DIM, CAUSE)),
@@ -207,14 +208,14 @@ def show_reach(found: Json, paper: Paper) -> None:
 
 def show_drift(found: Json, paper: Paper) -> None:
     if found["Drift"]:
-        paper.heading("drift: the kernel does not hold what was planned")
+        paper.heading("drift: the kernel differs from the plan")
         for drift in found["Drift"]:
             paper.line(words.drift_words(drift), "red", indent=2)
     elif found["Running"]:
         paper.line("No drift: the kernel holds what was planned.", "green")
     else:
         paper.line(
-            f"It does not run. What is left of it is below; `wherry plan show {found['Name']}` has its plan."
+            f"It is not running. Below is what is left of it; `wherry plan show {found['Name']}` shows its plan."
         )
 
 

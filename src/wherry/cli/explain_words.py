@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from wherry.values.sizes import human_memory
+from wherry.values.words import counted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,8 +76,8 @@ def sharing(layer: Json) -> str:
     """How many other containers here stand on a layer."""
     others = layer["SharedBy"]
     if not others:
-        return "used by this one only"
-    return f"used by {others} other container{'' if others == 1 else 's'}"
+        return "used by no other container"
+    return f"used by {counted(others, 'other container')}"
 
 
 def shared_namespace(item: Json) -> str:
@@ -86,14 +87,14 @@ def shared_namespace(item: Json) -> str:
 
 
 def drift_words(drift: Json) -> str:
-    """One sentence: ``limit memory.limit_in_bytes is 128, planned is 64 (--memory 64)``."""
+    """One sentence: ``limit memory.limit_in_bytes is 128, but 64 was planned (--memory 64)``."""
     about = f"{drift['Kind']} {drift['What']}"
     if not drift["Planned"]:
-        return f"{about} is {drift['Actual']}, and in no plan"
+        return f"{about} is {drift['Actual']}, which was not planned"
     why = f" ({cause(drift)})" if drift["Cause"] else ""
     if not drift["Actual"]:
-        return f"{about} is not there, planned is {drift['Planned']}{why}"
-    return f"{about} is {drift['Actual']}, planned is {drift['Planned']}{why}"
+        return f"{about} is missing, but {drift['Planned']} was planned{why}"
+    return f"{about} is {drift['Actual']}, but {drift['Planned']} was planned{why}"
 
 
 def file_name(limit: Json) -> str:

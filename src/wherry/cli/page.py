@@ -103,11 +103,11 @@ def drift_section(found: Json) -> str:
     notes = "".join(f'<section class="note"><p>{esc(note)}</p></section>' for note in found["Notes"])
     if found["Drift"]:
         return notes + (
-            '<section class="drift" id="drift"><h2>Drift: the kernel does not hold what was planned</h2>'
+            '<section class="drift" id="drift"><h2>Drift: the kernel differs from the plan</h2>'
             f"{table(drift_table(found))}</section>"
         )
     if not found["Running"]:
-        return notes + '<section class="note"><p>It does not run. This is what is left of it.</p></section>'
+        return notes + '<section class="note"><p>It is not running. This is what is left of it.</p></section>'
     return notes + '<section class="fine"><p>No drift: the kernel holds what was planned.</p></section>'
 
 
@@ -115,21 +115,19 @@ def page_sections(found: Json) -> Iterable[str]:
     yield section("cost", "What it costs", "", cost_list(found))
     yield section(
         "layers", "The root, a stack of layers",
-        "Layers are kept once, however many containers stand on them; cards behind a layer are others that do. Only "
-        "the writable layer is this container's own.",
+        "Each layer is stored once, however many containers use it; the cards behind a layer are other containers "
+        "that do. Only the writable layer is this container's own.",
         figure(layers_drawing(found)) if found["Layers"] else "", table(layer_table(found)),
     )  # fmt: skip
     yield section(
-        "network", "The way of a packet",
-        "The map is asked once for each connection, so what it counts are first packets." if found["Ports"] else "",
+        "network", "The path of a packet",
+        "The map is consulted once per connection, so it counts only first packets." if found["Ports"] else "",
         figure(packet_drawing(found)) if found["Interfaces"] or found["Running"] else "",
         table(port_table(found)), table(interface_table(found)), table(route_table(found)),
     )  # fmt: skip
+    yield section("limits", "Limits and use", "", figure(bars_drawing(found)), table(limit_table(found)))
     yield section(
-        "limits", "Limits, and what is used", "", figure(bars_drawing(found)), table(limit_table(found))
-    )
-    yield section(
-        "namespaces", "Namespaces", "What it sees instead of the host's own; the number is the kernel's name for one.",
+        "namespaces", "Namespaces", "What it sees instead of the host's; the number is how the kernel identifies one.",
         table(namespace_table(found)),
     )  # fmt: skip
     yield section("mounts", "Mounts", "", table(mount_table(found)))

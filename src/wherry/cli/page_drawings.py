@@ -112,9 +112,7 @@ def layer_labels(y: float, height: float, room: float, layer: Json, size: int) -
     yield label(room - 14, middle - 3, words.size(size), 90, kind)
     if not layer:
         yield label(16, middle - 3, "writable layer", room - 110, "strong warm-text")
-        yield label(
-            16, middle + 14, "what the container wrote; it goes with the container", room - 40, "small"
-        )
+        yield label(16, middle + 14, "what the container has written; removed with it", room - 40, "small")
         return
     yield label(16, middle - 3, layer["CreatedBy"] or "(no command recorded)", room - 116, "code")
     said = f"{words.short_digest(layer['Digest'])} · {words.sharing(layer)}"

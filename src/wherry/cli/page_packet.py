@@ -8,6 +8,7 @@ from wherry.cli import explain_words as words
 from wherry.cli.page_drawings import CODE_CELL, TEXT_CELL, WIDE, both, box, esc, label
 from wherry.cli.paper import wrap
 from wherry.cli.screen import visible
+from wherry.values.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,7 +40,7 @@ def packet_drawing(found: Json) -> str:
     ways = [f"{door.name} to {mapped.name} ({', '.join(mapped.more)})" for door, mapped in way.doors]
     said = "; ".join([*ways, *(f"{s.what} {s.name}" for s in (*way.host, *way.inside)), way.said])
     return both(
-        "packet", "The way of a packet from a published port to the process", said, lambda w: draw(way, w)
+        "packet", "The path of a packet from a published port to the process", said, lambda w: draw(way, w)
     )
 
 
@@ -51,18 +52,16 @@ def way_of(found: Json) -> Way:
     process = process_station(found)
     if any(x["Kind"] == "net" and x["SharedWith"] == "host" for x in found["Namespaces"]):
         host = [Station("interfaces", "the host's own"), process]
-        return Way([], host, [], "It is on the host's network: what reaches the host reaches it.")
+        return Way([], host, [], "It uses the host's network: whatever reaches the host can reach it.")
     doors = [port_stations(port) for port in found["Ports"]]
     wired = next((x for x in found["Interfaces"] if x["HostEnd"]), None)
     if wired is None:
         names = ", ".join(x["Name"] for x in found["Interfaces"]) or "none"
-        return Way([], [], [Station("interfaces", names), process], "No way leads in from outside.")
+        return Way([], [], [Station("interfaces", names), process], "Nothing outside can reach it.")
     bridge = [Station("bridge", wired["Bridge"])] if wired["Bridge"] else []
     inner = Station("veth, inner end", wired["Name"], tuple(wired["Addresses"]))
     said = (
-        ""
-        if doors
-        else "No port is published: the host and its neighbours on the bridge reach it, nobody else."
+        "" if doors else "No port is published: only the host and its neighbours on the bridge can reach it."
     )
     return Way(doors, [*bridge, Station("veth, host end", wired["HostEnd"])], [inner, process], said)
 
@@ -76,7 +75,7 @@ def process_station(found: Json) -> Station:
 
 
 def port_stations(port: Json) -> tuple[Station, Station]:
-    went = (f"{port['Packets']:,} packets", words.size(port["Bytes"]))
+    went = (counted(port["Packets"], "packet"), words.size(port["Bytes"]))
     return (
         Station("port on the host", f"{port['Host']}/{port['Protocol']}"),
         Station("nft map, to", port["Container"], went),
@@ -245,7 +244,7 @@ def draw_column(places: Sequence[Station], doors: Sequence[Station], y: float, s
 def with_remark(body: str, way: Way, width: float, bottom: float) -> tuple[str, float]:
     """The drawing with a line of words below, where there is something to be said."""
     hidden = len(way.doors) - SHOWN_PORTS
-    remark = way.said or (f"and {hidden} more ports, in the table" if hidden > 0 else "")
+    remark = way.said or (f"and {counted(hidden, 'more port')}, listed in the table" if hidden > 0 else "")
     if not remark:
         return body, bottom
     lines = wrap(remark, int(width / TEXT_CELL))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Json = dict[str, Any]
 
-FORMAT = text("format", "", "Format of the output: 'json', or text without it")
+FORMAT = text("format", "", "Output format: 'json', or text by default")
 
 
 def dry_run(context: Context, options: Options, body: Json) -> int:
@@ -33,7 +33,7 @@ def dry_run(context: Context, options: Options, body: Json) -> int:
         return print_json(plan)
     from wherry.cli.plan_text import show_plan
 
-    show_plan(plan, f"{context.called} {options.args[0]}, a dry run: nothing of this was done.")
+    show_plan(plan, f"{context.called} {options.args[0]}, a dry run: none of this has been done.")
     return 0
 
 
@@ -86,7 +86,7 @@ def split_words(given: str, letter: str) -> list[str]:
     except ValueError as error:
         raise CliError(f"{letter}, '{given}': {str(error).lower()}") from None
     if not words:
-        raise CliError(f"{letter} is empty: name a container, or an image with options before it")
+        raise CliError(f"{letter} is empty: it takes a container, or options of run that end in an image")
     return words
 
 

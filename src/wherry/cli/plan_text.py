@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wherry.cli.explain_words import REACHES, reach_rows
 from wherry.cli.paper import Column, Paper
+from wherry.values.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -111,7 +112,7 @@ def show_plan(plan: Json, title: str, paper: Paper | None = None) -> None:
     """Print a plan under its headings; the numbers are the order of execution."""
     paper, steps = paper or Paper(), plan["Steps"]
     paper.line(title, "bold")
-    paper.line(f"{len(steps)} steps, in the order of their numbers: {phases(steps)}.", "dim")
+    paper.line(f"{counted(len(steps), 'step')}, numbered in the order of execution: {phases(steps)}.", "dim")
     if reaching := reach_rows(plan):
         paper.heading(REACHES, "yellow")
         paper.table(reaching, (Column(), Column("cause")))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from wherry.runtime.capabilities import names_of
 from wherry.runtime.step import (
     AbsolutePath,
     Arg,
@@ -18,6 +19,9 @@ from wherry.runtime.step import (
     Text,
     Texts,
 )
+from wherry.values.words import counted
+
+NAMED = 4  # capabilities that a step names; of more the number is told
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,7 @@ class JoinNamespace(ChildStep):
     source: Note = ""  # whose, in words
 
     def describe(self) -> str:
-        return f"join {self.namespaces.words()} namespace" + (f" of {self.source}" if self.source else "")
+        return f"join the {self.namespaces.words()} namespace" + (f" of {self.source}" if self.source else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,8 @@ class Propagation(ChildStep):
     flags: MountFlag
 
     def describe(self) -> str:
-        return f"make every mount {self.flags.words()}"
+        kinds = (self.flags & ~MountFlag.REC).words()
+        return f"make every mount {kinds}" if self.flags & MountFlag.REC else f"make the root mount {kinds}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +78,7 @@ class OverlayRoot(ChildStep):
     options: Text = ""  # more overlay options, such as "metacopy=on"
 
     def describe(self) -> str:
-        return f"overlay of {len(self.lower)} layers under {self.upper}"
+        return f"mount the root: an overlay of {self.upper} on {counted(len(self.lower), 'layer')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,7 @@ class BindRoot(ChildStep):
     source: AbsolutePath
 
     def describe(self) -> str:
-        return f"root is {self.source}"
+        return f"use {self.source} as the root"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +127,7 @@ class Bind(ChildStep):
 
     def describe(self) -> str:
         only_top = MountFlag.REC in self.flags and self.flags != MountFlag.REC
-        below = "; what is mounted below it as it is" if only_top else ""
+        below = "; mounts below it keep their own flags" if only_top else ""
         return f"bind {self.source} on {self.target} ({(self.flags | self.everywhere).words()}{below})"
 
 
@@ -175,7 +180,7 @@ class MakeNode(ChildStep):
     gid: int = 0
 
     def describe(self) -> str:
-        return f"device {self.path} ({self.kind} {self.major}:{self.minor})"
+        return f"create device {self.path} ({self.kind} {self.major}:{self.minor})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +206,7 @@ class RootDirectory(ChildStep):
     mode: int = 0o755
 
     def describe(self) -> str:
-        return f"make directory {self.path} in the container"
+        return f"create directory {self.path} in the container"
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +216,7 @@ class PivotRoot(ChildStep):
     code, name, heading = 24, "pivot-root", Heading.FILESYSTEMS
 
     def describe(self) -> str:
-        return "pivot into the new root and detach the host's"
+        return "make this the root, and detach the host's"
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +227,7 @@ class Hostname(ChildStep):
     hostname: Text
 
     def describe(self) -> str:
-        return f"hostname {self.hostname}"
+        return f"set the host name to {self.hostname}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +238,7 @@ class Domainname(ChildStep):
     domainname: Text
 
     def describe(self) -> str:
-        return f"domain name {self.domainname}"
+        return f"set the domain name to {self.domainname}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +251,7 @@ class Sysctl(ChildStep):
     value: Text
 
     def describe(self) -> str:
-        return f"sysctl {self.key.replace('/', '.')} = {self.value}"
+        return f"set sysctl {self.key.replace('/', '.')} to {self.value}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +276,10 @@ class Rlimit(ChildStep):
     label: Note = ""
 
     def describe(self) -> str:
-        return f"rlimit {self.label or self.resource} {self.soft}:{self.hard}"
+        soft, hard = ("unlimited" if limit < 0 else str(limit) for limit in (self.soft, self.hard))
+        return f"set rlimit {self.label or self.resource} to {soft}" + (
+            f", at most {hard}" if soft != hard else ""
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,7 +290,7 @@ class OomScoreAdjust(ChildStep):
     value: int
 
     def describe(self) -> str:
-        return f"oom_score_adj {self.value}"
+        return f"set oom_score_adj to {self.value}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,7 +301,7 @@ class Console(ChildStep):
     bind: bool = True
 
     def describe(self) -> str:
-        return "allocate a terminal" + (" and bind it on /dev/console" if self.bind else "")
+        return "allocate a terminal" + (", and bind it on /dev/console" if self.bind else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,7 +317,8 @@ class User(ChildStep):
     groups: Texts = ()
 
     def describe(self) -> str:
-        return f"user {self.spec or 'root'}" + (f", groups {', '.join(self.groups)}" if self.groups else "")
+        groups = f", with {'group' if len(self.groups) == 1 else 'groups'} {', '.join(self.groups)}"
+        return f"run as user {self.spec or 'root'}{groups if self.groups else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,7 +333,9 @@ class Capabilities(ChildStep):
     ambient: int = 0
 
     def describe(self) -> str:
-        return f"keep {self.bounding.bit_count()} capabilities"
+        kept = self.bounding.bit_count()
+        few = f": {', '.join(names_of(self.bounding))}" if kept <= NAMED else ""
+        return f"keep {counted(kept, 'capability', 'capabilities')}{few}" if kept else "keep no capabilities"
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,7 +345,7 @@ class NoNewPrivileges(ChildStep):
     code, name, heading = 34, "no-new-privileges", Heading.RIGHTS
 
     def describe(self) -> str:
-        return "no new privileges"
+        return "allow no new privileges"
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,7 +358,8 @@ class Seccomp(ChildStep):
     label: Note = "default policy"
 
     def describe(self) -> str:
-        return f"seccomp filter: {self.label}, {len(self.program) // 8} instructions"
+        size = counted(len(self.program) // 8, "instruction")
+        return f"install the seccomp filter: {self.label}, {size}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,7 +370,7 @@ class WorkingDirectory(ChildStep):
     path: AbsolutePath
 
     def describe(self) -> str:
-        return f"working directory {self.path}"
+        return f"change to the directory {self.path}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,7 +380,7 @@ class TinyInit(ChildStep):
     code, name, heading = 37, "init", Heading.PROCESS
 
     def describe(self) -> str:
-        return "run an init that reaps and passes on signals"
+        return "stay as an init that passes on signals and reaps processes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -404,4 +416,4 @@ class HoldTree(ChildStep):
     recursive: bool = True
 
     def describe(self) -> str:
-        return f"hold {self.source} with its propagation"
+        return f"pick up {self.source} with its mount propagation"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wherry.runtime.step import AbsolutePath, Heading, HostStep, Namespace, Text
+from wherry.values.words import counted
 
 OF_DEVICE = re.compile(r"\d+:\d+(?: \w+(?==))?")  # 8:0, or in version 2 8:0 rbps
 
@@ -25,9 +26,9 @@ class Monitor(HostStep):
     )
 
     def describe(self) -> str:
-        return "stay as the container's monitor" + (
-            f", exit status to {self.exit_file}" if self.exit_file else ""
-        )
+        kept = f", and write its exit status to {self.exit_file}" if self.exit_file else ""
+        first = "" if self.mounts_last else "; its mounts go before its end is reported"
+        return f"stay as the container's monitor{kept}{first if self.exit_file else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,8 @@ class Stdio(HostStep):
     columns: int = 0
 
     def describe(self) -> str:
-        return ("a terminal" if self.tty else "pipes") + (", stdin open" if self.stdin else "")
+        kept = ", and keep its standard input open" if self.stdin else ""
+        return f"connect its streams to {'a terminal' if self.tty else 'pipes'}{kept}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +58,9 @@ class Log(HostStep):
     attributes: Text = ""  # JSON object text put as "attrs" into each entry, or ""
 
     def describe(self) -> str:
-        limit = f", {self.max_file} files of {self.max_size} bytes" if self.max_size else ""
-        return f"log to {self.path}{limit}"
+        files = counted(self.max_file, "file")
+        limit = f", at most {files} of {self.max_size:,} bytes" if self.max_size else ""
+        return f"log its output to {self.path}{limit}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ class HostDirectory(HostStep):
     mode: int = 0o700
 
     def describe(self) -> str:
-        return f"make directory {self.path}"
+        return f"create directory {self.path}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,7 @@ class HostFile(HostStep):
     mode: int = 0o644
 
     def describe(self) -> str:
-        return f"write {self.path} ({len(self.content)} bytes)"
+        return f"write {self.path} ({counted(len(self.content), 'byte')})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,7 @@ class CgroupCreate(HostStep):
     path: AbsolutePath
 
     def describe(self) -> str:
-        return f"make cgroup {self.path}"
+        return f"create cgroup {self.path}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +133,7 @@ class OomCounter(HostStep):
     key: Text = "oom_kill"
 
     def describe(self) -> str:
-        return f"read {self.key} from {self.path} at the end"
+        return f"at the end, read {self.key} from {self.path}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +145,7 @@ class CgroupDevices(HostStep):
     program: bytes  # struct bpf_insn array
 
     def describe(self) -> str:
-        return f"attach a device filter of {len(self.program) // 8} instructions to {self.path}"
+        return f"attach a device filter of {counted(len(self.program) // 8, 'instruction')} to {self.path}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,5 +162,5 @@ class Clone(HostStep):
     cgroup: Text = ""
 
     def describe(self) -> str:
-        born = f", born in cgroup {self.cgroup}" if self.cgroup else ""
-        return f"new namespaces: {self.namespaces.words() or 'none'}{born}"
+        born = f", in cgroup {self.cgroup}" if self.cgroup else ""
+        return f"start the container's process in new namespaces ({self.namespaces.words() or 'none'}){born}"

@@ -133,6 +133,8 @@ def changed(a: StepView | None, b: StepView | None) -> str:
 def capability_words(a: int, b: int) -> str:
     parts: Iterable[tuple[str, int]] = (("more", b & ~a), ("fewer", a & ~b))
     texts = [
-        f"{mask.bit_count()} {word}: {', '.join(capabilities.names_of(mask))}" for word, mask in parts if mask
+        f"{mask.bit_count()} {word} in B ({', '.join(capabilities.names_of(mask))})"
+        for word, mask in parts
+        if mask
     ]
-    return "capabilities in B, " + "; ".join(texts) if texts else "capability sets differ"
+    return f"capabilities: {', '.join(texts)}" if texts else "the capability sets differ"

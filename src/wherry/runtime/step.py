@@ -115,9 +115,11 @@ class MountFlag(IntFlag):
     STRICTATIME = 1 << 24
 
     def words(self) -> str:
-        """``nosuid,nodev``; ``rw`` for none."""
-        return ",".join(str(flag.name).lower() for flag in self) or "rw"
+        """``ro,nosuid``; ``rw`` for none. As mount(8) calls them, and ``recursive``."""
+        return ",".join(FLAG_WORDS.get(flag, str(flag.name).lower()) for flag in self) or "rw"
 
+
+FLAG_WORDS = {MountFlag.RDONLY: "ro", MountFlag.REC: "recursive"}
 
 # What the fields of a step may be. The letter is the launcher's for such an argument; see ``native/plan.h``.
 Text = Annotated[str, "t"]  # no NUL in it

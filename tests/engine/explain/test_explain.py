@@ -63,7 +63,7 @@ def test_lines_name_the_options_that_they_come_from(run: Run) -> None:
     assert causes["sleep 1000"] == "request: the command, --env A, --tty"
     assert causes["to stop it"] == "request: --stop-signal SIGINT"
     assert causes["labels"] == "request: --label tier=front"
-    assert causes["exposed and not published"] == "request: --expose 9000/tcp"
+    assert causes["exposed, not published"] == "request: --expose 9000/tcp"
     assert explained["Processes"][0]["Cause"] == "request: --init"
 
 
@@ -134,7 +134,7 @@ def test_throttling_is_told(run: Run) -> None:
     deadline = time.monotonic() + 10
     while not re.fullmatch(
         r"0\.05 CPUs; throttled in [1-9]\d* of \d+ periods",
-        named(container.explain()["Limits"], "CPU")["Note"],
+        named(container.explain()["Limits"], "CPU quota")["Note"],
     ):
         assert time.monotonic() < deadline
 
@@ -247,7 +247,7 @@ def test_many_processes_and_long_commands_have_bounds(run: Run) -> None:
         assert time.monotonic() < deadline
     assert len(explained["Processes"]) == 500
     more = explained["Cost"]["Processes"] - 500
-    assert more in (51, 52)
+    assert 51 <= more <= 53  # with the shell's child, and what has ended and is not waited for yet
     assert explained["Notes"] == [f"{more} more processes are not listed, and their memory is not counted"]
     assert max(len(process["Command"]) for process in explained["Processes"]) <= 4096
     assert explained["Drift"] == []

@@ -129,9 +129,9 @@ def test_version_2_is_explained_alike(unified: CgroupsV2) -> None:
     plan = v2_plan(unified)
     state = read_cgroup(plan, unified, "/p/id", Depth())
     items = {item.name: item for item in limit_items(plan, state)}
-    memory, cpu, processes = items["memory"], items["CPU"], items["processes"]
+    memory, cpu, processes = items["memory"], items["CPU quota"], items["processes"]
     assert (memory.limit, memory.used, memory.cause) == (64 << 20, 1000, "request: --memory 64m")
-    assert memory.note == "at most 8 KiB so far; OOM killer struck 2 times"
+    assert memory.note == "peak 8 KiB; the OOM killer has struck 2 times"
     assert (cpu.limit, cpu.note) == (50000, "0.5 CPUs; throttled in 4 of 10 periods")
     assert (processes.limit, processes.used, processes.cause) == (None, 3, "default")
     assert list(limit_drift(plan, state)) == []
@@ -259,7 +259,7 @@ def test_calls_that_a_filter_lets_through_are_counted() -> None:
     assert (passage(policy(plain)).always, passage(policy(plain)).sometimes) == (3, 0)
     found = passage(policy(plain, arguments))
     assert (found.always, found.sometimes) == (3, 1)
-    assert found.describe() == "3 system calls, 1 more depending on arguments"
+    assert found.describe() == "3 system calls, and 1 more depending on their arguments"
 
 
 def test_an_empty_program_lets_nothing_through() -> None:

@@ -41,7 +41,7 @@ from wherry.runtime.steps import Plan
 
 SECOND_LOOK, ENTERING = 0.02, 2.0  # seconds: between looks; and how long an exec may be on its way in
 LAUNCHER = "wherry-monitor"  # what a process is called until it becomes the command
-EXITED = "it exited while it was read"
+EXITED = "it exited while it was being read"
 NOTHING = Plan(())
 
 T = TypeVar("T")
@@ -137,7 +137,7 @@ class Explainer:
         try:
             return Launched(self._containers.plan(view.id).plan)
         except (WherryError, OSError) as error:
-            notes.append(f"its plan cannot be computed any more: {error}")
+            notes.append(f"its plan can no longer be computed: {error}")
             return Launched(NOTHING)
 
     def _left_over(self, view: ContainerView, subject: Subject, images: list[str]) -> Explanation:
@@ -176,9 +176,7 @@ class Explainer:
         explanation.ports = list(items.port_items(plan, host))
         explanation.processes = list(items.process_items(subject, observed))
         if observed.unread:
-            explanation.notes.append(
-                f"{observed.unread} more processes are not listed, and their memory is not counted"
-            )
+            explanation.notes.append(unlisted(observed.unread))
         left = explanation.cost
         explanation.cost = items.cost(observed, writable=left.writable, log=left.log)
         if plan is not NOTHING:
@@ -237,6 +235,12 @@ class Explainer:
             outside = {stray.pid: stray for stray in again.strays}
             strays = tuple(outside[stray.pid] for stray in strays if stray.pid in outside)
         return strays
+
+
+def unlisted(count: int) -> str:
+    if count == 1:
+        return "1 more process is not listed, and its memory is not counted"
+    return f"{count:,} more processes are not listed, and their memory is not counted"
 
 
 def is_entering(stray: Stray) -> bool:

@@ -167,8 +167,8 @@ def limit_note(reading: LimitReading, cgroup: CgroupState) -> str:
     if file in (files.QUOTA_V1.name, files.QUOTA_V2.name):
         return "; ".join(cpu_notes(reading, cgroup, usage))
     if file in (files.MEMORY_V1.name, files.MEMORY_V2.name):
-        peak = f"at most {usage.memory_maximum >> 10} KiB so far" if usage.memory_maximum else ""
-        struck = f"OOM killer struck {times(usage.oom_kills)}" if usage.oom_kills else ""
+        peak = f"peak {usage.memory_maximum >> 10:,} KiB" if usage.memory_maximum else ""
+        struck = f"the OOM killer has struck {times(usage.oom_kills)}" if usage.oom_kills else ""
         return "; ".join(filter(None, (peak, struck)))
     if reading.kind.form in (Form.SET, Form.LINES, Form.PAIRS, Form.LAST):
         return "; ".join(" ".join(line.split()) for line in reading.text.splitlines())
@@ -181,7 +181,7 @@ def cpu_notes(reading: LimitReading, cgroup: CgroupState, usage: Usage) -> Itera
     if period is None:
         period = quota(reading.text.partition(" ")[2])
     if limit and period:
-        yield f"{limit / period:g} CPUs"
+        yield f"{limit / period:g} {'CPU' if limit == period else 'CPUs'}"
     if usage.periods:
         yield f"throttled in {usage.throttled_periods} of {usage.periods} periods"
 

@@ -12,9 +12,10 @@ from wherry.linux.procfs import IdRange, ProcessLimit
 from wherry.messages.explain import RightsItem
 from wherry.runtime import capabilities
 from wherry.runtime.steps import Capabilities, NoNewPrivileges, OomScoreAdjust, Plan, Rlimit, Seccomp, User
+from wherry.values.words import counted
 
 DEFAULT = "default"
-INHERITED = "the daemon's own"
+INHERITED = "inherited from the daemon"
 SECCOMP_MODES = {0: "off", 1: "strict", 2: "filter"}
 FILTER_LEFT_OUT = "the system call filter"
 RLIMIT_NAMES = {  # getrlimit(2), setrlimit's short names by what /proc/PID/limits calls them
@@ -84,7 +85,7 @@ def seccomp_item(plan: Plan, rights: Rights) -> RightsItem:
     if program is not None:
         found = passage(program)
         source = "read from the kernel" if rights.filter else "from the plan's program"
-        values.append(f"lets through {found.describe()} ({source}, {found.instructions} instructions)")
+        values.append(f"allows {found.describe()} ({source}, {counted(found.instructions, 'instruction')})")
     if rights.filter and step is not None:
         same = rights.filter == step.program
         values.append("the kernel's program and the plan's are " + ("the same" if same else "different"))
@@ -96,7 +97,7 @@ def device_items(plan: Plan, cgroup: CgroupState) -> Iterator[RightsItem]:
     if cgroup.devices is not None:
         cause = DEFAULT if planned_devices(plan) is not None else left_out_cause(plan)
         rules = list(cgroup.devices)
-        yield RightsItem(name="devices allowed", value=f"{len(rules)} rules", values=rules, cause=cause)
+        yield RightsItem(name="devices allowed", value=counted(len(rules), "rule"), values=rules, cause=cause)
 
 
 def left_out_cause(plan: Plan) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from wherry.linux.classic_bpf import AND, AT_LEAST, EQUAL, GREATER, JUMP, LINE, LOAD, MACHINE, NUMBER, RETURN
+from wherry.values.words import counted
 
 ALLOW, LOG = 0x7FFF, 0x7FFC  # the upper half of SECCOMP_RET_*
 MACHINES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
@@ -26,8 +27,8 @@ class Passage:
     instructions: int
 
     def describe(self) -> str:
-        extra = f", {self.sometimes} more depending on arguments" if self.sometimes else ""
-        return f"{self.always} system calls{extra}"
+        extra = f", and {self.sometimes} more depending on their arguments" if self.sometimes else ""
+        return f"{counted(self.always, 'system call')}{extra}"
 
 
 @lru_cache(maxsize=64)

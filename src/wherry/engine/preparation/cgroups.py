@@ -18,7 +18,7 @@ class ParentCgroup(EngineStep):
     path: str  # the same below every controller
 
     def describe(self) -> str:
-        return f"have the cgroup /{self.path}, below which the container's own is made"
+        return f"make sure that the cgroup /{self.path} exists, as the parent of the container's own"
 
     async def do(self, host: Host, launch: Launch) -> Self:
         host.cgroups.ensure(self.path)

@@ -14,7 +14,7 @@ from wherry.network.endpoint import Attachment
 from wherry.network.ports import PortWish, PublishedPort
 from wherry.runtime.steps import Fd, Heading
 
-FROM_POOL = "from the pool, at start"
+FROM_POOL = "its address is assigned at the start"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +40,11 @@ class NetworkEndpoint(EngineStep):
 
     def describe(self) -> str:
         if not self.inside:
-            return "network namespace with nothing but lo, from the pool"
-        there = f" as {self.interface}" if self.interface else ""
-        where = f"{self.inside}, plugged into {self.plugged_into}{there}"
-        return f"network namespace with {where}, address {self.address or FROM_POOL}"
+            return "take a network namespace from the pool, with nothing but lo"
+        there = f" by {self.interface}" if self.interface else ""
+        where = f"{self.inside} plugged into {self.plugged_into}{there}"
+        address = f", and address {self.address}" if self.address else f"; {FROM_POOL}"
+        return f"take a network namespace from the pool, with {where}{address}"
 
     async def do(self, host: Host, launch: Launch) -> Self:
         endpoint = await host.networks.attach(self.network, self.mac)
@@ -120,9 +121,11 @@ class PublishPort(EngineStep):
         return f"{arguments['container_port']}/{arguments['proto']} {arguments['host_ip']}"
 
     def describe(self) -> str:
-        port = str(self.host_port) if self.host_port else "a free port"
         last = f"-{self.host_port_end}" if self.host_port_end else ""
-        return f"publish {self.host_ip}:{port}{last} as {self.container_port}/{self.proto}"
+        port = (
+            f"{self.host_ip}:{self.host_port}{last}" if self.host_port else f"a free port of {self.host_ip}"
+        )
+        return f"publish {self.container_port}/{self.proto} on {port}"
 
     async def do(self, host: Host, launch: Launch) -> Self:
         if launch.address is None:

@@ -32,7 +32,7 @@ def policies(task: Task, defaults: EngineConfig) -> Iterator[Policy]:
     """What the request and the image ask for; of what is as it always is there is nothing to say."""
     if task.host.auto_remove:
         yield Policy(
-            "when it has ended",
+            "when it ends",
             "remove it, with its writable layer and its log",
             cause=switched("--rm", on=True),
         )
@@ -85,4 +85,4 @@ def exposed(task: Task) -> Iterator[Policy]:
     if ports:
         from_image = Cause(Origin.IMAGE, "EXPOSE")
         parts = [flagged("--expose", own), *([from_image] if len(own) < len(ports) else [])]
-        yield Policy("exposed and not published", ", ".join(ports), cause=together(*parts))
+        yield Policy("exposed, not published", ", ".join(ports), cause=together(*parts))

@@ -29,7 +29,7 @@ class WritableLayer(EngineStep):
     layers: tuple[str, ...] = field(default=(), metadata=HIDDEN)  # lowest first
 
     def describe(self) -> str:
-        return f"writable layer {self.upper}"
+        return f"create the writable layer {self.upper}"
 
     async def do(self, host: Host, launch: Launch) -> Self:
         host.snapshots.prepare(self.id, self.layers)
@@ -77,7 +77,7 @@ class RuntimeDirectory(EngineStep):
     socket: str
 
     def describe(self) -> str:
-        return f"make directory {self.path}, with the monitor's socket"
+        return f"create directory {self.path}, for the monitor's socket"
 
     async def do(self, host: Host, launch: Launch) -> Self:
         with suppress(FileExistsError):
