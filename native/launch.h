@@ -106,7 +106,9 @@ int root_parent(const struct launch *launch, const char *path, const char **name
 void spawner_run(void);
 
 /* monitor.c */
-bool monitor_open(struct launch *launch, pid_t child, int console);
+bool monitor_open(struct launch *launch, pid_t child);
+bool monitor_watch(const struct launch *launch, int console);
+void monitor_started(void);
 _Noreturn void monitor_run(void);
 
 #endif

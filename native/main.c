@@ -237,10 +237,12 @@ int main(int argc, char **argv)
     close(ends[1]);
     close_child_ends();
     keep_mounts(child);
-    int console = await_exec(child, ends[0]);
+    if (!monitor_open(&launch, child)) /* now, while the child is at work */
+        undo_unwatched(child);
+    if (!monitor_watch(&launch, await_exec(child, ends[0])))
+        undo_unwatched(child);
+    monitor_started();
     plan_release(&launch.plan);
     munmap((void *)(uintptr_t)bytes, size);
-    if (!monitor_open(&launch, child, console))
-        undo_unwatched(child);
     monitor_run();
 }

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -51,22 +52,18 @@ static bool watch_input(struct monitor *monitor, int fd)
     return watch_add(monitor, fd, EPOLLOUT | EPOLLET, WATCH_INPUT, 0);
 }
 
-/* "console" is the master of the container's terminal, or -1 where it has pipes. False, with errno, where not all is had. */
-static bool open_all(struct monitor *monitor, const struct launch *launch, int console)
+/* What does not depend on the child's terminal. False, with errno, where not all is had. */
+static bool open_all(struct monitor *monitor)
 {
     sigset_t child;
     monitor->epoll = epoll_create1(EPOLL_CLOEXEC);
     sigemptyset(&child);
     sigaddset(&child, SIGCHLD);
     monitor->signals = signalfd(-1, &child, SFD_NONBLOCK | SFD_CLOEXEC);
-    bool typed = console >= 0 && monitor->settings->stdin_open;
-    int input = typed ? fcntl(console, F_DUPFD_CLOEXEC, 0) : console >= 0 ? -1 : launch->input[1];
-    return monitor->epoll >= 0 && monitor->signals >= 0 && (input >= 0 || !typed) &&
+    return monitor->epoll >= 0 && monitor->signals >= 0 &&
            watch_add(monitor, monitor->signals, EPOLLIN, WATCH_SIGNALS, 0) &&
            watch_add(monitor, FD_CONTROL, EPOLLIN, WATCH_CONTROL, 0) &&
-           (!monitor->settings->listen || watch_add(monitor, FD_LISTEN, EPOLLIN, WATCH_LISTEN, 0)) &&
-           watch_stream(monitor, 0, console >= 0 ? console : launch->output[0]) &&
-           watch_stream(monitor, 1, console >= 0 ? -1 : launch->errors[0]) && watch_input(monitor, input);
+           (!monitor->settings->listen || watch_add(monitor, FD_LISTEN, EPOLLIN, WATCH_LISTEN, 0));
 }
 
 static void write_exit_file(const struct monitor *monitor)
@@ -99,6 +96,7 @@ static void container_exited(struct monitor *monitor, int status)
     write_exit_file(monitor);
     control_exited(monitor);
     monitor->told = true;
+    sched_yield(); /* whoever has been told may be waiting for this processor */
     clients_end(monitor, true);
     monitor->clean_at = monitor->now;
     monitor->clean_until = monitor->now + CLEAN_FOR_MS;
@@ -225,7 +223,7 @@ _Noreturn static void loop(struct monitor *monitor)
 }
 
 /* Everything that can fail, before the daemon is told of a start. False, with errno. */
-bool monitor_open(struct launch *launch, pid_t child, int console)
+bool monitor_open(struct launch *launch, pid_t child)
 {
     struct monitor *monitor = &self;
     monitor->settings = &launch->settings;
@@ -236,13 +234,27 @@ bool monitor_open(struct launch *launch, pid_t child, int console)
     monitor->held = -1;
     monitor->now = milliseconds();
     log_open(monitor->settings);
-    return open_all(monitor, launch, console);
+    return open_all(monitor);
+}
+
+/* The rest of it: the streams. "console" is the master of the container's terminal, or -1 where it has pipes. */
+bool monitor_watch(const struct launch *launch, int console)
+{
+    struct monitor *monitor = &self;
+    bool typed = console >= 0 && monitor->settings->stdin_open;
+    int input = typed ? fcntl(console, F_DUPFD_CLOEXEC, 0) : console >= 0 ? -1 : launch->input[1];
+    return (input >= 0 || !typed) && watch_stream(monitor, 0, console >= 0 ? console : launch->output[0]) &&
+           watch_stream(monitor, 1, console >= 0 ? -1 : launch->errors[0]) && watch_input(monitor, input);
+}
+
+void monitor_started(void)
+{
+    control_started(&self);
 }
 
 _Noreturn void monitor_run(void)
 {
     struct monitor *monitor = &self;
-    control_started(monitor);
     control_receive(monitor); /* clients that came before the start get the first byte */
     loop(monitor);
 }

@@ -53,12 +53,9 @@ static int make_link_target(const struct launch *launch, int parent, const char 
     return made < 0 ? -1 : 0;
 }
 
-/* Make one component, of which "prefix" is the path from the root. Returns its descriptor. */
-static int make_component(const struct launch *launch, int parent, const char *prefix, mode_t mode, int links)
+/* Make one component that is not there, of which "prefix" is the path from the root. Returns its descriptor. */
+static int make_missing(const struct launch *launch, int parent, const char *prefix, mode_t mode, int links)
 {
-    int directory = open_directory(launch, prefix);
-    if (directory >= 0 || errno != ENOENT)
-        return directory;
     const char *slash = strrchr(prefix, '/'), *name = slash ? slash + 1 : prefix;
     if (mkdirat(parent, name, mode) != 0) {
         if (errno != EEXIST)
@@ -67,6 +64,31 @@ static int make_component(const struct launch *launch, int parent, const char *p
             return -1;
     }
     return open_directory(launch, prefix);
+}
+
+/* The same for one that may be there. */
+static int make_component(const struct launch *launch, int parent, const char *prefix, mode_t mode, int links)
+{
+    int directory = open_directory(launch, prefix);
+    return directory >= 0 || errno != ENOENT ? directory : make_missing(launch, parent, prefix, mode, links);
+}
+
+/* Mostly just the last component is missing. -1 with ENOENT where more is. */
+static int make_last(const struct launch *launch, const char *path, mode_t mode, int links)
+{
+    char parent_path[PATH_BYTES];
+    const char *slash = strrchr(path, '/');
+    size_t length = slash ? (size_t)(slash - path) : 0;
+    memcpy(parent_path, length ? path : "/", length ? length : 1);
+    parent_path[length ? length : 1] = 0;
+    int parent = open_directory(launch, parent_path);
+    if (parent < 0)
+        return -1;
+    int made = make_missing(launch, parent, path, mode, links);
+    int error = errno;
+    close(parent);
+    errno = error;
+    return made;
 }
 
 /* As mkdir -p inside the root. Returns a descriptor of the last directory. */
@@ -81,6 +103,8 @@ static int make_directories(const struct launch *launch, const char *path, mode_
         errno = ENAMETOOLONG;
         return -1;
     }
+    if ((directory = make_last(launch, path, mode, links)) >= 0 || errno != ENOENT)
+        return directory;
     memcpy(prefix, path, length + 1);
     directory = open_directory(launch, "/");
     for (size_t i = 1; i <= length && directory >= 0; i++) {

@@ -14,7 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
-enum { GIVEN_MAX = 16, READ_TRIES = 100 };
+enum { GIVEN_MAX = 16, READ_TRIES = 100, OTHER = 0 /* SCHED_OTHER */, BATCH = 3 /* SCHED_BATCH */ };
 
 /* What came with one request: descriptors, and the numbers under which the launcher looks for them. */
 struct given {
@@ -73,12 +73,23 @@ static void tell_failure(const struct given *given, int error)
 }
 
 /*
+ * A process that is woken as "batch" does not take a processor from another: the next one is made when that which has
+ * just taken a request waits for its child, or on a processor that is idle. (musl has no such function.)
+ */
+static void schedule_as(int policy)
+{
+    const int priority = 0;
+    syscall(SYS_sched_setscheduler, 0, policy, &priority);
+}
+
+/*
  * A process that is there already takes the next request, so that nothing has to be made for it first. It dies with the
  * spawner while it waits; "taken" is told when it does not wait any more.
  */
 static void wait_for_one(int socket, int taken, struct given *given)
 {
     signal(SIGCHLD, SIG_DFL);
+    schedule_as(OTHER);
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     do
         if (!receive(socket, given))
@@ -140,6 +151,7 @@ void spawner_run(void)
     int socket = fcntl(FD_CONTROL, F_DUPFD_CLOEXEC, FD_FREE);
     dup3(STDIN_FILENO, FD_CONTROL, O_CLOEXEC); /* /dev/null, as all free numbers are */
     signal(SIGCHLD, SIG_IGN);
+    schedule_as(BATCH);
     for (bool asked = true; asked;) {
         int ends[2];
         pid_t pid = make_one(ends);
