@@ -160,7 +160,8 @@ class Lab:
         return self.registry.add(Container(record, state))
 
     def kept(self, container: Container) -> ContainerState | None:
-        """Its state as a later daemon would find it."""
+        """Its state as a later daemon would find it, were this one to end now."""
+        self.lifecycle.flush()
         return {record.id: state for record, state in self.store.containers.all()}.get(container.id)
 
 

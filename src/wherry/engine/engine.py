@@ -123,6 +123,7 @@ class Engine:
             self._cgroups.remove_parent(self.config.cgroup_parent)
         self.explainer.close()
         self._launcher.close()
+        self.containers.lifecycle.flush()
         self._store.close()
         self._lock_file.close()
 

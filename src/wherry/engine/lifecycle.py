@@ -80,6 +80,7 @@ class Lifecycle:
         self._events = events
         self._released = released
         self._tasks: set[asyncio.Task[None]] = set()
+        self._unsaved: dict[str, Container] = {}
 
     def task(self, container: Container) -> Task:
         """What its next start would run. NotFound where its image is gone."""
@@ -365,12 +366,20 @@ class Lifecycle:
     # ------------------------------------------------------------ small things
 
     def _save(self, container: Container) -> None:
-        """Record how it stands. A store that cannot be written costs no process: after a restart of the daemon,
-        journal and exit file tell what the record does not."""
-        try:
-            self._store.containers.save_state(container.id, container.state)
-        except Internal as error:
-            log.error("cannot record the state of container %s: %s", container.id[:12], error.message)
+        """Have recorded how it stands, when who waits for that has been answered: after a crash, journal and exit
+        file tell what the record does not."""
+        if not self._unsaved:
+            asyncio.get_running_loop().call_soon(self.flush)
+        self._unsaved[container.id] = container
+
+    def flush(self) -> None:
+        """Record how those stand of which that is due. A store that cannot be written costs no process."""
+        unsaved, self._unsaved = self._unsaved, {}
+        for container in unsaved.values():
+            try:
+                self._store.containers.save_state(container.id, container.state)
+            except Internal as error:
+                log.error("cannot record the state of container %s: %s", container.id[:12], error.message)
 
     def _publish(self, container: Container, action: str, **attributes: str) -> None:
         self._events.container(action, container.record, attributes)
