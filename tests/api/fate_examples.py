@@ -202,6 +202,7 @@ SHOWN_BY: dict[tuple[Struct, str], str] = {
     (ContainerCreate, "labels"): f"{LIFE}::test_ps_columns_and_filters",
     (ContainerCreate, "stop_signal"): f"{LIFE}::test_stop_uses_the_signal_that_was_asked_for",
     (ContainerCreate, "stop_timeout"): f"{HERE}::test_a_container_has_its_own_time_to_stop",
+    (ContainerCreate, "network_disabled"): "tests/clients/test_docker_network.py::test_network_disabled",
     (ContainerCreate, "networking_config"): f"{HERE}::test_a_link_has_the_address_that_was_wished",
     (HostConfig, "restart_policy"): f"{REQUEST}::test_docker_defaults_are_filled_in",
     (HostConfig, "auto_remove"): f"{RUN}::test_auto_removed",

@@ -222,7 +222,6 @@ def test_filters_of_volumes_are_checked(daemon: Daemon) -> None:
 
 LIMIT = [{"Driver": "nvidia"}]
 REFUSED: dict[tuple[Struct, str], Any] = {
-    (ContainerCreate, "network_disabled"): {"NetworkDisabled": True},
     **{
         (HealthConfig, name): {"Healthcheck": {wire: value}}
         for name, wire, value in (
@@ -258,7 +257,7 @@ REFUSED: dict[tuple[Struct, str], Any] = {
 REFUSED_IN_PART = [
     host(Binds=["named:/x"]), host(Binds=["/x"]), host(Mounts=[{"Type": "volume", "Target": "/x"}]),
     host(SecurityOpt=["apparmor=mine"]), host(RestartPolicy={"MaximumRetryCount": 3}),
-    {"NetworkingConfig": {"EndpointsConfig": {"bridge": {}, "front": {}}}},
+    {"NetworkingConfig": {"EndpointsConfig": {"bridge": {}, "none": {}}}},
     {"NetworkingConfig": {"EndpointsConfig": {"bridge": {}}}, **host(NetworkMode="none")},
 ]  # fmt: skip
 ACCEPTED = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -15,6 +16,15 @@ WEB = "echo page >/tmp/index.html; exec httpd -f -p 80 -h /tmp"
 
 def out(daemon: Daemon, *arguments: str) -> str:
     return daemon.docker(*arguments).stdout.strip()
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 10) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
 
 
 def web(daemon: Daemon, name: str, *options: str) -> str:
@@ -152,3 +162,60 @@ def test_ping_between_containers(daemon: Daemon) -> None:
     assert "1 packets received" in out(
         daemon, "run", "--rm", "busybox", "ping", "-c", "1", "-W", "2", address
     )
+
+
+def test_a_network_that_there_is_not(daemon: Daemon) -> None:
+    """The container is made, and it is the start that fails: a client that is told 404 by create misses the image."""
+    done = daemon.docker("run", "--name", "lost", "--network", "nosuch", "busybox", "true", check=False)
+    assert done.returncode == 125 and "network nosuch not found" in done.stderr
+    assert "Unable to find image" not in done.stderr
+    lost = daemon.inspect("lost")
+    assert (lost["State"]["Status"], lost["State"]["ExitCode"]) == ("created", 128)
+    assert lost["State"]["Error"] == "failed to set up container networking: network nosuch not found"
+    assert list(lost["NetworkSettings"]["Networks"]) == ["nosuch"]
+    assert out(daemon, "ps", "-a", "--format", "{{.Networks}}") == "nosuch"
+    for endpoints in ({"nosuch": {}}, {"bridge": {}, "nosuch": {}}):
+        body = {"Image": "busybox", "NetworkingConfig": {"EndpointsConfig": endpoints}}
+        made = daemon.api("POST", "/containers/create", body)
+        assert made.status == 201
+        assert daemon.api("POST", f"/containers/{made.body['Id']}/start").status == 404
+    assert daemon.api("GET", "/networks/bridge").body["Containers"] == {}
+    shown = daemon.wherry("run", "--dry-run", "--network", "nosuch", "busybox", "true").stdout
+    assert "nosuch, which does not exist" in shown
+
+
+def test_a_network_by_its_id(daemon: Daemon) -> None:
+    for name, word in {"bridge": "eth0", "none": "lo", "host": "wherry0"}.items():
+        id = daemon.api("GET", f"/networks/{name}").body["Id"]
+        for ref in (id, id[:10]):
+            assert word in out(daemon, "run", "--rm", "--network", ref, "busybox", "ls", "/sys/class/net")
+        made = daemon.api(
+            "POST", "/containers/create", {"Image": "busybox", "HostConfig": {"NetworkMode": id}}
+        )
+        assert list(daemon.inspect(made.body["Id"])["NetworkSettings"]["Networks"]) == [name]
+
+
+def test_network_disabled(daemon: Daemon) -> None:
+    """Whatever the mode: a namespace of its own with lo, no network, no published port."""
+    for mode in ("", "host", "none", "nosuch"):
+        host = {
+            "NetworkMode": mode,
+            "PortBindings": {"80/tcp": [{"HostPort": "8080"}]},
+            "PublishAllPorts": True,
+        }
+        body = {
+            "Image": "busybox", "NetworkDisabled": True, "HostConfig": host, "ExposedPorts": {"80/tcp": {}},
+            "Cmd": ["sh", "-c", "ls /sys/class/net; ip -4 -o addr; sleep 60"],
+        }  # fmt: skip
+        id = daemon.api("POST", "/containers/create", body).body["Id"]
+        assert daemon.api("POST", f"/containers/{id}/start").status == 204
+        settings = daemon.inspect(id)["NetworkSettings"]
+        assert (settings["Networks"], settings["Ports"], settings["IPAddress"]) == ({}, {}, "")
+        assert eventually(lambda id=id: "127.0.0.1" in out(daemon, "logs", id))
+        words = out(daemon, "logs", id).split()
+        assert words[0] == "lo" and "eth0" not in words
+        daemon.restart()
+        assert (
+            daemon.inspect(id)["State"]["Running"] and daemon.inspect(id)["NetworkSettings"]["Networks"] == {}
+        )
+        daemon.docker("rm", "-f", id)

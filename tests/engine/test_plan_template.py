@@ -56,7 +56,7 @@ def planner(tmp_path_factory: pytest.TempPathFactory) -> Planner:
 def new_planner(folder: Path) -> Planner:
     config = EngineConfig(data_root=folder, exec_root=folder / "run")
     snapshots = OverlayStore(LayerStore(config.layers_dir), config.containers_dir)
-    return Planner(config, cgroups.detect(), snapshots, SeccompCompiler())
+    return Planner(config, cgroups.detect(), snapshots, SeccompCompiler(), lambda name: None)
 
 
 def of(id: str, config: dict[str, Any], host: dict[str, Any]) -> Task:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from tests.engine.doubles import image, wished
 from wherry.engine.config import EngineConfig
 from wherry.engine.preparation.cgroups import ParentCgroup
 from wherry.engine.preparation.namespaces import JoinContainer, ShareWithHost
-from wherry.engine.preparation.networks import NetworkEndpoint, PublishPort
+from wherry.engine.preparation.networks import MissingNetwork, NetworkEndpoint, PublishPort
 from wherry.engine.preparation.planned import preparation
 from wherry.engine.preparation.rights import LeftOut
 from wherry.engine.preparation.shared_memory import SharedMemory
@@ -19,11 +21,16 @@ from wherry.engine.preparation.step import EngineStep, Neighbour
 from wherry.engine.preparation.storage import RuntimeDirectory, WritableLayer, WriteRecord
 from wherry.engine.preparation.surroundings import Surroundings
 from wherry.engine.task import Task, task_of
-from wherry.messages.container import Config, HostConfig, LogConfig, PortBinding
+from wherry.messages.container import Config, EndpointSettings, HostConfig, LogConfig, PortBinding
 from wherry.runtime.spec import JoinedNamespaces
 
 OTHER = "d" * 64
 CONFIG = EngineConfig(data_root=Path("/data"), exec_root=Path("/run/w"))
+DRIVERS: dict[str, Any] = {
+    "bridge": SimpleNamespace(gives_endpoints=True, gives_addresses=True, interface="wherry0"),
+    "none": SimpleNamespace(gives_endpoints=True, gives_addresses=False),
+    "host": SimpleNamespace(gives_endpoints=False),
+}
 
 
 def task(config: Config | None = None, **host: Any) -> Task:
@@ -45,7 +52,7 @@ def neighbour(ref: str) -> Neighbour | None:
 
 
 def of(kind: type[EngineStep], asked: Task) -> list[Any]:
-    steps = preparation(asked, CONFIG, neighbour)
+    steps = preparation(asked, CONFIG, neighbour, DRIVERS.get)
     return [step for step in steps if isinstance(step, kind)]
 
 
@@ -54,10 +61,10 @@ def told(kind: type[EngineStep], asked: Task) -> list[tuple[str, str]]:
 
 
 def test_the_least_and_the_order() -> None:
-    kinds = [type(step) for step in preparation(task(), CONFIG, neighbour)]
+    kinds = [type(step) for step in preparation(task(), CONFIG, neighbour, DRIVERS.get)]
     assert kinds == [WritableLayer, RuntimeDirectory, NetworkEndpoint, ParentCgroup]
     record = wished(network_mode="none")
-    kept = preparation(task_of(record, None), CONFIG, neighbour)
+    kept = preparation(task_of(record, None), CONFIG, neighbour, DRIVERS.get)
     assert [type(step) for step in kept][:3] == [WritableLayer, WriteRecord, RuntimeDirectory]
 
 
@@ -110,7 +117,7 @@ def test_one_that_is_gone_is_called_as_it_was_asked_for() -> None:
 )
 def test_the_memory_of_another_container(mode: str, shm: str) -> None:
     lender = Neighbour(OTHER, "db", 42, "running", mode)
-    steps = preparation(task(ipc_mode=f"container:{OTHER}"), CONFIG, lambda ref: lender)
+    steps = preparation(task(ipc_mode=f"container:{OTHER}"), CONFIG, lambda ref: lender, DRIVERS.get)
     assert [step.shm for step in steps if isinstance(step, JoinContainer)] == [shm]
 
 
@@ -157,11 +164,26 @@ def test_protections_that_are_left_out(host: dict[str, Any], left_out: list[tupl
 
 def test_endpoints() -> None:
     (wired,) = of(NetworkEndpoint, task(Config(mac_address="02:42:00:00:00:01"), network_mode="bridge"))
-    assert (wired.network, wired.plugged_into, wired.inside) == ("bridge", CONFIG.bridge, "eth0")
+    assert (wired.network, wired.plugged_into, wired.inside) == ("bridge", "wherry0", "eth0")
     assert (wired.mac, wired.container) == ("02:42:00:00:00:01", wished().id)
     (bare,) = of(NetworkEndpoint, task(Config(mac_address="02:42:00:00:00:01")))
     assert (bare.network, bare.plugged_into, bare.inside, bare.mac) == ("none", "", "", "")
     assert of(NetworkEndpoint, task(network_mode="host")) == []
+
+
+def test_networks_that_there_are_not() -> None:
+    (missing,) = of(MissingNetwork, task(network_mode="nosuch"))
+    assert (missing.network, missing.cause.text) == ("nosuch", "--network nosuch")
+    both = replace(task(), networks={"bridge": EndpointSettings(), "nosuch": EndpointSettings()})
+    assert [step.network for step in of(NetworkEndpoint, both)] == ["bridge"]
+    assert [step.network for step in of(MissingNetwork, both)] == ["nosuch"]
+
+
+@pytest.mark.parametrize("mode", ["none", "nosuch"])
+def test_a_container_without_networks(mode: str) -> None:
+    asked = task(Config(network_disabled=True), network_mode=mode, port_bindings={"80/tcp": None})
+    assert of(EngineStep, asked) == of(EngineStep, replace(asked, networks={}))
+    assert [of(kind, asked) for kind in (NetworkEndpoint, MissingNetwork, PublishPort)] == [[], [], []]
 
 
 def ports(config: Config | None = None, **host: Any) -> list[tuple[str, str]]:
@@ -179,6 +201,16 @@ def test_ports_that_are_asked_for_by_number_come_first() -> None:
         ("publish 53/udp on a free port of 0.0.0.0", "-p 53/udp"),
     ]
     assert of(PublishPort, task(port_bindings=bindings)) == []  # without an address there is none to publish
+
+
+def test_who_has_less_choice_of_a_port_comes_first() -> None:
+    bindings = {
+        "1/tcp": [PortBinding(), PortBinding(host_port="8080-8090")],
+        "2/tcp": [PortBinding(host_port="8080-8081")],
+        "3/tcp": [PortBinding(host_port="8080")],
+    }
+    wanted = [text.split()[1].partition(":")[2] for text, _ in ports(port_bindings=bindings)]
+    assert wanted == ["8080", "8080-8081", "8080-8090", "a"]
 
 
 def test_all_exposed_ports() -> None:

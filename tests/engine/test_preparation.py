@@ -15,14 +15,14 @@ from tests.harness.daemon import Daemon
 from wherry.engine.engine import Engine
 from wherry.engine.preparation.cgroups import ParentCgroup
 from wherry.engine.preparation.namespaces import JoinContainer, ShareWithHost
-from wherry.engine.preparation.networks import NetworkEndpoint, PublishPort
+from wherry.engine.preparation.networks import MissingNetwork, NetworkEndpoint, PublishPort
 from wherry.engine.preparation.policies import Policy
 from wherry.engine.preparation.rights import LeftOut
 from wherry.engine.preparation.shared_memory import SharedMemory
 from wherry.engine.preparation.step import EngineStep, Launch
 from wherry.engine.preparation.storage import RuntimeDirectory, WritableLayer, WriteRecord
 from wherry.engine.record import ContainerRecord
-from wherry.errors import Conflict
+from wherry.errors import Conflict, NotFound
 from wherry.messages.container import Config, ContainerCreate, HostConfig
 from wherry.runtime.plan_file import from_document
 from wherry.runtime.steps import KINDS
@@ -86,6 +86,7 @@ STAYING = {
     ShareWithHost,
     LeftOut,
     Policy,
+    MissingNetwork,
 }  # with nothing to undo; each has a test below
 MAKERS = pytest.mark.parametrize("make", [m for makers in UNDONE.values() for m in makers])
 
@@ -230,6 +231,14 @@ def test_joining_a_container(stopped: Daemon) -> None:
         with pytest.raises(OSError, match="Bad file descriptor"):
             os.fstat(descriptor)
         await engine.containers.remove("base", force=True)
+
+    within(stopped, work)
+
+
+def test_a_missing_network(stopped: Daemon) -> None:
+    async def work(engine: Engine) -> None:
+        with pytest.raises(NotFound, match="failed to set up container networking: network nosuch not found"):
+            await MissingNetwork("nosuch").do(engine._host, Launch())
 
     within(stopped, work)
 

@@ -8,7 +8,15 @@ from wherry.content.digest import Digest
 from wherry.engine.config import EngineConfig
 from wherry.engine.image_record import ImageRecord
 from wherry.engine.record import ContainerRecord
-from wherry.engine.request import check_defaults, check_platform, ignored, log_files, log_size, make_record
+from wherry.engine.request import (
+    by_name,
+    check_defaults,
+    check_platform,
+    ignored,
+    log_files,
+    log_size,
+    make_record,
+)
 from wherry.errors import InvalidArgument, NotFound
 from wherry.image.manifest import HealthCheck, ImageConfig, RunConfig
 from wherry.messages.container import (
@@ -155,9 +163,24 @@ def test_a_daemon_is_not_started_on_nonsense(config: EngineConfig) -> None:
         check_defaults(config)
 
 
-def test_an_unknown_network_is_not_found() -> None:
-    with pytest.raises(NotFound, match="network backend not found"):
-        record(HostConfig(network_mode="backend"))
+def test_an_unknown_network_is_noted() -> None:
+    """The start fails; an error here would say to a client that the image is missing."""
+    assert list(record(HostConfig(network_mode="backend")).networks) == ["backend"]
+    own = NetworkingConfig(endpoints_config={"backend": None})
+    assert record(networking_config=own).networks == {"backend": EndpointSettings()}
+
+
+def test_networks_by_their_names() -> None:
+    own = NetworkingConfig(endpoints_config={"f00d": EndpointSettings(mac_address="02:42:00:00:00:01")})
+    request = ContainerCreate(image="box", host_config=HostConfig(network_mode="f00d"), networking_config=own)
+    named = by_name(request, {"f00d": "bridge"}.__getitem__)
+    assert (named.host_config and named.host_config.network_mode) == "bridge"
+    assert list((named.networking_config and named.networking_config.endpoints_config) or ()) == ["bridge"]
+
+
+def test_no_network_at_all() -> None:
+    without = record(HostConfig(network_mode="host"), network_disabled=True)
+    assert (without.networks, without.host_config.network_mode) == ({}, "none")
 
 
 def test_no_command_at_all() -> None:

@@ -74,7 +74,7 @@ def in_store(daemon: Daemon) -> bool:
 
 
 # How each kind is looked for from outside of the engine. "left-out" is of what is not done, "policy" of what is done
-# later: there is nothing to find.
+# later, "missing-network" of what is not there: there is nothing to find.
 LOOKS: dict[str, Look | None] = {
     "writable-layer": lambda daemon, args: inside(daemon, args["upper"]) and inside(daemon, args["work"]),
     "record": recorded,
@@ -87,6 +87,7 @@ LOOKS: dict[str, Look | None] = {
     "share-with-host": shared,
     "left-out": None,
     "policy": None,
+    "missing-network": None,
 }
 STAYS = ("parent-cgroup",)  # others are in it, or about to be
 

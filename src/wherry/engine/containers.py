@@ -23,7 +23,7 @@ from wherry.engine.network import Networks
 from wherry.engine.planning import Planner
 from wherry.engine.record import ContainerRecord, ContainerView
 from wherry.engine.registry import Registry, no_such
-from wherry.engine.request import check_platform, ignored, make_record
+from wherry.engine.request import by_name, check_platform, ignored, make_record
 from wherry.engine.sharing import by_id
 from wherry.engine.store import Store
 from wherry.engine.streams import AttachRequest, Streams
@@ -102,6 +102,7 @@ class Containers:
         self._images = images
         self._snapshots = snapshots
         self._registry = registry
+        self._networks = networks
         self._planner = planner
         self._executor = executor
         self._events = events
@@ -183,7 +184,12 @@ class Containers:
             check_platform(request.image, image, platform)
         name = self._registry.claim(name)
         record = make_record(
-            new_id(), name, request, image, self._config, recursive_read_only=recursive_read_only
+            new_id(),
+            name,
+            by_name(request, self._networks.name_of),
+            image,
+            self._config,
+            recursive_read_only=recursive_read_only,
         )
         warnings = self._planner.check(record.config, record.host_config)
         return record, image, [*warnings, *ignored(record, image)]

@@ -64,7 +64,7 @@ class Engine:
         self._host = Host(
             self._store, self._snapshots, self._cgroups, self.networks, self.events, self._registry.neighbour
         )
-        planner = Planner(config, self._cgroups, self._snapshots, self._seccomp)
+        planner = Planner(config, self._cgroups, self._snapshots, self._seccomp, self.networks.driver)
         self.executor = Executor(config, self._host, planner, self._launcher, self._registry.known)
         self.images = Images(self._store, blobs, layers, self.events, self._image_users)
         self.containers = Containers(

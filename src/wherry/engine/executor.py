@@ -32,7 +32,6 @@ from wherry.engine.task import Task
 from wherry.errors import Conflict, Internal, LaunchFailed, WherryError, sentence
 from wherry.linux.procfs import ProcessDirectory
 from wherry.messages.exec import ExecCreate, ExecStart
-from wherry.network.drivers.catalogue import DRIVERS, PREDEFINED
 from wherry.network.endpoint import Attachment
 from wherry.runtime.launcher import Attach, Launcher, Monitored
 from wherry.runtime.steps import CgroupCreate, Fd
@@ -199,10 +198,9 @@ class Executor:
 
     # ------------------------------------------------------------ after a restart of the daemon
 
-    def recognise(self, mode: str, pid: int) -> list[Attachment]:
-        """The place that a process has on a network of its own; none where the namespace is another's."""
-        own = mode in PREDEFINED and DRIVERS[PREDEFINED[mode]].gives_endpoints
-        return self._host.networks.recognise(mode, pid) if own else []
+    def recognise(self, networks: Iterable[str], pid: int) -> list[Attachment]:
+        """The places that a process has on networks, by their names."""
+        return [place for name in networks for place in self._host.networks.recognise(name, pid)]
 
     def journal_anew(self, task: Task, leases: Iterable[Attachment]) -> Launched:
         """Write the journal of a run that has none, by what it was given on networks, as if it was started now."""

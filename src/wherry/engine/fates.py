@@ -44,7 +44,7 @@ from wherry.messages.container import (
 )
 from wherry.messages.exec import ExecCreate, ExecStart
 from wherry.messages.plan import PlanComparison, PlanSource
-from wherry.network.drivers.catalogue import DEFAULT_NETWORK
+from wherry.network.drivers.catalogue import DEFAULT_NETWORK, PREDEFINED
 
 RUNTIMES = ("wherry", "runc", "io.containerd.runc.v2")  # the last two: what clients of Docker name by habit
 
@@ -65,11 +65,11 @@ def volume_type(kind: str, mount: Mount) -> Iterator[str]:
 
 
 def further_networks(networking: NetworkingConfig | None, request: ContainerCreate) -> Iterator[str]:
-    """A container is on one network, the one of its network mode."""
+    """A container is on one network, the one of its network mode; where there is no such network, it cannot start."""
     mode = (request.host_config or HostConfig()).network_mode
     own = ("default", DEFAULT_NETWORK) if mode in ("default", DEFAULT_NETWORK, "") else (mode,)
     for name in (networking and networking.endpoints_config) or ():
-        if name not in own:
+        if name in PREDEFINED and name not in own:
             yield name
 
 
@@ -117,7 +117,9 @@ CONFIG: Fates = {
     ),
     "working_dir": done(),
     "entrypoint": done(),
-    "network_disabled": refused("NetworkDisabled (use --network none)"),
+    "network_disabled": done(
+        "as network `none`, but on no network; `/etc/hosts` has localhost, where Docker leaves it empty"
+    ),
     "mac_address": done(),
     "on_build": echoed("concerns builds from an image"),
     "labels": done("filters, `ps`, events"),

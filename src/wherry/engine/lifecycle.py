@@ -345,7 +345,7 @@ class Lifecycle:
         try:
             if not former:
                 log.error("container %s runs, and its launch.json is not there or damaged", container.id[:12])
-                former = self._executor.recognise(container.record.host_config.network_mode, pid)
+                former = self._executor.recognise(container.record.networks, pid)
             return self._executor.journal_anew(self.task(container), former)
         except Exception:
             log.exception("what container %s holds cannot be told", container.id[:12])

@@ -181,6 +181,17 @@ class Networks:
         driver = self._drivers.get(attachment.network)
         return driver is not None and driver.has(attachment)
 
+    def driver(self, name: str) -> NetworkDriver | None:
+        """The network of that name; None where there is none. Unavailable before the start and after the stop."""
+        return self._driver(name) if name in self._networks else None
+
+    def name_of(self, ref: str) -> str:
+        """The name of a network that is asked for by name, id or beginning of an id; as asked where there is none."""
+        try:
+            return self.find(ref).name
+        except NotFound:
+            return ref
+
     def _driver(self, name: str) -> NetworkDriver:
         if name in self._drivers:
             return self._drivers[name]

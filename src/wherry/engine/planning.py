@@ -13,7 +13,7 @@ from wherry.engine.config import EngineConfig
 from wherry.engine.journal import Launched
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.plan_template import Templates, WrittenPlan
-from wherry.engine.preparation.planned import Neighbours, lasting, preparation
+from wherry.engine.preparation.planned import DriverOf, Neighbours, lasting, preparation
 from wherry.engine.preparation.step import EngineStep
 from wherry.engine.preparation.surroundings import Surroundings
 from wherry.engine.request import log_files, log_size
@@ -56,12 +56,18 @@ class Planner:
     """Plans starts and execs for one engine."""
 
     def __init__(
-        self, config: EngineConfig, cgroups: Cgroups, snapshots: OverlayStore, seccomp: SeccompCompiler
+        self,
+        config: EngineConfig,
+        cgroups: Cgroups,
+        snapshots: OverlayStore,
+        seccomp: SeccompCompiler,
+        driver_of: DriverOf,
     ) -> None:
         self._config = config
         self._cgroups = cgroups
         self._snapshots = snapshots
         self._seccomp = seccomp
+        self._driver_of = driver_of
         self._resolver = files.HostResolver()
         self._templates = Templates()
         self._facts = host_facts(cgroups.version)
@@ -82,7 +88,7 @@ class Planner:
 
     def preparation(self, task: Task, neighbours: Neighbours) -> tuple[EngineStep, ...]:
         """The part of a plan that the engine executes itself, before the other."""
-        return preparation(task, self._config, neighbours)
+        return preparation(task, self._config, neighbours, self._driver_of)
 
     def lasting(self, task: Task) -> tuple[EngineStep, ...]:
         """The part of that which stays until the task is removed."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -21,9 +21,10 @@ from wherry.messages.container import (
     HostConfig,
     LogConfig,
     MountPoint,
+    NetworkingConfig,
     PortBinding,
 )
-from wherry.network.drivers.catalogue import DEFAULT_NETWORK, PREDEFINED
+from wherry.network.drivers.catalogue import DEFAULT_NETWORK, NO_NETWORK
 from wherry.runtime import mounts
 from wherry.runtime.checks import check_conflicts
 from wherry.runtime.image_config import Merged, merge
@@ -48,6 +49,8 @@ def make_record(
 ) -> ContainerRecord:
     """The record, as yet without its time of creation. InvalidArgument, in Docker's words, for what cannot be."""
     host = host_config(request.host_config or HostConfig(), defaults)
+    if request.network_disabled:
+        host = msgspec.structs.replace(host, network_mode=NO_NETWORK)
     merged = merge(request, image.config.run)
     argv = merged.argv
     endpoints = networks(request, host)
@@ -68,6 +71,20 @@ def make_record(
         mounts=mount_points(host, points),
         recursive_read_only=recursive_read_only,
     )
+
+
+def by_name(request: ContainerCreate, name_of: Callable[[str], str]) -> ContainerCreate:
+    """The request with networks by their names, where it has ids."""
+    if request.host_config is not None:
+        host = msgspec.structs.replace(
+            request.host_config, network_mode=name_of(request.host_config.network_mode)
+        )
+        request = msgspec.structs.replace(request, host_config=host)
+    if request.networking_config is not None:
+        settings = request.networking_config.endpoints_config or {}
+        named = NetworkingConfig(endpoints_config={name_of(key): value for key, value in settings.items()})
+        request = msgspec.structs.replace(request, networking_config=named)
+    return request
 
 
 def container_config(
@@ -133,12 +150,15 @@ def log_config(asked: LogConfig, defaults: EngineConfig) -> LogConfig:
 
 
 def networks(request: ContainerCreate, host: HostConfig) -> dict[str, EndpointSettings]:
-    """The endpoints as asked for; addresses come at start."""
-    if host.network_mode.startswith("container:"):
+    """The endpoints as asked for, also on networks that there are not; addresses come at start."""
+    if host.network_mode.startswith("container:") or request.network_disabled:
         return {}
     settings = (request.networking_config.endpoints_config if request.networking_config else None) or {}
-    own = settings.get(host.network_mode) or settings.get("default") or EndpointSettings()
-    return {host.network_mode: own}
+    asked = {
+        host.network_mode if name == "default" else name: own or EndpointSettings()
+        for name, own in settings.items()
+    }
+    return asked or {host.network_mode: EndpointSettings()}
 
 
 def mount_points(host: HostConfig, points: Iterable[mounts.MountPoint]) -> list[MountPoint]:
@@ -160,18 +180,11 @@ def mount_points(host: HostConfig, points: Iterable[mounts.MountPoint]) -> list[
 
 def check(request: ContainerCreate, host: HostConfig) -> None:
     """What this engine cannot do, said at once; ``runtime.checks`` has what nobody can."""
-    check_network(host)
     check_conflicts(request, host)
     mounts.requested(host)  # what is no mount at all is told as that
     refuse(request)
     check_ports(host.port_bindings or {})
     check_log(host.log_config)
-
-
-def check_network(host: HostConfig) -> None:
-    mode = host.network_mode
-    if mode not in PREDEFINED and not mode.startswith("container:"):
-        raise NotFound(f"network {mode} not found")
 
 
 def check_ports(bindings: dict[str, list[PortBinding] | None]) -> None:

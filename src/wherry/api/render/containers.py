@@ -77,8 +77,8 @@ def since(time: str, now: float) -> str:
 
 
 def port_list(view: ContainerView) -> list[Port]:
-    """Published ports, then exposed ones that are not; only while the container runs."""
-    if not view.running:
+    """Published ports, then exposed ones that are not; only while the container has an address."""
+    if not has_address(view):
         return []
     taken = {f"{p.container_port}/{p.proto}" for p in view.ports}
     exposed = [key for key in view.record.config.exposed_ports or () if key not in taken]
@@ -87,6 +87,10 @@ def port_list(view: ContainerView) -> list[Port]:
         for p in view.ports
     ]
     return shown + [exposed_port(key) for key in exposed]
+
+
+def has_address(view: ContainerView) -> bool:
+    return view.running and any(place.address for place in view.attachments.values())
 
 
 def exposed_port(key: str) -> Port:
@@ -237,7 +241,7 @@ def network_settings(view: ContainerView) -> NetworkSettings:
 
 def port_map(view: ContainerView) -> dict[str, list[PortBinding] | None]:
     """``80/tcp`` to where it is published on the host, or null where it is only exposed."""
-    if not view.running:
+    if not has_address(view):
         return {}
     ports: dict[str, list[PortBinding] | None] = dict.fromkeys(view.record.config.exposed_ports or ())
     for published in view.ports:

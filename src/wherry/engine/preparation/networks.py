@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from wherry.engine.preparation.step import EngineStep, Host, Launch
 from wherry.engine.preparation.storage import HIDDEN
-from wherry.errors import Internal
+from wherry.errors import Internal, NotFound
 from wherry.network.endpoint import Attachment
 from wherry.network.ports import PortWish, PublishedPort
 from wherry.runtime.steps import Fd, Heading
@@ -100,6 +100,20 @@ class NetworkEndpoint(EngineStep):
             interface=self.interface,
             inside=self.inside,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class MissingNetwork(EngineStep):
+    """A network that was asked for and does not exist: create takes it, and the start fails, as with Docker."""
+
+    name, heading = "missing-network", Heading.NETWORK
+    network: str
+
+    def describe(self) -> str:
+        return f"be on the network {self.network}, which does not exist: the start will fail"
+
+    async def do(self, host: Host, launch: Launch) -> Self:
+        raise NotFound(f"failed to set up container networking: network {self.network} not found")
 
 
 @dataclass(frozen=True, slots=True)

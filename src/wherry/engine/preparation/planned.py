@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from wherry.engine.causes import log_cause, network_cause
 from wherry.engine.config import EngineConfig
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.preparation.cgroups import ParentCgroup
 from wherry.engine.preparation.namespaces import JoinContainer, ShareWithHost
-from wherry.engine.preparation.networks import NetworkEndpoint, PublishPort
+from wherry.engine.preparation.networks import MissingNetwork, NetworkEndpoint, PublishPort
 from wherry.engine.preparation.policies import policies
 from wherry.engine.preparation.rights import LeftOut
 from wherry.engine.preparation.shared_memory import SharedMemory
@@ -17,8 +17,7 @@ from wherry.engine.preparation.step import EngineStep, Neighbour
 from wherry.engine.preparation.storage import RuntimeDirectory, WritableLayer, WriteRecord
 from wherry.engine.task import Task
 from wherry.messages.container import HostConfig, PortBinding
-from wherry.network.driver import FIRST_INSIDE
-from wherry.network.drivers.catalogue import DRIVERS, PREDEFINED
+from wherry.network.driver import FIRST_INSIDE, NetworkDriver
 from wherry.network.ports import ANY
 from wherry.runtime.causes import flagged, mode_words, namespace_modes, together
 from wherry.runtime.mounts import size_word
@@ -28,16 +27,20 @@ from wherry.values.ports import parse_host_port, split_port
 
 CONTAINER, SHAREABLE = "container:", "shareable"
 SECCOMP_OFF = ("seccomp=unconfined", "seccomp:unconfined")
+ANY_PORT = 1 << 16  # of the host's
 Neighbours = Callable[[str], Neighbour | None]  # another container, by name or id
+DriverOf = Callable[[str], NetworkDriver | None]  # of a network, by name; None where there is none
 
 
-def preparation(task: Task, config: EngineConfig, neighbours: Neighbours) -> tuple[EngineStep, ...]:
+def preparation(
+    task: Task, config: EngineConfig, neighbours: Neighbours, driver_of: DriverOf
+) -> tuple[EngineStep, ...]:
     """The engine's steps of a plan, in the order of execution."""
     return (
         *lasting(task, config),
         *shared_memory(task.host, config, ContainerPaths(config, task.id)),
         *joins(task.host, config, neighbours),
-        *network(task, config),
+        *network(task, driver_of),
         parent_cgroup(task.host, config),
         *shared_with_host(task.host),
         *left_out(task.host, config),
@@ -133,18 +136,41 @@ def lent_memory(other: Neighbour, config: EngineConfig) -> str:
     return ContainerPaths(config, other.id).shm if other.ipc_mode == SHAREABLE else ""
 
 
-def network(task: Task, config: EngineConfig) -> Iterator[EngineStep]:
-    """Endpoints, then ports: those that name a port first, so that none of the others takes it."""
+def network(task: Task, driver_of: DriverOf) -> Iterator[EngineStep]:
+    """Endpoints, then ports; elsewhere than on a network with addresses nothing is published, as with Docker."""
+    cause = network_cause(task.host)
+    wired = False
+    for name in networks_of(task):
+        driver = driver_of(name)
+        if driver is None:
+            yield MissingNetwork(name, cause=cause)
+        elif driver.gives_endpoints:
+            wired = wired or driver.gives_addresses
+            yield endpoint(task, name, driver, cause)
+    if wired:
+        yield from sorted(wanted_ports(task), key=choice)
+
+
+def networks_of(task: Task) -> Iterable[str]:
     mode = task.host.network_mode
-    if mode.startswith(CONTAINER) or not DRIVERS[PREDEFINED[mode]].gives_endpoints:
-        return
-    wired = DRIVERS[PREDEFINED[mode]].gives_addresses
-    plug, inside = (config.bridge, FIRST_INSIDE) if wired else ("", "")
-    mac = task.config.mac_address if wired else ""
-    cause = together(network_cause(task.host), flagged("--mac-address", [mac] if mac else ()))
-    yield NetworkEndpoint(mode, plug, inside, mac=mac, container=task.id, cause=cause)
-    if wired:  # elsewhere nothing is published, as with Docker
-        yield from sorted(wanted_ports(task), key=lambda port: not port.host_port)
+    if task.config.network_disabled or mode.startswith(CONTAINER):
+        return ()
+    return task.networks or (mode,)
+
+
+def endpoint(task: Task, name: str, driver: NetworkDriver, cause: Cause) -> NetworkEndpoint:
+    if not driver.gives_addresses:
+        return NetworkEndpoint(name, "", "", container=task.id, cause=cause)
+    mac = task.config.mac_address
+    cause = together(cause, flagged("--mac-address", [mac] if mac else ()))
+    return NetworkEndpoint(name, driver.interface, FIRST_INSIDE, mac=mac, container=task.id, cause=cause)
+
+
+def choice(port: PublishPort) -> int:
+    """How many ports of the host will do. Who has less choice comes first, so that none of the others takes it."""
+    if not port.host_port:
+        return ANY_PORT
+    return port.host_port_end - port.host_port if port.host_port_end else 0
 
 
 def wanted_ports(task: Task) -> Iterator[PublishPort]:

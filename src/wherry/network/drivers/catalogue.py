@@ -14,4 +14,5 @@ DRIVERS: dict[str, type[NetworkDriver]] = {
     none.KIND: NoneDriver,
 }
 DEFAULT_NETWORK = bridge.DEFAULT_NETWORK  # of a container that asks for none
-PREDEFINED = {DEFAULT_NETWORK: bridge.KIND, "host": host.KIND, "none": none.KIND}  # names and drivers
+NO_NETWORK = "none"
+PREDEFINED = {DEFAULT_NETWORK: bridge.KIND, "host": host.KIND, NO_NETWORK: none.KIND}  # names and drivers
