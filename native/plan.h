@@ -17,11 +17,14 @@ enum step_code { EACH_STEP(CODE) STEP_LAST = 0 EACH_STEP(COUNTED) };
 /* Where a step may stand: on the host, before the clone; or in the child, behind it. */
 enum side { HOST = 1, CHILD = 2, EITHER = 3 };
 
-/* Bounds on a plan. Far above what Docker's clients can ask for, and low enough to count without overflow. */
+/*
+ * Bounds on a plan. Above all that a request can ask for (runtime/bounds.py), and low enough to count without
+ * overflow.
+ */
 enum {
-    PLAN_MAX_BYTES = 16 << 20,
-    PLAN_MAX_STEPS = 4096,
-    PLAN_MAX_ARGUMENTS = 1 << 17,
+    PLAN_MAX_BYTES = 64 << 20,
+    PLAN_MAX_STEPS = 1 << 18,
+    PLAN_MAX_ARGUMENTS = 1 << 21,
     PLAN_HEADER = 16,
 };
 

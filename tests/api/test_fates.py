@@ -225,8 +225,9 @@ REFUSED: dict[tuple[Struct, str], Any] = {
     **{
         (HealthConfig, name): {"Healthcheck": {wire: value}}
         for name, wire, value in (
-            ("test", "Test", ["CMD", "true"]), ("interval", "Interval", 1), ("timeout", "Timeout", 1),
-            ("start_period", "StartPeriod", 1), ("start_interval", "StartInterval", 1), ("retries", "Retries", 1),
+            ("test", "Test", ["CMD", "true"]), ("interval", "Interval", 1_000_000), ("timeout", "Timeout", 1_000_000),
+            ("start_period", "StartPeriod", 1_000_000), ("start_interval", "StartInterval", 1_000_000),
+            ("retries", "Retries", 1),
         )
     },
     (HostConfig, "volume_driver"): host(VolumeDriver="nfs"),

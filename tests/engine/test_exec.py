@@ -163,6 +163,13 @@ def test_a_container_that_ends_while_a_command_enters_it(lab: Lab) -> None:
         (ExecCreate(), "No exec command specified"),
         (ExecCreate(cmd=[]), "No exec command specified"),
         (ExecCreate(cmd=["true"], detach_keys="ctrl-?"), "ctrl-?"),
+        (ExecCreate(cmd=["a\0b"]), "NUL"),
+        (ExecCreate(cmd=["true"], user="-1"), "range"),
+        (ExecCreate(cmd=["true"], user="a\n"), "invalid user"),
+        (ExecCreate(cmd=["true"], working_dir="rel"), "invalid WorkingDir: 'rel' is not an absolute path"),
+        (ExecCreate(cmd=["x" * 140_000]), "invalid Cmd"),
+        (ExecCreate(cmd=["true"], env=["x" * 140_000]), "invalid Env"),
+        (ExecCreate(cmd=["x" * 1000] * 7000), "argument list too long"),
     ],
 )
 def test_what_is_not_prepared(lab: Lab, request_: ExecCreate, error: str) -> None:

@@ -9,7 +9,7 @@ from wherry.runtime import devices
 
 
 def test_a_node():
-    (found,) = devices.requested(DeviceMapping(path_on_host="/dev/zero"))
+    (found,) = devices.requested([DeviceMapping(path_on_host="/dev/zero")])
     assert (found.device.path, found.device.major, found.device.minor, found.access) == (
         "/dev/zero",
         1,
@@ -21,7 +21,7 @@ def test_a_node():
 def test_a_link_to_a_node(tmp_path: Path):
     link = tmp_path / "zero"
     link.symlink_to("/dev/zero")
-    (found,) = devices.requested(DeviceMapping(path_on_host=str(link), path_in_container="/dev/z"))
+    (found,) = devices.requested([DeviceMapping(path_on_host=str(link), path_in_container="/dev/z")])
     assert (found.device.path, found.device.minor) == ("/dev/z", 5)
 
 
@@ -29,7 +29,7 @@ def test_a_directory_of_nodes(tmp_path: Path):
     (tmp_path / "sub").mkdir()
     (tmp_path / "plain").write_text("")
     os.mknod(tmp_path / "sub" / "n", 0o20600, os.makedev(1, 3))
-    (found,) = devices.requested(DeviceMapping(path_on_host=str(tmp_path), path_in_container="/dev/x"))
+    (found,) = devices.requested([DeviceMapping(path_on_host=str(tmp_path), path_in_container="/dev/x")])
     assert found.device.path == "/dev/x/sub/n"
 
 
@@ -38,12 +38,12 @@ def test_refused(path: str):
     with pytest.raises(
         InvalidArgument, match="error gathering device information while adding custom device"
     ):
-        devices.requested(DeviceMapping(path_on_host=path))
+        devices.requested([DeviceMapping(path_on_host=path)])
 
 
 def test_an_empty_directory_is_refused(tmp_path: Path):
     with pytest.raises(InvalidArgument, match="no device nodes found"):
-        devices.requested(DeviceMapping(path_on_host=str(tmp_path)))
+        devices.requested([DeviceMapping(path_on_host=str(tmp_path))])
 
 
 def test_rules():

@@ -15,7 +15,7 @@ import pytest
 from wherry.errors import InvalidArgument
 from wherry.runtime import capabilities
 from wherry.runtime import oci_spec as oci
-from wherry.runtime.seccomp import SeccompCompiler, compile_filter, load_profile
+from wherry.runtime.seccomp import KEPT, SeccompCompiler, compile_filter, load_profile
 from wherry.runtime.seccomp_policy import Machine, default_policy, kernel_version
 from wherry.runtime.security import Security
 
@@ -293,7 +293,7 @@ def test_kept_and_quick():
     assert time.perf_counter() - started < 0.5  # 13 ms on a quiet machine
     assert fresh.program(DEFAULT) is first
     fresh.warm(ALL).join(5)
-    assert ("", ALL) in fresh._done
+    assert (b"", ALL) in fresh._done
 
 
 def test_policy_depends_on_machine_and_kernel():
@@ -319,3 +319,32 @@ def test_a_filter_stays_below_the_kernels_limit(compiler: SeccompCompiler):
     for held in (DEFAULT, ALL, frozenset[str]()):
         program = compiler.program(held)
         assert program is not None and len(program.program) // 8 <= 4096
+
+
+def test_what_takes_for_ever_to_compile_is_given_up(compiler: SeccompCompiler):
+    """libseccomp multiplies such rules with one another."""
+    rule = {
+        "names": ["read"],
+        "action": "SCMP_ACT_ALLOW",
+        "args": [{"index": index, "value": 7, "op": "SCMP_CMP_GE"} for index in range(6)],
+    }
+    rules = [
+        {**rule, "args": [{**arg, "value": number} for arg in rule["args"]]} for number in range(100_000 // 6)
+    ]
+    with pytest.raises(InvalidArgument, match="too much time or memory"):
+        compiler.program(DEFAULT, json.dumps({"defaultAction": "SCMP_ACT_ERRNO", "syscalls": rules}))
+
+
+def test_no_filter_is_longer_than_the_kernel_takes(compiler: SeccompCompiler):
+    args = [{"index": 0, "value": number, "op": "SCMP_CMP_EQ"} for number in range(5000)]
+    rule = {"names": ["read"], "action": "SCMP_ACT_ALLOW", "args": args}
+    with pytest.raises(InvalidArgument, match="the kernel takes 4096"):
+        compiler.program(DEFAULT, json.dumps({"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [rule]}))
+
+
+def test_only_the_latest_profiles_are_kept(compiler: SeccompCompiler):
+    fresh = SeccompCompiler()
+    fresh.program(DEFAULT)
+    fresh._done |= {(bytes([number]), DEFAULT): None for number in range(1, KEPT + 20)}
+    fresh.program(DEFAULT, "{}")
+    assert len(fresh._done) == KEPT + 1 and (b"", DEFAULT) in fresh._done

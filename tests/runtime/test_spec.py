@@ -229,7 +229,7 @@ def test_devices():
     host = HostConfig(
         devices=[DeviceMapping(path_on_host="/dev/null", path_in_container="/dev/x", cgroup_permissions="r")]
     )
-    found = tuple(d for request in host.devices or () for d in devices.requested(request))
+    found = devices.requested(host.devices or ())
     spec, causes = build(host, devices=found)
     (device,) = spec.linux.devices
     assert (device.path, device.type, device.major, device.minor) == ("/dev/x", "c", 1, 3)

@@ -192,6 +192,7 @@ class Containers:
             recursive_read_only=recursive_read_only,
         )
         warnings = self._planner.check(record.config, record.host_config)
+        await self._planner.compile_profile(record.host_config)
         return record, image, [*warnings, *ignored(record, image)]
 
     def plan(self, ref: str, *, anew: bool = False) -> Planned:

@@ -16,10 +16,10 @@ from wherry.engine.fates import refuse
 from wherry.engine.names import new_id
 from wherry.engine.record import Phase
 from wherry.engine.streams import detach_keys
-from wherry.errors import Conflict, InvalidArgument, LaunchFailed, NotFound, WherryError
+from wherry.errors import Conflict, LaunchFailed, NotFound, WherryError
 from wherry.messages.exec import ExecCreate, ExecStart
+from wherry.runtime.checks import check_exec
 from wherry.runtime.launcher import Attach, ExitStatus, Monitored
-from wherry.values.keys import DEFAULT_DETACH_KEYS, parse_detach_keys
 
 KEPT_AFTER_EXIT = 300.0  # seconds that a finished exec can still be inspected
 
@@ -57,15 +57,13 @@ class Execs:
     async def create(self, container_ref: str, request: ExecCreate) -> str:
         """Prepare an exec. Conflict where the container does not run."""
         container = self._containers.get(container_ref)
-        if not request.cmd:
-            raise InvalidArgument("No exec command specified")
+        check_exec(request)
         refuse(request)
         self._running(container)
-        parse_detach_keys(request.detach_keys or DEFAULT_DETACH_KEYS)
         instance = Exec(new_id(), container, request)
         self._by_id[instance.id] = instance
         self._forget_with(container)
-        self._publish(instance, "exec_create: " + " ".join(request.cmd))
+        self._publish(instance, "exec_create: " + " ".join(request.cmd or ()))
         return instance.id
 
     def inspect(self, id: str) -> Exec:

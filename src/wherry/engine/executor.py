@@ -111,6 +111,7 @@ class Executor:
     async def start(self, task: Task, attaches: Sequence[Attach] = ()) -> Run:
         """Start a task's process; ``attaches`` get its first byte. Where a step fails, all is undone, and it raises."""
         self._pay(task)
+        await self._planner.compile_profile(task.host)
         steps = self._planner.preparation(task, self._neighbours)
         starting = due(steps, Moment.START)
         self.journal.begin(task.id, starting)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,7 +35,7 @@ from wherry.runtime.plan import PlanContext, plan_container
 from wherry.runtime.propagation import check_sources
 from wherry.runtime.resources import host_facts
 from wherry.runtime.seccomp import SeccompCompiler, SeccompProgram
-from wherry.runtime.security import parse_security
+from wherry.runtime.security import UNCONFINED, parse_security
 from wherry.runtime.spec import SpecInput, build_spec, thermal_paths
 from wherry.runtime.steps import (
     Cause,
@@ -68,6 +69,7 @@ class Planner:
         self._snapshots = snapshots
         self._seccomp = seccomp
         self._driver_of = driver_of
+        self._compiling = asyncio.Lock()
         self._resolver = files.HostResolver()
         self._templates = Templates()
         self._facts = host_facts(cgroups.version)
@@ -83,6 +85,18 @@ class Planner:
             if point.type == mounts.BIND and not point.create_source and not os.path.lexists(point.source):
                 raise mounts.missing_source(point)
         return warnings
+
+    async def compile_profile(self, host: HostConfig) -> None:
+        """Have a profile compiled that the request brings with it, so that planning finds it done. InvalidArgument."""
+        security = parse_security(host.security_opt)
+        if security.seccomp not in ("", UNCONFINED):
+            granted = capabilities.granted(
+                host.cap_add or (), host.cap_drop or (), privileged=host.privileged, available=self._available
+            )
+            async with self._compiling:  # one at a time: others need threads, too
+                await asyncio.to_thread(
+                    self._seccomp.for_container, security, granted, privileged=host.privileged
+                )
 
     # ------------------------------------------------------------ a start
 
@@ -270,7 +284,7 @@ def host_devices(host: HostConfig) -> tuple[devices.HostDevice, ...]:
     """The devices of the host that a container is given. Looks at the host."""
     if host.privileged:
         return devices.every_device()
-    return tuple(found for request in host.devices or () for found in devices.requested(request))
+    return devices.requested(host.devices or ())
 
 
 def hosts_file(task: Task, place: Surroundings) -> str:

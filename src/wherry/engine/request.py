@@ -26,16 +26,16 @@ from wherry.messages.container import (
 )
 from wherry.network.drivers.catalogue import DEFAULT_NETWORK, NO_NETWORK
 from wherry.runtime import mounts
-from wherry.runtime.checks import check_conflicts
+from wherry.runtime.checks import check_conflicts, check_health
 from wherry.runtime.image_config import Merged, merge
-from wherry.values.hosts import is_name_server
+from wherry.runtime.resources import swap_limit
+from wherry.values.hosts import address_family, is_name_server
 from wherry.values.platforms import parse_platform
-from wherry.values.ports import parse_host_port, parse_port, with_protocol
+from wherry.values.ports import is_publishable, parse_host_port, with_protocol
 from wherry.values.sizes import parse_size
 
 LOG_DRIVERS = ("json-file", "none")
 LOG_OPTIONS = ("max-size", "max-file")
-PUBLISHED_PROTOCOLS = ("tcp", "udp")
 
 
 def make_record(
@@ -134,7 +134,7 @@ def host_config(asked: HostConfig, defaults: EngineConfig) -> HostConfig:
         log_config=log_config(asked.log_config, defaults),
         shm_size=asked.shm_size or defaults.shm_size,
         ipc_mode=asked.ipc_mode or "private",
-        memory_swap=asked.memory * 2 if asked.memory > 0 and asked.memory_swap == 0 else asked.memory_swap,
+        memory_swap=swap_limit(asked),
         init=True if asked.init is None and defaults.init else asked.init,
         security_opt=security,
         pids_limit=asked.pids_limit if (asked.pids_limit or 0) > 0 else None,
@@ -181,19 +181,31 @@ def mount_points(host: HostConfig, points: Iterable[mounts.MountPoint]) -> list[
 def check(request: ContainerCreate, host: HostConfig) -> None:
     """What this engine cannot do, said at once; ``runtime.checks`` has what nobody can."""
     check_conflicts(request, host)
+    check_health(request.healthcheck)
     mounts.requested(host)  # what is no mount at all is told as that
     refuse(request)
     check_ports(host.port_bindings or {})
+    check_exposed(request, host)
     check_log(host.log_config)
 
 
 def check_ports(bindings: dict[str, list[PortBinding] | None]) -> None:
     for port, hosts in bindings.items():
-        _, protocol = parse_port(port)
-        if protocol not in PUBLISHED_PROTOCOLS:
+        if not is_publishable(port):
             raise InvalidArgument(f"invalid port specification: {port!r}")
         for binding in hosts or ():
             parse_host_port(binding.host_port)
+            if binding.host_ip and address_family(binding.host_ip) != socket.AF_INET:
+                raise InvalidArgument(
+                    f"invalid HostIp of port {port}: {binding.host_ip!r} is not an IPv4 address"
+                )
+
+
+def check_exposed(request: ContainerCreate, host: HostConfig) -> None:
+    """With ``-P`` whoever names a port wants it published. Of an image's, those are left out that cannot be."""
+    for port in (request.exposed_ports or ()) if host.publish_all_ports else ():
+        if not is_publishable(with_protocol(port)):
+            raise InvalidArgument(f"invalid ExposedPorts: {port!r} cannot be published")
 
 
 def check_log(config: LogConfig) -> None:
@@ -256,6 +268,9 @@ def ignored(record: ContainerRecord, image: ImageRecord) -> list[str]:
     told = warnings(record.config)
     if record.host_config.port_bindings and record.host_config.network_mode == "host":
         told.append("Published ports are discarded when using host network mode")
+    if record.host_config.publish_all_ports:
+        lost = [port for port in record.config.exposed_ports or () if not is_publishable(port)]
+        told += [f"port {port} of the image cannot be published and is not" for port in lost]
     if image.config.run.healthcheck is not None and record.config.healthcheck is None:
         told.append("the health check of the image is not supported yet: the container has no health")
     return told

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from wherry.errors import InvalidArgument
-from wherry.messages.container import Config, HostConfig
+from wherry.messages.container import Config, HealthConfig, HostConfig
+from wherry.messages.exec import ExecCreate
 from wherry.runtime import capabilities, resources, rlimits
+from wherry.runtime.bounds import check_bounds, check_words
 from wherry.runtime.devices import parse_rule
 from wherry.runtime.mounts import requested
 from wherry.runtime.resources import HostFacts
 from wherry.runtime.security import parse_security
+from wherry.values.durations import MILLI
+from wherry.values.hosts import is_name_server, parse_extra_host
+from wherry.values.keys import parse_detach_keys
+from wherry.values.macs import parse_mac
+from wherry.values.numbers import LONGEST, is_number
+from wherry.values.paths import check_length, check_path
 from wherry.values.signals import parse_signal
 from wherry.values.sysctls import is_of_ipc, is_of_network
 
@@ -23,6 +31,7 @@ def check(config: Config, host: HostConfig, facts: HostFacts, available: Sequenc
 
     ``available`` are the capabilities that the daemon has itself.
     """
+    check_bounds(config, host)
     check_process(config)
     check_lines(config, host)
     requested(host)
@@ -42,26 +51,42 @@ def check_process(config: Config) -> None:
         raise InvalidArgument(
             f"the working directory '{config.working_dir}' is invalid, it needs to be an absolute path"
         )
+    check_length(config.working_dir, "WorkingDir")
     if config.stop_signal:
         parse_signal(config.stop_signal)
-    check_strings(config)
+    if config.mac_address:
+        parse_mac(config.mac_address)
+    refuse_nul(
+        (
+            *(config.env or ()),
+            *(config.cmd or ()),
+            *(config.entrypoint or ()),
+            config.working_dir,
+            config.user,
+        )
+    )
     for entry in config.env or ():
         if not entry.partition("=")[0]:
             raise InvalidArgument(f"invalid environment variable: {entry}")
     check_user(config.user)
 
 
-def check_strings(config: Config) -> None:
+def refuse_nul(texts: Iterable[str]) -> None:
     """No C string can hold a NUL, and what followed it would be lost silently."""
-    parts = (
-        *(config.env or ()),
-        *(config.cmd or ()),
-        *(config.entrypoint or ()),
-        config.working_dir,
-        config.user,
-    )
-    if any("\0" in part for part in parts):
+    if any("\0" in text for text in texts):
         raise InvalidArgument("a NUL byte in the command, the environment, the user or the working directory")
+
+
+def check_exec(request: ExecCreate) -> None:
+    """What a command in a running container may not be."""
+    if not request.cmd:
+        raise InvalidArgument("No exec command specified")
+    refuse_nul((*request.cmd, *(request.env or ()), request.user, request.working_dir))
+    check_words("Cmd", request.cmd, request.env or ())
+    check_user(request.user)
+    if request.working_dir:
+        check_path(request.working_dir, "WorkingDir")
+    parse_detach_keys(request.detach_keys)
 
 
 def check_lines(config: Config, host: HostConfig) -> None:
@@ -75,6 +100,11 @@ def check_lines(config: Config, host: HostConfig) -> None:
         for text in texts:
             if not text.isprintable():
                 raise InvalidArgument(f"invalid {what}: {text!r}")
+    for entry in host.extra_hosts or ():
+        parse_extra_host(entry)
+    for server in host.dns or ():
+        if not is_name_server(server):
+            raise InvalidArgument(f"invalid Dns: bad nameserver address {server!r}")
 
 
 def check_user(spec: str) -> None:
@@ -86,8 +116,12 @@ def check_user(spec: str) -> None:
         raise InvalidArgument(f"invalid user: {spec!r}")
     for part in spec.split(":", 1):
         digits = part.lstrip("+-")
-        if digits.isdigit() and not (part.isascii() and part[0] != "-" and int(digits) <= HIGHEST_ID):
+        if digits.isdigit() and not (part[0] != "-" and is_number(digits) and is_id(digits)):
             raise InvalidArgument(f"uids and gids must be in range 0-{HIGHEST_ID}")
+
+
+def is_id(digits: str) -> bool:
+    return len(digits) <= LONGEST and int(digits) <= HIGHEST_ID
 
 
 def check_capabilities(host: HostConfig, available: Sequence[str]) -> None:
@@ -129,6 +163,20 @@ def shared_network_conflicts(config: Config, host: HostConfig) -> list[tuple[obj
     ]
 
 
+def check_health(health: HealthConfig | None) -> None:
+    """Times of less than a millisecond are a mistake in their unit."""
+    for name, given in (
+        ("Interval", health and health.interval),
+        ("Timeout", health and health.timeout),
+        ("StartPeriod", health and health.start_period),
+        ("StartInterval", health and health.start_interval),
+    ):
+        if given and given < MILLI:
+            raise InvalidArgument(f"{name} in Healthcheck cannot be less than 1ms")
+    if health and health.retries < 0:
+        raise InvalidArgument("Retries in Healthcheck cannot be negative")
+
+
 def check_modes(host: HostConfig) -> None:
     if not valid_mode(host.ipc_mode, ("", "none", "private", "shareable", "host")):
         raise InvalidArgument(f"invalid IPC mode: {host.ipc_mode}")
@@ -142,9 +190,10 @@ def check_modes(host: HostConfig) -> None:
         raise InvalidArgument(f"Invalid value {host.oom_score_adj}, range for oom score adj is [-1000, 1000]")
     if host.cgroupns_mode not in ("", "private", "host"):
         raise InvalidArgument(f"invalid cgroup namespace mode: {host.cgroupns_mode}")
+    if "" in (host.annotations or {}):
+        raise InvalidArgument("invalid Annotations: the empty string is not permitted as an annotation key")
     check_cgroup_parent(host.cgroup_parent)
-    for key in host.sysctls or {}:
-        sysctl_path(key)
+    check_sysctls(tuple(host.sysctls or ()), own_namespaces(host))
 
 
 def valid_mode(mode: str, words: tuple[str, ...]) -> bool:
@@ -152,7 +201,8 @@ def valid_mode(mode: str, words: tuple[str, ...]) -> bool:
 
 
 def check_cgroup_parent(parent: str) -> None:
-    if ".." in parent.split("/") or "\0" in parent:
+    check_length(parent, "CgroupParent")
+    if ".." in parent.split("/"):
         raise InvalidArgument(f'invalid cgroup parent "{parent}": it may not lead upwards')
 
 
@@ -165,8 +215,14 @@ def sysctl_path(key: str) -> str:
     return path
 
 
+def own_namespaces(host: HostConfig) -> frozenset[str]:
+    """Those, of the kinds that have parameters, which are not the host's."""
+    modes = (("network", host.network_mode), ("uts", host.uts_mode), ("ipc", host.ipc_mode))
+    return frozenset(kind for kind, mode in modes if mode != "host")
+
+
 def check_sysctls(keys: Sequence[str], namespaces: frozenset[str]) -> None:
-    """Only parameters that belong to one of the container's own namespaces may be set. (At start, as Docker.)"""
+    """Only parameters that belong to one of the container's own namespaces may be set."""
     for key in keys:
         name = sysctl_path(key).replace("/", ".")
         if is_of_ipc(name):

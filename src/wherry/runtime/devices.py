@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 
 from wherry.errors import InvalidArgument
 from wherry.messages.container import DeviceMapping
@@ -14,6 +15,7 @@ from wherry.runtime import oci_spec as oci
 from wherry.runtime.steps import DEFAULT, Cause, MakeNode, Step, Symlink, asked
 from wherry.values.devices import ANY, parse_device_rule
 
+MOST_FILES = 10_000  # that one request may have looked at: more is no directory of devices
 NOT_FROM_HOST = frozenset({"pts", "shm", "fd", "mqueue", ".lxc", ".lxd-mounts", ".udev"})
 
 # config-linux.md "Default Devices", with their numbers
@@ -70,14 +72,11 @@ def device_at(path: str) -> oci.Device | None:
     )
 
 
-def devices_below(path: str) -> Iterator[oci.Device]:
-    """Every device node in a directory of the host, deep, in order of name."""
+def files_below(path: str) -> Iterator[str]:
+    """Every file in a directory of the host, deep, in order of name."""
     for directory, subdirectories, names in os.walk(path):
         subdirectories[:] = sorted(name for name in subdirectories if name not in NOT_FROM_HOST)
-        for name in sorted(names):
-            found = look(os.path.join(directory, name))
-            if found is not None:
-                yield found
+        yield from (os.path.join(directory, name) for name in sorted(names))
 
 
 def look(path: str) -> oci.Device | None:
@@ -87,23 +86,37 @@ def look(path: str) -> oci.Device | None:
         return None  # went away, or may not be seen: not offered
 
 
-def requested(request: DeviceMapping) -> tuple[HostDevice, ...]:
-    """``--device host[:container[:rwm]]``, a node or a directory full of nodes. Looks at the host."""
-    real = os.path.realpath(request.path_on_host)
+def requested(requests: Iterable[DeviceMapping]) -> tuple[HostDevice, ...]:
+    """``--device host[:container[:rwm]]``: nodes, or directories full of nodes. Looks at the host."""
+    left, found = MOST_FILES, list[HostDevice]()
+    for request in requests:
+        real = os.path.realpath(request.path_on_host)
+        if os.path.isdir(real):
+            paths = list(islice(files_below(real), left + 1))
+            left -= len(paths)
+            if left < 0:
+                raise gathering_error(request, f"more than {MOST_FILES} files to look at")
+            nodes = [node for node in map(look, paths) if node is not None]
+        else:
+            nodes = [one_device(request, real)]
+        if not nodes:
+            raise gathering_error(request, "no device nodes found")
+        found += given(request, real, nodes)
+    return tuple(found)
+
+
+def given(request: DeviceMapping, real: str, nodes: Iterable[oci.Device]) -> Iterator[HostDevice]:
     inside = request.path_in_container or request.path_on_host
     access = request.cgroup_permissions or "rwm"
     cause = asked(f"--device {request.path_on_host}:{inside}:{access}")
-    found = list(devices_below(real)) if os.path.isdir(real) else [one_device(request, real)]
-    if not found:
-        raise gathering_error(request, "no device nodes found")
-    return tuple(HostDevice(moved(device, real, inside), access, cause) for device in found)
+    return (HostDevice(moved(node, real, inside), access, cause) for node in nodes)
 
 
 def one_device(request: DeviceMapping, real: str) -> oci.Device:
     try:
         device = device_at(real)
-    except FileNotFoundError as error:
-        raise gathering_error(request, "no such file or directory") from error
+    except OSError as error:
+        raise gathering_error(request, os.strerror(error.errno or 0).lower()) from error
     if device is None:
         raise gathering_error(request, "not a device node")
     return device
@@ -123,8 +136,10 @@ def gathering_error(request: DeviceMapping, reason: str) -> InvalidArgument:
 def every_device(root: str = "/dev") -> tuple[HostDevice, ...]:
     """All of the host's devices, for ``--privileged``."""
     cause = asked("--privileged")
-    found = (d for d in devices_below(root) if d.type in "cb" and d.path not in ("/dev/console", "/dev/ptmx"))
-    return tuple(HostDevice(device, "rwm", cause) for device in found)
+    nodes = (node for node in map(look, files_below(root)) if node is not None and node.type in "cb")
+    return tuple(
+        HostDevice(node, "rwm", cause) for node in nodes if node.path not in ("/dev/console", "/dev/ptmx")
+    )
 
 
 def parse_rule(text: str) -> oci.DeviceRule:

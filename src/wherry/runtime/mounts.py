@@ -6,6 +6,7 @@ Docker's texts are kept, because clients and their tests match on them.
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -13,6 +14,7 @@ from functools import lru_cache
 from wherry.errors import InvalidArgument
 from wherry.messages.container import HostConfig, Mount, TmpfsOptions
 from wherry.runtime.steps import DEFAULT, Cause, MountFlag, asked
+from wherry.values.paths import check_length
 
 BIND, VOLUME, TMPFS = "bind", "volume", "tmpfs"
 RPRIVATE, RSLAVE, RSHARED = "rprivate", "rslave", "rshared"
@@ -64,7 +66,17 @@ EVERYWHERE = {  # also what is mounted below
     "rnodev": MountFlag.NODEV,
     "rnoexec": MountFlag.NOEXEC,
 }
-TMPFS_DATA = frozenset({"size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "mpol"})
+AMOUNT, NUMBER, OCTAL = r"(?:0x[0-9a-fA-F]{1,16}|\d{1,19})[kKmMgGtTpPeE]?", r"\d{1,9}", r"[0-7]{1,10}"
+TMPFS_DATA = {
+    "size": re.compile(AMOUNT + "%?", re.ASCII),
+    "mode": re.compile(OCTAL),
+    "uid": re.compile(NUMBER, re.ASCII),
+    "gid": re.compile(NUMBER, re.ASCII),
+    "nr_inodes": re.compile(AMOUNT, re.ASCII),
+    "nr_blocks": re.compile(AMOUNT, re.ASCII),
+    "mpol": re.compile(r"[a-z0-9:=,-]{1,200}"),
+}  # tmpfs(5); a value of another form would only fail when it is mounted
+MOST_DIRECTORIES = 8192
 TMPFS_DEFAULTS = ("noexec", "nosuid", "nodev", RPRIVATE)
 
 
@@ -106,9 +118,12 @@ def requested(host: HostConfig, *, recursive_read_only: bool = True) -> tuple[Mo
     ]
     check_duplicates(points)
     check_propagating(points)
+    check_depth(points)
     if not recursive_read_only:
         points = [replace(point, read_only_recursive=False) for point in points]
-    return (*points, *(tmpfs_point(target, data) for target, data in (host.tmpfs or {}).items()))
+    further = [tmpfs_point(target, data) for target, data in (host.tmpfs or {}).items()]
+    check_duplicates([*(point for point in points if point.type != TMPFS), *distinct(further)])
+    return (*points, *further)
 
 
 def check_duplicates(points: Iterable[MountPoint]) -> None:
@@ -122,6 +137,19 @@ def check_duplicates(points: Iterable[MountPoint]) -> None:
 def check_propagating(points: Iterable[MountPoint]) -> None:
     if sum(point.propagation_asked for point in points) > MOST_PROPAGATING:
         raise InvalidArgument(f"more than {MOST_PROPAGATING} mounts with a propagation of their own")
+
+
+def distinct(points: Iterable[MountPoint]) -> Iterable[MountPoint]:
+    """One for each target: Docker minds no ``--tmpfs`` over another, or over that of a ``--mount``."""
+    return {point.target: point for point in points}.values()
+
+
+def check_depth(points: Iterable[MountPoint]) -> None:
+    """Each directory that is missing on the way to a source is a step."""
+    if sum(point.source.count("/") for point in points if point.create_source) > MOST_DIRECTORIES:
+        raise InvalidArgument(
+            f"invalid Binds: more than {MOST_DIRECTORIES} directories on the way to their sources"
+        )
 
 
 def parse_bind(raw: str) -> MountPoint:
@@ -188,8 +216,10 @@ def check_target(kind: str, target: str) -> None:
 def check_absolute(kind: str, path: str) -> None:
     if not path.startswith("/"):
         raise mount_error(kind, f"invalid mount path: '{path}' mount path must be absolute")
-    if "\0" in path:
-        raise mount_error(kind, f"invalid mount path: '{path!r}' has a NUL in it")
+    try:
+        check_length(path, "mount path")
+    except InvalidArgument as error:
+        raise mount_error(kind, error.message) from None
 
 
 def parse_mount(mount: Mount) -> MountPoint:
@@ -255,6 +285,8 @@ def tmpfs_data(options: TmpfsOptions | None, *, read_only: bool) -> str:
     words = ["ro"] if read_only else []
     if options is not None and options.mode:
         words.append(f"mode={options.mode:o}")
+    if options is not None and options.size_bytes < 0:
+        raise mount_error(TMPFS, f"invalid TmpfsOptions.SizeBytes: {options.size_bytes}")
     if options is not None and options.size_bytes:
         words.append(f"size={size_word(options.size_bytes)}")
     for option in (options.options if options is not None else None) or ():
@@ -280,6 +312,7 @@ def tmpfs_point(target: str, data: str) -> MountPoint:
         raise InvalidArgument("invalid specification: destination can't be '/'")
     if not target.startswith("/"):
         raise InvalidArgument(f"invalid mount path: '{target}' mount path must be absolute")
+    check_length(target, "Tmpfs")
     tmpfs_options(data)
     cause = asked(f"--tmpfs {target}{':' + data if data else ''}")
     return MountPoint(TMPFS, posixpath.normpath(target), data=data, cause=cause)
@@ -300,7 +333,7 @@ def tmpfs_options(data: str) -> list[str]:
 def tmpfs_subject(option: str) -> str:
     """What an option is about, the same for an option and its opposite."""
     key, equals, value = option.partition("=")
-    if equals and value and key in TMPFS_DATA:
+    if equals and key in TMPFS_DATA and TMPFS_DATA[key].fullmatch(value):
         return key
     if option in PROPAGATION:
         return "propagation"

@@ -18,6 +18,7 @@ MINIMUM_MEMORY = 6 * 1024 * 1024
 PERIOD = 100_000  # microseconds, of --cpus
 BILLION = 1_000_000_000
 NO_SWAPPINESS = -1
+UNLIMITED = (1 << 63) - 1  # the most that a number of bytes can be
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,7 @@ def memory_warnings(r: HostConfig, facts: HostFacts) -> list[str]:
 
 def swap_limit(r: HostConfig) -> int:
     """Memory and swap together: twice the memory where only that is given, -1 unlimited, 0 not set."""
-    return r.memory * 2 if r.memory > 0 and r.memory_swap == 0 else r.memory_swap
+    return min(r.memory * 2, UNLIMITED) if r.memory > 0 and r.memory_swap == 0 else r.memory_swap
 
 
 # ---------------------------------------------------------------- into the specification
@@ -169,13 +170,13 @@ def swap_cause(r: HostConfig) -> str:
 def memory(r: HostConfig, causes: Causes) -> oci.Memory | None:
     """The limits of memory and swap in bytes, and the causes; None where none is asked for."""
     wish, swap = swappiness(r), swap_limit(r)
-    if not (r.memory or r.memory_reservation or swap > 0 or r.oom_kill_disable or wish is not None):
+    if not (r.memory or r.memory_reservation > 0 or swap > 0 or r.oom_kill_disable or wish is not None):
         return None
     if r.memory:
         no_limit = " --memory-swap -1" if r.memory_swap < 0 else ""
         note(causes, "memory.limit", f"--memory {size_word(r.memory)}{no_limit}")
         note(causes, "memory.swap", swap_cause(r))
-    if r.memory_reservation:
+    if r.memory_reservation > 0:
         note(causes, "memory.reservation", f"--memory-reservation {size_word(r.memory_reservation)}")
     if wish is not None:
         note(causes, "memory.swappiness", f"--memory-swappiness {wish}")
@@ -183,7 +184,7 @@ def memory(r: HostConfig, causes: Causes) -> oci.Memory | None:
         note(causes, "memory.disableOOMKiller", "--oom-kill-disable")
     return oci.Memory(
         limit=r.memory or None,
-        reservation=r.memory_reservation or None,
+        reservation=max(r.memory_reservation, 0) or None,
         swap=swap if swap > 0 else None,
         swappiness=wish,
         disable_oom_killer=r.oom_kill_disable or None,

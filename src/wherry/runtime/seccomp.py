@@ -11,6 +11,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 
 import msgspec
 
@@ -20,6 +21,7 @@ from wherry.runtime import oci_spec as oci
 from wherry.runtime.seccomp_compact import compact
 from wherry.runtime.seccomp_newer import prefix
 from wherry.runtime.seccomp_policy import ARCHITECTURES, Machine, default_policy, kernel_version, this_machine
+from wherry.runtime.seccomp_worker import Job, compiled
 from wherry.runtime.security import UNCONFINED, Security
 
 ACTIONS = {
@@ -49,6 +51,7 @@ FLAGS = {
 }
 SPECULATION_ALLOWED = 4
 EPERM = 1
+KEPT = 64  # filters of profiles, that is; those of the default policy are few
 MACHINE_ALIASES = {"amd64": "x86_64", "arm64": "aarch64"}
 
 
@@ -97,7 +100,7 @@ class SeccompCompiler:
 
     def __init__(self, machine: Machine | None = None) -> None:
         self._machine = machine or this_machine()
-        self._done: dict[tuple[str, frozenset[str]], SeccompProgram | None] = {}
+        self._done: dict[tuple[bytes, frozenset[str]], SeccompProgram | None] = {}
         self._lock = threading.Lock()
 
     def for_container(
@@ -113,12 +116,20 @@ class SeccompCompiler:
         return self.program(frozenset(capabilities), text)
 
     def program(self, capabilities: frozenset[str], profile: str = "") -> SeccompProgram | None:
-        """``profile`` is JSON text, or "" for the default policy. None for a profile without any rule."""
-        key = (profile, capabilities)
-        with self._lock:
-            if key not in self._done:
-                self._done[key] = self._compile(profile, capabilities)
-            return self._done[key]
+        """``profile`` is JSON text, or "" for the default policy. None for a profile without any rule.
+
+        Blocks for a profile that has not been compiled yet.
+        """
+        key = (sha256(profile.encode()).digest() if profile else b"", capabilities)
+        if key not in self._done:
+            made = self._compile(profile, capabilities)
+            with self._lock:
+                self._done[key] = made
+                brought = [known for known in self._done if known[0]]
+                for old in brought[:-KEPT]:
+                    del self._done[old]
+            return made
+        return self._done[key]
 
     def warm(self, *capabilities: frozenset[str]) -> threading.Thread:
         """Compile the default policy for sets of capabilities in the background, before anybody waits for it."""
@@ -134,8 +145,16 @@ class SeccompCompiler:
     def _compile(self, profile: str, capabilities: frozenset[str]) -> SeccompProgram | None:
         if not profile:
             return compile_filter(default_policy(capabilities, self._machine), "default policy")
-        policy = load_profile(profile, capabilities, self._machine)
-        return compile_filter(policy, "custom profile") if policy is not None else None
+        answer = compiled(Job(profile, sorted(capabilities)))
+        if answer.program is None:
+            return None
+        return SeccompProgram(answer.program, answer.flags, "custom profile")
+
+
+def compile_profile(text: str, capabilities: frozenset[str]) -> SeccompProgram | None:
+    """A profile in Docker's form to a program. May take for ever: see ``seccomp_worker``. InvalidArgument."""
+    policy = load_profile(text, capabilities, this_machine())
+    return compile_filter(policy, "custom profile") if policy is not None else None
 
 
 # ---------------------------------------------------------------- Docker's form of a profile
@@ -145,7 +164,7 @@ def load_profile(text: str, capabilities: frozenset[str], machine: Machine) -> o
     """Choose the rules that hold for a container. None for an empty profile, which means no filter."""
     try:
         profile = msgspec.json.decode(text, type=DockerProfile)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
         raise InvalidArgument(f"Decoding seccomp profile failed: {error}") from error
     if not profile.default_action and not profile.syscalls:
         return None

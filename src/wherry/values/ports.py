@@ -7,6 +7,7 @@ from wherry.values.hosts import is_address, without_brackets
 from wherry.values.numbers import LONGEST, is_number
 
 PROTOCOLS = ("tcp", "udp", "sctp")
+PUBLISHED = ("tcp", "udp")
 DEFAULT_PROTOCOL = "tcp"
 HIGHEST = 65535
 
@@ -24,12 +25,10 @@ def split_port(key: str) -> tuple[int, str]:
     return (int(number) if is_number(number) and len(number) <= LONGEST else 0), protocol or DEFAULT_PROTOCOL
 
 
-def parse_port(key: str) -> tuple[int, str]:
-    """As ``split_port``, but InvalidArgument unless it is a port that can be published."""
+def is_publishable(key: str) -> bool:
+    """Whether it is one port, of a protocol that can be published."""
     number, protocol = split_port(key)
-    if not 1 <= number <= HIGHEST or protocol not in PROTOCOLS or key.endswith("/"):
-        raise InvalidArgument(f"invalid port specification: {key!r}")
-    return number, protocol
+    return 1 <= number <= HIGHEST and protocol in PUBLISHED and not key.endswith("/")
 
 
 def parse_host_port(text: str) -> tuple[int, int]:

@@ -23,7 +23,7 @@ from wherry.runtime.causes import flagged, mode_words, namespace_modes, together
 from wherry.runtime.mounts import size_word
 from wherry.runtime.security import parse_security
 from wherry.runtime.steps import Cause, asked
-from wherry.values.ports import parse_host_port, split_port
+from wherry.values.ports import is_publishable, parse_host_port, split_port
 
 CONTAINER, SHAREABLE = "container:", "shareable"
 SECCOMP_OFF = ("seccomp=unconfined", "seccomp:unconfined")
@@ -185,7 +185,7 @@ def wanted_ports(task: Task) -> Iterator[PublishPort]:
 
 def asked_bindings(task: Task) -> Mapping[str, list[PortBinding] | None]:
     exposed = task.config.exposed_ports or {} if task.host.publish_all_ports else {}
-    return {**dict.fromkeys(exposed), **(task.host.port_bindings or {})}
+    return {**dict.fromkeys(filter(is_publishable, exposed)), **(task.host.port_bindings or {})}
 
 
 def port_cause(port: str, binding: PortBinding, host: HostConfig) -> Cause:

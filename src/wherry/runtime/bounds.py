@@ -1,0 +1,74 @@
+"""How much a request may ask for: what the kernel takes at most, and what a plan holds.
+
+Each bound is the kernel's own, or far above what anybody asks for. What is beyond it is refused at create, with its
+field's name: what create accepts, a start can plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from wherry.errors import InvalidArgument
+from wherry.messages.container import Config, HostConfig
+from wherry.values.paths import check_path
+
+# execve(2): one word, and all words together with a pointer for each
+LONGEST_WORD, ALL_WORDS, POINTER = (128 << 10) - 1, 6 << 20, 8
+LONGEST_HOSTNAME = 64  # uname(2)
+MOST_ENTRIES = 4096  # of what becomes a step, or a few
+MOST_DEVICES = 512  # each may be a directory full of them
+BOUNDED: Mapping[str, int] = {
+    "binds": MOST_ENTRIES,
+    "mounts": MOST_ENTRIES,
+    "tmpfs": MOST_ENTRIES,
+    "masked_paths": MOST_ENTRIES,
+    "readonly_paths": MOST_ENTRIES,
+    "sysctls": MOST_ENTRIES,
+    "group_add": MOST_ENTRIES,
+    "ulimits": MOST_ENTRIES,
+    "devices": MOST_DEVICES,
+    "device_cgroup_rules": MOST_ENTRIES,
+    "blkio_weight_device": MOST_ENTRIES,
+    "blkio_device_read_bps": MOST_ENTRIES,
+    "blkio_device_write_bps": MOST_ENTRIES,
+    "blkio_device_read_i_ops": MOST_ENTRIES,
+    "blkio_device_write_i_ops": MOST_ENTRIES,
+}
+ON_THE_WIRE = dict(zip(HostConfig.__struct_fields__, HostConfig.__struct_encode_fields__, strict=True))
+
+
+def check_bounds(config: Config, host: HostConfig) -> None:
+    """InvalidArgument, with the field's name, for what no plan could hold or no kernel would take."""
+    for field, most in BOUNDED.items():
+        given = len(getattr(host, field) or ())
+        if given > most:
+            raise InvalidArgument(f"invalid {ON_THE_WIRE[field]}: {given} entries are more than {most}")
+    for what, path in paths_of(host):
+        check_path(path, what)
+    for what, name in (("Hostname", config.hostname), ("Domainname", config.domainname)):
+        if len(name.encode()) > LONGEST_HOSTNAME:
+            raise InvalidArgument(f"invalid {what}: it is longer than {LONGEST_HOSTNAME} bytes")
+    check_words("Entrypoint or Cmd", (*(config.entrypoint or ()), *(config.cmd or ())), config.env or ())
+
+
+def paths_of(host: HostConfig) -> Iterator[tuple[str, str]]:
+    """The paths that are given as such, each with its field. ``mounts`` looks at its own."""
+    for what, paths in (("MaskedPaths", host.masked_paths), ("ReadonlyPaths", host.readonly_paths)):
+        yield from ((what, path) for path in paths or ())
+    for device in host.devices or ():
+        yield "PathOnHost of Devices", device.path_on_host
+        if device.path_in_container:
+            yield "PathInContainer of Devices", device.path_in_container
+
+
+def check_words(what: str, command: Iterable[str], environment: Iterable[str]) -> None:
+    """InvalidArgument for a command, or variables, that execve(2) would not take, whatever the limits."""
+    total = 0
+    for field, words in ((what, command), ("Env", environment)):
+        for word in words:
+            size = len(word.encode("utf-8", "surrogateescape"))
+            total += size + 1 + POINTER
+            if size > LONGEST_WORD:
+                raise InvalidArgument(f"invalid {field}: a word of {size} bytes (at most {LONGEST_WORD})")
+    if total > ALL_WORDS:
+        raise InvalidArgument(f"invalid {what}, with Env: argument list too long")
