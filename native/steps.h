@@ -42,7 +42,8 @@
     STEP(36, WORKING_DIRECTORY, working_directory, "chdir", CHILD, "p") \
     STEP(37, TINY_INIT, tiny_init, "init", CHILD, "") \
     STEP(38, EXEC, exec, "exec", CHILD, "it*") \
-    STEP(39, HOLD_TREE, hold_tree, "hold-tree", CHILD, "pi")
+    STEP(39, HOLD_TREE, hold_tree, "hold-tree", CHILD, "pi") \
+    STEP(40, OWN_DIRECTORY, own_directory, "own-directory", CHILD, "p")
 
 /* The arguments of each, by place. */
 enum { MONITOR_EXIT_FILE, MONITOR_SPOOL_DIR, MONITOR_LISTEN, MONITOR_MOUNTS_LAST };
@@ -79,5 +80,6 @@ enum { SECCOMP_PROGRAM, SECCOMP_FLAGS };
 enum { WORKING_DIRECTORY_PATH };
 enum { EXEC_WORDS, EXEC_TEXTS };
 enum { HOLD_TREE_SOURCE, HOLD_TREE_RECURSIVE };
+enum { OWN_DIRECTORY_PATH };
 
 #endif

@@ -74,6 +74,21 @@ static int bind_source(struct launch *launch, const char *source, bool recursive
     return clone_tree(source, recursive);
 }
 
+int step_own_directory(struct launch *launch, const struct step *step)
+{
+    const char *path = step_text(step, OWN_DIRECTORY_PATH);
+    int target = root_directory(launch, path, 0755);
+    int tree = target < 0 ? -1 : sys_open_tree(target, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY);
+    int result = tree < 0 ? -1 : sys_move_mount(tree, target);
+    if (result != 0)
+        fail_on(launch, path);
+    if (tree >= 0)
+        close_keeping_errno(tree);
+    if (target >= 0)
+        close_keeping_errno(target);
+    return result;
+}
+
 int step_bind(struct launch *launch, const struct step *step)
 {
     const char *source = step_text(step, BIND_SOURCE), *path = step_text(step, BIND_TARGET);

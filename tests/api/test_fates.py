@@ -350,5 +350,5 @@ def test_what_the_engine_says_of_a_network_is_not_taken_from_the_client(daemon: 
 def test_volumes_of_an_image_are_told(daemon: Daemon) -> None:
     answer = daemon.api("POST", "/containers/create", {**BASE, "Volumes": {"/data": {}}})
     assert answer.body["Warnings"] == [
-        "volumes of the image are not supported yet and stay in the writable layer: /data"
+        "these volumes are no more than directories of the container, and go when it is removed: /data"
     ]

@@ -167,6 +167,7 @@ RULES: dict[str, Rule] = {
     "cgroup-attach": lambda args, call: call.name == "write" and f"<{args['path']}/" in call.args,
     "join-namespace": calls("setns"),
     "hold-tree": calls("open_tree"),
+    "own-directory": lambda args, call: call.name == "open_tree" or lands(call, args["path"]),
     "propagation": lambda args, call: call.name in ("mount", "mount_setattr"),
     "overlay-root": overlay,
     "bind-root": calls("open_tree", "mount_setattr", "move_mount"),

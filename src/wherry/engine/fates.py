@@ -112,8 +112,8 @@ CONFIG: Fates = {
     "args_escaped": echoed("concerns Windows"),
     "image": done(),
     "volumes": told(
-        "also those of an image: what is written there stays in the writable layer",
-        "volumes of the image are not supported yet and stay in the writable layer: {}",
+        "also those of an image: directories of the container's own, writable also under `--read-only`",
+        "these volumes are no more than directories of the container, and go when it is removed: {}",
     ),
     "working_dir": done(),
     "entrypoint": done(),

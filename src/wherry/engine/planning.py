@@ -19,7 +19,7 @@ from wherry.engine.preparation.step import EngineStep
 from wherry.engine.preparation.surroundings import Surroundings
 from wherry.engine.request import log_files, log_size
 from wherry.engine.task import Task
-from wherry.engine.wanted_mounts import wanted_mounts
+from wherry.engine.wanted_mounts import declared_volumes, wanted_mounts
 from wherry.errors import wanting
 from wherry.messages.container import Config, HostConfig
 from wherry.messages.exec import ExecCreate, ExecStart
@@ -81,7 +81,8 @@ class Planner:
     def check(self, config: Config, host: HostConfig) -> list[str]:
         """Refuse at create what could never start; the answer are warnings for the user."""
         warnings = check(config, host, self._facts, self._available)
-        for point in wanted_mounts(host, self._config):
+        points = wanted_mounts(host, self._config)
+        for point in (*points, *declared_volumes(config, (), points, "")):
             if point.type == mounts.BIND and not point.create_source and not os.path.lexists(point.source):
                 raise mounts.missing_source(point)
         return warnings
@@ -134,7 +135,8 @@ class Planner:
         """The mounts that were asked for. InvalidArgument where a source cannot be had."""
         points = wanted_mounts(task.host, self._config, recursive_read_only=task.recursive_read_only)
         check_sources(points)
-        return points
+        root = ContainerPaths(self._config, task.id).merged
+        return (*points, *declared_volumes(task.config, task.image.volumes, points, root))
 
     def _plan(
         self, task: Task, place: Surroundings, points: Points, files: tuple[Step, ...]

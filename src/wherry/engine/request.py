@@ -265,7 +265,8 @@ def check_platform(name: str, image: ImageRecord, wanted: str) -> None:
 
 def ignored(record: ContainerRecord, image: ImageRecord) -> list[str]:
     """What is accepted but not done, said to the user."""
-    told = warnings(record.config)
+    config = msgspec.structs.replace(record.config, volumes=uncovered_volumes(record))
+    told = warnings(config)
     if record.host_config.port_bindings and record.host_config.network_mode == "host":
         told.append("Published ports are discarded when using host network mode")
     if record.host_config.publish_all_ports:
@@ -274,3 +275,10 @@ def ignored(record: ContainerRecord, image: ImageRecord) -> list[str]:
     if image.config.run.healthcheck is not None and record.config.healthcheck is None:
         told.append("the health check of the image is not supported yet: the container has no health")
     return told
+
+
+def uncovered_volumes(record: ContainerRecord) -> dict[str, Nothing]:
+    """The declared volumes that nothing else is mounted on."""
+    taken = {point.target for point in mounts.requested(record.host_config)}
+    volumes = record.config.volumes or {}
+    return {path: empty for path, empty in volumes.items() if mounts.clean_target(path) not in taken}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from wherry.engine.config import EngineConfig
-from wherry.messages.container import HostConfig
+from wherry.messages.container import Config, HostConfig
 from wherry.runtime import mounts
 from wherry.runtime.mounts import MountPoint
 from wherry.runtime.propagation import within_daemon_root
+from wherry.runtime.steps import Cause, Origin, asked
 
 
 def wanted_mounts(
@@ -15,3 +18,20 @@ def wanted_mounts(
     """InvalidArgument, in Docker's words, for what cannot be; ``recursive_read_only`` as in ``mounts.requested``."""
     points = mounts.requested(host, recursive_read_only=recursive_read_only)
     return tuple(within_daemon_root(point, str(config.data_root)) for point in points)
+
+
+def declared_volumes(
+    config: Config, of_image: Iterable[str] | None, points: Iterable[MountPoint], root: str
+) -> Iterator[MountPoint]:
+    """The volumes that an image declares, or a request by ``-v /data``, where nothing else is mounted.
+
+    They are directories of the root itself as yet, ``root`` being where that is; so they hold what the image has there.
+    """
+    taken, by_image = {point.target for point in points}, set(of_image or ())
+    for path in config.volumes or ():
+        target = mounts.clean_target(path)
+        mounts.check_target(mounts.VOLUME, target)
+        if target not in taken:
+            taken.add(target)
+            cause = Cause(Origin.IMAGE, "VOLUME") if path in by_image else asked(f"-v {path}")
+            yield MountPoint(mounts.VOLUME, target, source=f"{root}{target}", recursive=False, cause=cause)

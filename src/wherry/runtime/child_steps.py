@@ -309,7 +309,7 @@ class User(ChildStep):
     """Become a user, looked up in the image's /etc/passwd and /etc/group.
 
     ``spec`` is Docker's ``name|uid[:group|gid]``, "" for root; ``groups`` are names or gids to add.
-    HOME is added to the environment where it is not set. OCI image-spec, config.md "User".
+    HOME is added to the environment where it is not set, or empty. OCI image-spec, config.md "User".
     """
 
     code, name, heading = 32, "user", Heading.RIGHTS
@@ -417,3 +417,15 @@ class HoldTree(ChildStep):
 
     def describe(self) -> str:
         return f"pick up {self.source} with its mount propagation"
+
+
+@dataclass(frozen=True, slots=True)
+class OwnDirectory(ChildStep):
+    """Mount a directory of the new root on itself, making it: it stays writable where the root does not."""
+
+    code, name, heading = 40, "own-directory", Heading.FILESYSTEMS
+    identity = "path"
+    path: AbsolutePath
+
+    def describe(self) -> str:
+        return f"mount {self.path} of the root on itself, to stay writable"

@@ -6,7 +6,7 @@ import errno
 import os
 
 from wherry.errors import LaunchFailed
-from wherry.runtime.steps import Exec, Launchable, Step, User, WorkingDirectory
+from wherry.runtime.steps import Exec, Launchable, OwnDirectory, Step, User, WorkingDirectory
 from wherry.values.quoting import quoted
 
 NOT_FOUND = 127
@@ -46,6 +46,8 @@ def step_text(index: int, step: Step, number: int, detail: str) -> str:
         return exec_text(step, number, detail)
     if isinstance(step, WorkingDirectory) and number:
         return f"chdir to cwd ({quoted(str(step.path))}) failed: {reason(number)}"
+    if isinstance(step, OwnDirectory) and number == errno.ENOTDIR:
+        return f"cannot mount volume over existing file, file exists {step.path}"
     words = f"{reason(number)}: {detail}" if number else detail
     return f"step {index} ({step.name}: {step.describe()}): {words}"
 

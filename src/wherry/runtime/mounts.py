@@ -201,6 +201,11 @@ def valid_mode(mode: str) -> bool:
     return -1 not in kinds and len(kinds) == len(set(kinds))
 
 
+def clean_target(path: str) -> str:
+    """Where a volume that is declared by its path alone goes; images have relative ones, too."""
+    return posixpath.normpath(f"/{path.lstrip('/')}")
+
+
 def mount_error(kind: str, text: str) -> InvalidArgument:
     return InvalidArgument(f'invalid mount config for type "{kind}": {text}')
 

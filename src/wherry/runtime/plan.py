@@ -43,6 +43,7 @@ from wherry.runtime.steps import (
     NoNewPrivileges,
     OomScoreAdjust,
     OverlayRoot,
+    OwnDirectory,
     PivotRoot,
     Plan,
     Propagation,
@@ -149,7 +150,7 @@ def foreign_mounts(spec: oci.Spec, context: PlanContext) -> list[oci.Mount]:
     """The mounts of something of the host's. Without any, nobody can notice that mounts go just after the end was told;
     but who has mounted a disk or a volume may want to take it away as soon as the container has ended."""
     own = {step.path for step in context.files if isinstance(step, HostFile)}
-    return [mount for mount in spec.mounts if is_bind(mount) and mount.source not in own]
+    return [m for m in spec.mounts if is_bind(m) and m.source not in own and not is_own(m, spec)]
 
 
 def stdio_step(process: oci.Process, causes: Causes, context: PlanContext) -> Stdio:
@@ -226,7 +227,11 @@ def root_steps(spec: oci.Spec, linux: oci.Linux, causes: Causes, context: PlanCo
     yield context.root
     own_cgroups = any(namespace.type == "cgroup" for namespace in linux.namespaces)
     for mount in spec.mounts:
-        yield from mount_steps(mount, linux, causes, context.cgroups, own_cgroups)
+        if is_own(mount, spec):
+            cause = causes.get(f"mounts:{mount.destination}", DEFAULT)
+            yield OwnDirectory(mount.destination, cause=cause)
+        else:
+            yield from mount_steps(mount, linux, causes, context.cgroups, own_cgroups)
     yield from device_steps(spec, linux, causes)
     if process.terminal:
         yield Console(cause=causes.get("process.terminal", DEFAULT))
@@ -286,6 +291,11 @@ def device_steps(spec: oci.Spec, linux: oci.Linux, causes: Causes) -> Iterator[S
             yield step
     for device in wanted.values():
         yield devices.node_step(device, causes.get(f"linux.devices:{device.path}", DEFAULT))
+
+
+def is_own(mount: oci.Mount, spec: oci.Spec) -> bool:
+    """Whether it is a bind of a directory of the root on itself."""
+    return spec.root is not None and is_bind(mount) and mount.source == f"{spec.root.path}{mount.destination}"
 
 
 def is_bind(mount: oci.Mount) -> bool:

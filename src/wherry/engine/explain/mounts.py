@@ -17,6 +17,7 @@ from wherry.runtime.steps import (
     Mount,
     MountFlag,
     OverlayRoot,
+    OwnDirectory,
     Plan,
     ReadOnlyPath,
     ReadOnlyRoot,
@@ -124,6 +125,8 @@ def planned_mount(step: Step) -> Iterator[PlannedMount]:
                 recursive=bool(int(step.flags) & RECURSIVE_BIT),
                 restrictions=restrictions(int(step.flags) | int(step.everywhere)),
             )
+        case OwnDirectory():
+            yield PlannedMount(How.BIND, normal(step.path), cause)
         case Mask():
             yield PlannedMount(How.MASK, normal(step.path), cause)
         case Console(bind=True):
