@@ -95,7 +95,7 @@ static int leave_host_null(const struct launch *launch)
     return 0;
 }
 
-/* argv and envp, each ended by a null pointer, in memory of their own. */
+/* argv and envp, each ended by a null pointer, in memory of their own. An empty HOME is none, as with runc. */
 static char **make_vectors(struct launch *launch, const struct step *step, uint32_t words, char ***environment)
 {
     size_t size = ((size_t)step->argc + 4) * sizeof(char *);
@@ -105,12 +105,14 @@ static char **make_vectors(struct launch *launch, const struct step *step, uint3
     for (uint32_t i = 1; i < step->argc; i++) {
         if (i == words + 1)
             next++;
-        *next++ = (char *)step_text(step, i);
+        if (i <= words || !launch->home[0] || strcmp(step_text(step, i), "HOME=") != 0)
+            *next++ = (char *)step_text(step, i);
     }
     *environment = vector + words + 1;
     if (step->argc == words + 1)
         next = *environment;
-    if (launch->home[0] && !variable(step, words + 1, "HOME="))
+    const char *home = variable(step, words + 1, "HOME=");
+    if (launch->home[0] && (!home || !*home))
         *next = launch->home;
     return vector;
 }

@@ -57,6 +57,21 @@ def test_exit_code(daemon: Daemon, command: list[str], code: int) -> None:
     assert daemon.docker("run", "--rm", "busybox", *command, check=False).returncode == code
 
 
+@pytest.mark.parametrize(
+    ("user", "home", "wanted"),
+    [
+        ("0", "", "/root"), ("user", "", "/home/user"), ("4242", "", "/"), ("0", "/x", "/x"), ("user", "/x", "/x"),
+    ],
+)  # fmt: skip
+def test_an_empty_home_is_none(daemon: Daemon, user: str, home: str, wanted: str) -> None:
+    asked = ("-u", user, "-e", f"HOME={home}")
+    show = ("sh", "-c", "env | grep ^HOME=")
+    for init in ((), ("--init",)):
+        assert out(daemon, "run", "--rm", *init, *asked, "busybox", *show) == f"HOME={wanted}"
+    id = out(daemon, "run", "-d", "-e", "HOME=/elsewhere", "busybox", "sleep", "1000")
+    assert out(daemon, "exec", *asked, id, *show) == f"HOME={wanted}"
+
+
 def test_exit_code_125_where_docker_itself_fails(daemon: Daemon) -> None:
     assert daemon.docker("run", "--rm", "--memory", "1k", "busybox", "true", check=False).returncode == 125
     daemon.docker("create", "--name", "taken", "busybox")
