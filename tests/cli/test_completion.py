@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -112,48 +113,53 @@ def test_no_engine_no_names_and_none_is_started(
 START = {
     "bash": (["bash", "--norc", "--noprofile", "-i"], 'PS1="ready> "; eval "$(wherry completion bash)"\r'),
     "zsh": (["zsh", "-f", "-i"], 'PS1="ready> "; autoload -U compinit; compinit -D; eval "$(wherry completion zsh)"\r'),
-    "fish": (["fish", "--private"], "function fish_prompt; echo 'ready> '; end; wherry completion fish | source\r"),
 }  # fmt: skip
+DRAWN = r"(?:\x1b\[[\d;?]*[a-zA-Z]|\x08)*"  # what a shell draws between two letters
+LINES = [
+    ("wherry sys", "wherry system "),
+    ("wherry run --read-o", "wherry run --read-only "),
+    ("wherry exec -it web", "wherry exec -it webserver "),
+    ("wherry rm id", "wherry rm idle "),
+    ("wherry run --rm busyb", "busybox:latest "),
+    ("wherry run --rm busybox:l", "busybox:latest "),
+    ("wherry run -e 'A B' --network=ho", "--network=host "),
+    ("wherry load -i /etc/os-rel", "/etc/os-release "),
+]
 Ask = Callable[[str, str], None]
 
 
-@pytest.fixture(params=START)
-def tab(request: pytest.FixtureRequest, daemon: Daemon, tmp_path: Path) -> Iterator[Ask]:
-    """``tab(line, whole)`` types a line and a Tab in a shell, and waits for the whole line to stand there."""
-    argv, setup = START[request.param]
-    if shutil.which(argv[0]) is None:
-        pytest.skip(f"no {argv[0]} here")
+@pytest.fixture
+def shell_environment(daemon: Daemon, tmp_path: Path) -> dict[str, str]:
+    """For a shell that has ``wherry`` and an engine with two containers, one of which runs."""
     daemon.wherry("run", "-d", "--name", "webserver", "busybox", "sleep", "1000")
     daemon.wherry("create", "--name", "idle", "busybox")
     bin = f"{ROOT}/.venv/bin:{os.environ['PATH']}"
-    environment = {**daemon.client_environment(), "PATH": bin, "HOME": str(tmp_path)}
-    with Terminal(argv, environment, columns=160) as screen:
+    return {**daemon.client_environment(), "PATH": bin, "HOME": str(tmp_path)}
+
+
+def need(shell: str) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"no {shell} here")
+
+
+@pytest.mark.parametrize("shell", START)
+@pytest.mark.parametrize(("line", "whole"), LINES)
+def test_a_tab_in_a_shell(shell: str, line: str, whole: str, shell_environment: dict[str, str]) -> None:
+    need(shell)
+    argv, setup = START[shell]
+    with Terminal(argv, shell_environment, columns=160) as screen:
         screen.send(setup)
         screen.expect(r"ready> [\s\S]*ready> ")
-
-        def ask(line: str, whole: str) -> None:
-            screen.send(f"{line}\t")
-            screen.expect(whole)
-            screen.send("\x15")  # ctrl-u: nothing of it is run
-
-        yield ask
+        screen.send(f"{line}\t")
+        screen.expect(DRAWN.join(map(re.escape, whole)))
 
 
-@pytest.mark.parametrize(
-    ("line", "whole"),
-    [
-        ("wherry sys", "wherry system "),
-        ("wherry run --read-o", "wherry run --read-only "),
-        ("wherry exec -it web", "wherry exec -it webserver "),
-        ("wherry rm id", "wherry rm idle "),
-        ("wherry run --rm busyb", "busybox:latest "),
-        ("wherry run --rm busybox:l", "busybox:latest "),
-        ("wherry run -e 'A B' --network=ho", "--network=host "),
-        ("wherry load -i /etc/os-rel", "/etc/os-release "),
-    ],
-)
-def test_a_tab_in_a_shell(tab: Ask, line: str, whole: str) -> None:
-    tab(line, whole)
+@pytest.mark.parametrize(("line", "whole"), LINES)
+def test_fish_completes_too(line: str, whole: str, shell_environment: dict[str, str]) -> None:
+    need("fish")
+    program = f'wherry completion fish | source; complete -C "{line}"'
+    done = subprocess.run(["fish", "-c", program], env=shell_environment, capture_output=True, text=True)
+    assert done.stdout.split("\t")[0].strip() == whole.rsplit(maxsplit=1)[-1], done.stderr
 
 
 def test_the_script_for_bash_is_clean() -> None:
