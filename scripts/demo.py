@@ -1,4 +1,5 @@
-"""``make demo``: an image becomes a running container, by wherry's command line and then by docker's own.
+"""``make demo``: an image becomes a running container, by wherry's command line and then by docker's own; between them,
+what a run would do, and what the kernel holds for a container.
 
 A daemon is started in namespaces of its own, so the machine's network, mounts and containers stay as they are; when
 the demo ends, nothing of it is left. Each step shows the command, what it printed, and how long it took.
@@ -89,6 +90,29 @@ def tour(show: Show, daemon: Daemon, name: str, run: Run, image: str) -> None:
     client("rm", "count", "web")
 
 
+def explained(show: Show, daemon: Daemon, image: str) -> None:
+    """The plan before, and the kernel's state after."""
+    page = daemon.base / "web.html"
+    web = ("-p", f"127.0.0.1:{PORT}:80", "-m", "64m", image, "sh", "-c", WEB)
+
+    def client(*arguments: str, lines: int, say: Callable[[Finished], str] = output) -> None:
+        show.step(f"wherry {spoken(arguments)}", lambda: daemon.wherry(*arguments), lines, say)
+
+    client("run", "--dry-run", *web, lines=24, say=lambda done: parts(done, "network", "limits"))
+    client("run", "-d", "--name", "web", *web, lines=1)
+    client("explain", "web", lines=30, say=lambda done: parts(done, "limits", "network", "what it costs"))
+    client("explain", "--check", "web", lines=1, say=lambda done: output(done) or "no drift")
+    client("explain", "--html", str(page), "web", lines=1, say=lambda _: f"{page.stat().st_size:,} bytes")
+    client("rm", "-f", "web", lines=1)
+
+
+def parts(done: Finished, *headings: str) -> str:
+    """The beginning of a plan or an explanation, and what stands under some of its headings."""
+    paragraphs = output(done).split("\n\n")
+    chosen = [part for part in paragraphs if part.partition("\n")[0].lower() in headings]
+    return "\n".join([paragraphs[0], *chosen])
+
+
 def spoken(arguments: Sequence[str]) -> str:
     return " ".join(a if a and " " not in a else f"'{a}'" for a in arguments)
 
@@ -110,6 +134,8 @@ def both_tours(show: Show, daemon: Daemon) -> None:
     show.title("wherry's command line")
     show.step(f"wherry load -i {archive.name}", lambda: daemon.wherry("load", "-i", archive), say=output)
     tour(show, daemon, "wherry", daemon.wherry, image)
+    show.title("What would be done, and what the kernel holds")
+    explained(show, daemon, image)
     if docker_command() is None:
         print("\nNo docker command line here, so its half of the demo is left out.")
         return
