@@ -219,3 +219,29 @@ def test_network_disabled(daemon: Daemon) -> None:
             daemon.inspect(id)["State"]["Running"] and daemon.inspect(id)["NetworkSettings"]["Networks"] == {}
         )
         daemon.docker("rm", "-f", id)
+
+
+def test_another_containers_network_comes_with_its_names(daemon: Daemon) -> None:
+    """Also through one that shares it itself, and where it is the host's."""
+    names = ("--hostname", "joined", "--domainname", "example.org", "--add-host", "db:192.0.2.7")
+    daemon.docker("run", "-d", "--name", "base", *names, "busybox", "sleep", "100")
+    daemon.docker("run", "-d", "--name", "second", "--network", "container:base", "busybox", "sleep", "100")
+    daemon.docker("run", "-d", "--name", "on-host", "--network", "host", "busybox", "sleep", "100")
+    own = out(daemon, "run", "--rm", "--network", "host", "busybox", "hostname")
+    script = "hostname; echo $HOSTNAME; cat /etc/hostname; hostname -d; grep -c 192.0.2.7 /etc/hosts"
+    for other in ("base", "second"):
+        told = out(daemon, "run", "--rm", "--network", f"container:{other}", "busybox", "sh", "-c", script)
+        assert told.split() == ["joined", "joined", "joined", "example.org", "1"]
+    daemon.docker("exec", "second", "sh", "-c", "echo 192.0.2.8 more >> /etc/hosts")
+    assert "192.0.2.8" in out(daemon, "exec", "base", "cat", "/etc/hosts")
+    assert out(daemon, "exec", "second", "hostname") == "joined"
+    assert out(daemon, "run", "--rm", "--network", "container:on-host", "busybox", "hostname") == own
+
+
+def test_the_hosts_names_are_the_hosts_alone(daemon: Daemon) -> None:
+    """With --uts host the container is called as the host is; its files say its own name, as with Docker."""
+    host = out(daemon, "run", "--rm", "--network", "host", "busybox", "hostname")
+    id = out(daemon, "run", "-d", "--name", "shared", "--uts", "host", "busybox", "sleep", "100")
+    words = out(daemon, "exec", "shared", "sh", "-c", "hostname; echo $HOSTNAME; cat /etc/hostname")
+    assert words.split() == [host, id[:12], id[:12]]
+    assert out(daemon, "run", "--rm", "--network", "container:shared", "busybox", "hostname") == id[:12]

@@ -209,8 +209,9 @@ def test_who_has_less_choice_of_a_port_comes_first() -> None:
         "2/tcp": [PortBinding(host_port="8080-8081")],
         "3/tcp": [PortBinding(host_port="8080")],
     }
-    wanted = [text.split()[1].partition(":")[2] for text, _ in ports(port_bindings=bindings)]
-    assert wanted == ["8080", "8080-8081", "8080-8090", "a"]
+    wanted = of(PublishPort, task(network_mode="bridge", port_bindings=bindings))
+    ends = [(port.host_port, port.host_port_end) for port in wanted]
+    assert ends == [(8080, 0), (8080, 8081), (8080, 8090), (0, 0)]
 
 
 def test_all_exposed_ports() -> None:

@@ -224,7 +224,8 @@ def test_joining_a_container(stopped: Daemon) -> None:
             await step.do(engine._host, launch)
         await engine.containers.start("base")
         done = await step.do(engine._host, launch)
-        assert done == replace(step, id=made.id, path=done.path)
+        names = {"files_of": made.id, "hostname": made.id[:12]}
+        assert done == replace(step, id=made.id, path=done.path, **names)
         (descriptor,) = launch.fds.values()
         assert os.fstat(descriptor).st_ino == os.stat(done.path).st_ino
         launch.close()

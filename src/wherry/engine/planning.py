@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
+
 from wherry.engine.causes import HOSTNAME, HOSTS, RESOLV_CONF, file_causes, log_cause
 from wherry.engine.config import EngineConfig
 from wherry.engine.journal import Launched
@@ -154,7 +156,7 @@ class Planner:
                 id=task.id,
                 root=paths.merged,
                 argv=task.argv,
-                config=task.config,
+                config=called_as(task.config, place),
                 host=host,
                 image=task.image,
                 mounts=points,
@@ -280,6 +282,13 @@ def filter_of(plan: Plan) -> SeccompProgram | None:
     """The filter that a container was started with, for what joins it."""
     step = next((step for step in plan.steps if isinstance(step, Seccomp)), None)
     return SeccompProgram(step.program, step.flags, step.label) if step is not None else None
+
+
+def called_as(config: Config, place: Surroundings) -> Config:
+    """With the names of the container whose network it shares, if it does."""
+    if not place.files_of:
+        return config
+    return msgspec.structs.replace(config, hostname=place.hostname, domainname=place.domainname)
 
 
 def host_devices(host: HostConfig) -> tuple[devices.HostDevice, ...]:

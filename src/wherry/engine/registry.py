@@ -8,6 +8,7 @@ from wherry.engine.container import Container
 from wherry.engine.names import check_name, new_id, random_name
 from wherry.engine.preparation.step import Neighbour
 from wherry.engine.record import ContainerRecord
+from wherry.engine.sharing import CONTAINER
 from wherry.errors import Conflict, InvalidArgument, NotFound
 
 PATIENCE = 1000  # with that many containers, random names alone are likely taken
@@ -50,8 +51,28 @@ class Registry:
         """A container as those see it that share its namespaces. NotFound."""
         container = self.get(ref)
         pid = container.run.pid if container.run is not None else 0
-        record = container.record
-        return Neighbour(record.id, record.name, pid, container.view.status, record.host_config.ipc_mode)
+        record, lender = container.record, self._lender(container.record)
+        return Neighbour(
+            id=record.id,
+            name=record.name,
+            pid=pid,
+            status=container.view.status,
+            ipc_mode=record.host_config.ipc_mode,
+            files_of=lender.id,
+            hostname=lender.config.hostname,
+            domainname=lender.config.domainname,
+        )
+
+    def _lender(self, record: ContainerRecord) -> ContainerRecord:
+        """Whose files in /etc and names a container has: its own, or those of the one at whose network a chain ends."""
+        passed = {record.id}
+        while record.host_config.network_mode.startswith(CONTAINER):
+            id = self.id_of(record.host_config.network_mode.removeprefix(CONTAINER))
+            if not id or id in passed:
+                break
+            passed.add(id)
+            record = self._by_id[id].record
+        return record
 
     def known(self, ref: str) -> Neighbour | None:
         """The same, None where there is none."""

@@ -112,7 +112,7 @@ def own_hostname(id: str, host: HostConfig) -> str:
     """What a container is called that was given no name: in another's network as that one, so not at all here."""
     if host.network_mode.startswith("container:"):
         return ""
-    return socket.gethostname() if host.network_mode == "host" or host.uts_mode else id[:12]
+    return socket.gethostname() if host.network_mode == "host" else id[:12]
 
 
 def exposed(merged: Merged, host: HostConfig) -> list[str]:

@@ -116,11 +116,13 @@ def environment_cause(config: Config, of_image: Iterable[str] | None) -> Cause:
 
 def hostname_cause(id: str, config: Config, host: HostConfig, host_name: str) -> Cause:
     """Of the name: the container's own by default; with the host's network or names, the host's."""
-    shared = host.network_mode == "host" or host.network_mode.startswith("container:")
+    network = asked(f"--network {mode_words(host.network_mode)}")
+    if host.network_mode.startswith("container:"):
+        return network
     if config.hostname and config.hostname != host_name and not id.startswith(config.hostname):
         return asked(f"--hostname {config.hostname}")
-    if shared:
-        return asked(f"--network {mode_words(host.network_mode)}")
+    if host.network_mode == "host":
+        return network
     return flagged("--uts", [host.uts_mode] if host.uts_mode else ())
 
 

@@ -31,6 +31,11 @@ class JoinContainer(EngineStep):
     id: str = field(default="", metadata=HIDDEN)  # the other's, where it is known
     path: str = field(default="", metadata=HIDDEN)  # /proc/PID/ns/…, once it is done
     shm: str = ""  # of an IPC namespace: its /dev/shm, on the host
+    files_of: str = field(
+        default="", metadata=HIDDEN
+    )  # with a network: whose hosts, hostname and resolv.conf,
+    hostname: str = field(default="", metadata=HIDDEN)  # and names
+    domainname: str = field(default="", metadata=HIDDEN)
 
     def describe(self) -> str:
         return f"open the {self.kind} namespace of container {self.container}"
@@ -42,7 +47,19 @@ class JoinContainer(EngineStep):
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         launch.owned.append(descriptor)
         launch.fds[slot] = descriptor
-        return replace(self, id=other.id, path=path)
+        return replace(self.lent_by(other), path=path)
+
+    def lent_by(self, other: Neighbour) -> Self:
+        """With all that is known of the one that is joined."""
+        if self.kind != "network":
+            return replace(self, id=other.id)
+        return replace(
+            self,
+            id=other.id,
+            files_of=other.files_of,
+            hostname=other.hostname,
+            domainname=other.domainname,
+        )
 
     def _other(self, host: Host) -> Neighbour:
         """The one to join. Conflict where it does not run or is gone, InvalidArgument where it may not be joined."""

@@ -123,10 +123,12 @@ def joins(host: HostConfig, config: EngineConfig, neighbours: Neighbours) -> Ite
     for kind, mode, flag in namespace_modes(host):
         if mode.startswith(CONTAINER):
             other = mode.removeprefix(CONTAINER)
-            found = neighbours(other)
-            id, name = (found.id, found.name) if found is not None else ("", other)
-            shm = lent_memory(found, config) if found is not None and kind == "ipc" else ""
-            yield JoinContainer(kind, name, id, shm=shm, cause=asked(f"{flag} {mode_words(mode)}"))
+            found, cause = neighbours(other), asked(f"{flag} {mode_words(mode)}")
+            if found is None:
+                yield JoinContainer(kind, other, cause=cause)
+            else:
+                shm = lent_memory(found, config) if kind == "ipc" else ""
+                yield JoinContainer(kind, found.name, shm=shm, cause=cause).lent_by(found)
 
 
 def lent_memory(other: Neighbour, config: EngineConfig) -> str:

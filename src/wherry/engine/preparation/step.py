@@ -32,13 +32,20 @@ class Moment(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """A container that others share namespaces with. ``pid`` is of its first process, 0 where it does not run."""
+    """A container that others share namespaces with. ``pid`` is of its first process, 0 where it does not run.
+
+    ``files_of`` is the id of the container whose hosts, hostname and resolv.conf are also its own, and whose names: its
+    own id, unless it shares another's network itself.
+    """
 
     id: str
     name: str
     pid: int
     status: str
     ipc_mode: str
+    files_of: str = ""
+    hostname: str = ""
+    domainname: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,26 +15,30 @@ from wherry.runtime.spec import JoinedNamespaces
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """Where a container will be. ``files_of``: id of the container whose hosts, hostname and resolv.conf it shares;
-    ``shm``: a directory on the host to be its /dev/shm, where that is shared."""
+    """Where a container will be. ``files_of``: id of the container whose hosts, hostname and resolv.conf it shares, and
+    whose names; ``shm``: a directory on the host to be its /dev/shm, where that is shared."""
 
     joined: JoinedNamespaces = JoinedNamespaces()
     files_of: str = ""
     address: IPv4Address | None = None
     gateway: IPv4Address | None = None
     shm: str = ""
+    hostname: str = ""
+    domainname: str = ""
 
     @classmethod
     def of(cls, steps: Iterable[EngineStep]) -> Surroundings:
         """By steps as they were done, or as they are planned: then without an address."""
         paths: dict[str, str] = {}
-        files_of = shm = ""
+        files_of = shm = hostname = domainname = ""
         address: IPv4Address | None = None
         gateway: IPv4Address | None = None
         for step in steps:
             if isinstance(step, JoinContainer):
                 paths[step.kind] = step.path or f"of container {step.container}"
-                files_of = (step.id or step.container) if step.kind == "network" else files_of
+                if step.kind == "network":
+                    files_of = step.files_of or step.id or step.container
+                    hostname, domainname = step.hostname, step.domainname
                 shm = step.shm or shm
             elif isinstance(step, SharedMemory):
                 shm = step.path
@@ -42,4 +46,4 @@ class Surroundings:
                 paths["network"] = step.network
                 if step.address and address is None:
                     address, gateway = IPv4Interface(step.address).ip, IPv4Address(step.gateway)
-        return cls(JoinedNamespaces(**paths), files_of, address, gateway, shm)
+        return cls(JoinedNamespaces(**paths), files_of, address, gateway, shm, hostname, domainname)
