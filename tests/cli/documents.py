@@ -66,7 +66,7 @@ def explanation(**changed: Any) -> Json:
     """A running web server with limits and ports; ``changed`` are fields to be had differently."""
     found: Json = {
         "Id": ID, "Name": "web", "Image": "shop:2", "Command": "httpd -f -p 80 -h /srv", "Status": "running",
-        "Running": True, "Pid": 4711,
+        "Running": True, "Ended": "", "Pid": 4711,
         "Layers": [
             layer("a1b2c3d4", "COPY site /srv", 184_320, 0),
             layer("b1b2c3d4", "RUN apk add --no-cache curl && adduser -D shop", 8_912_000, 1),

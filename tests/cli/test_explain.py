@@ -181,7 +181,7 @@ def test_an_unknown_container_is_one_line_and_the_others_are_checked(web: Daemon
 def test_of_a_stopped_one_there_is_what_is_left(daemon: Daemon) -> None:
     daemon.docker("run", "--name", "gone", "busybox", "sh", "-c", "echo said; echo written >/file")
     text = daemon.wherry("explain", "gone").stdout
-    assert text.startswith("gone  (exited)\n") and "It is not running." in text
+    assert text.startswith("gone  (exited)\n") and "Ended with 0, its own exit code." in text
     assert {"LAYERS, TOPMOST FIRST", "WHAT THE ENGINE DOES", "WHAT IT COSTS"} == set(sections(text))
     assert "8 B" in next(line for line in sections(text)["WHAT IT COSTS"] if "writable layer" in line)
     check_harmless(daemon.wherry("explain", "--html", "-", "gone").stdout)

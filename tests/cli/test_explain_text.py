@@ -106,11 +106,18 @@ def test_what_does_not_run_is_said_to_not_run() -> None:
         for key in ["Namespaces", "Mounts", "Limits", "Rights", "Interfaces", "Routes", "Ports", "Processes"]
     }
     text = shown(
-        explanation(Status="exited", Running=False, Pid=0, Notes=["it exited while it was read"], **nothing)
+        explanation(
+            Status="exited",
+            Running=False,
+            Ended="Ended with 3, its own exit code.",
+            Pid=0,
+            Notes=["it exited while it was read"],
+            **nothing,
+        )
     )
     assert text.startswith("web  (exited)\n")
     assert "Note: it exited while it was read" in text
-    assert "It is not running." in text and "No drift" not in text
+    assert "Ended with 3, its own exit code." in text and "No drift" not in text
     assert [line.split("  ")[1] for line in lines_under(text, "WHAT IT COSTS")] == ["writable layer", "log"]
 
 

@@ -214,9 +214,8 @@ def show_drift(found: Json, paper: Paper) -> None:
     elif found["Running"]:
         paper.line("No drift: the kernel holds what was planned.", "green")
     else:
-        paper.line(
-            f"It is not running. Below is what is left of it; `wherry plan show {found['Name']}` shows its plan."
-        )
+        paper.line(found.get("Ended") or "It is not running.")
+        paper.line(f"`wherry plan show {found['Name']}` shows its plan; below is what there is of it.")
 
 
 def show_check(checked: Sequence[Json], paper: Paper | None = None) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
-from wherry.values.sizes import human_memory
+from wherry.values.sizes import spaced_memory
 from wherry.values.words import counted
 
 TYPE_CHECKING = False
@@ -13,7 +11,6 @@ if TYPE_CHECKING:
 
     Json = dict[str, Any]
 
-UNIT = re.compile(r"([\d.]+)(\D+)")
 NANOSECONDS = (("ns", 1), ("µs", 1_000), ("ms", 1_000_000), ("s", 1_000_000_000))
 REACHES = "warning: what it can do to the host"
 NOBODY = "not in the plan"
@@ -36,7 +33,7 @@ def amount(value: int | None, unit: str) -> str:
 
 def size(value: int) -> str:
     """``64 MiB``."""
-    return UNIT.sub(r"\1 \2", human_memory(value))
+    return spaced_memory(value)
 
 
 def duration(nanoseconds: int) -> str:

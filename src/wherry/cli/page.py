@@ -107,7 +107,8 @@ def drift_section(found: Json) -> str:
             f"{table(drift_table(found))}</section>"
         )
     if not found["Running"]:
-        return notes + '<section class="note"><p>It is not running. This is what is left of it.</p></section>'
+        ended = esc(found.get("Ended") or "It is not running.")
+        return notes + f'<section class="note"><p>{ended} This is what there is of it.</p></section>'
     return notes + '<section class="fine"><p>No drift: the kernel holds what was planned.</p></section>'
 
 

@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import msgspec
+
 from wherry.engine.config import EngineConfig
 from wherry.engine.container import Container, close_all
 from wherry.engine.events import EventBus
@@ -19,7 +21,7 @@ from wherry.engine.executor import Executor, Run, reason_of
 from wherry.engine.image_record import ImageRecord
 from wherry.engine.journal import Launched
 from wherry.engine.network import Networks
-from wherry.engine.record import Phase
+from wherry.engine.record import Asked, Phase
 from wherry.engine.registry import Registry, no_such
 from wherry.engine.store import Store
 from wherry.engine.task import Task, task_of
@@ -155,7 +157,7 @@ class Lifecycle:
         move(container, Phase.RUNNING)
         state = container.state
         state.pid, state.started_at = container.run.pid if container.run else 0, since
-        state.exit_code, state.error, state.oom_killed = 0, "", False
+        state.exit_code, state.error, state.oom_killed, state.asked = 0, "", False, None
         state.networks = {name: self._networks.find(name).id for name in container.record.networks}
         self._save(container)
 
@@ -222,17 +224,17 @@ class Lifecycle:
         async with container.lock:
             if not container.running:
                 raise NotModified(f"container {container.id} is not running")
-            await self._ask(container, signal)
+            await self._ask(container, signal, "stop")
             if container.phase in CALM:
                 move(container, Phase.STOPPING)
         await self._end(container, timeout)
         self._publish(container, "stop")
 
-    async def _ask(self, container: Container, signal: str | None) -> None:
+    async def _ask(self, container: Container, signal: str | None, by: str) -> None:
         """Send the signal that is to end it, this one or its own. InvalidArgument for what is none."""
-        await self._signal(
-            container, parse_signal(signal or container.record.config.stop_signal or "SIGTERM")
-        )
+        number = parse_signal(signal or container.record.config.stop_signal or "SIGTERM")
+        container.state.asked = Asked(by, number)
+        await self._signal(container, number)
 
     async def _end(self, container: Container, timeout: int | None) -> None:
         """Wait until the present run is over, which has been asked to end, with SIGKILL when the time is over."""
@@ -243,6 +245,10 @@ class Lifecycle:
             await asyncio.wait_for(ended.wait(), None if seconds < 0 else seconds)
         except TimeoutError:
             if not ended.is_set():
+                if container.state.asked is not None:
+                    container.state.asked = msgspec.structs.replace(
+                        container.state.asked, killed_after=seconds
+                    )
                 await self._signal(container, SIGKILL)
             await ended.wait()
 
@@ -251,6 +257,8 @@ class Lifecycle:
         ended = container.ended
         if not container.running:
             raise Conflict(f"container {container.id} is not running")
+        if container.phase in CALM or number == SIGKILL:
+            container.state.asked = Asked("kill", number)
         await self._signal(container, number)
         if number == SIGKILL:
             await ended.wait()
@@ -265,7 +273,7 @@ class Lifecycle:
         async with container.lock:
             ran = container.running
             if ran:
-                await self._ask(container, signal)
+                await self._ask(container, signal, "restart")
             if ran and container.phase not in (Phase.REMOVING, Phase.RESTARTING):
                 move(container, Phase.RESTARTING)
         if ran:

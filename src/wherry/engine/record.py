@@ -51,6 +51,14 @@ class ContainerRecord(msgspec.Struct, kw_only=True, frozen=True):
         return (self.path, *self.args)
 
 
+class Asked(msgspec.Struct, frozen=True, omit_defaults=True):
+    """That a run was asked to end: by which verb, with which signal, and after how many seconds it was killed."""
+
+    by: str
+    signal: int
+    killed_after: int | None = None
+
+
 class ContainerState(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What is the case, as far as it outlives a reboot. Times are RFC 3339."""
 
@@ -59,6 +67,7 @@ class ContainerState(msgspec.Struct, kw_only=True, omit_defaults=True):
     exit_code: int = 0
     error: str = ""
     oom_killed: bool = False
+    asked: Asked | None = None  # of the last run
     started_at: str = ZERO_TIME
     finished_at: str = ZERO_TIME
     restart_count: int = 0

@@ -159,6 +159,7 @@ class Explanation(Model, kw_only=True):
     command: str
     status: str
     running: bool
+    ended: str = ""  # a sentence that says how, where it does not run
     pid: int = 0
     reach: list[Reach] = field(default_factory=list)  # what it could do to the host
     layers: list[LayerItem] = field(default_factory=list)

@@ -39,6 +39,13 @@ def human_memory(size: float) -> str:
     return _human(size, 1024, BINARY_NAMES, 4)
 
 
+def spaced_memory(size: float) -> str:
+    """The same with a space, for sentences: ``23.54 GiB``."""
+    number = human_memory(size)
+    digits = len(number.rstrip("BKMGTPEZYi"))
+    return f"{number[:digits]} {number[digits:]}"
+
+
 def _human(size: float, base: int, names: tuple[str, ...], digits: int) -> str:
     index = 0
     while size >= base and index < len(names) - 1:

@@ -21,6 +21,7 @@ from wherry.engine.containers import Containers
 from wherry.engine.explain import items
 from wherry.engine.explain.courtesy import Courtesy, Starts, no_pause
 from wherry.engine.explain.drift import find_drift, preparation_drift
+from wherry.engine.explain.ending import how_it_ended
 from wherry.engine.explain.host_reading import read_host
 from wherry.engine.explain.layers import layer_items
 from wherry.engine.explain.mounts import planned_mounts
@@ -150,6 +151,7 @@ class Explainer:
             command=" ".join([record.path, *record.args]),
             status=view.status,
             running=view.running,
+            ended="" if view.running else how_it_ended(record, view.state),
             pid=view.state.pid,
             cost=Cost(writable=self._host.snapshots.size_rw(record.id), log=log_bytes(Path(paths.log))),
         )

@@ -1,0 +1,84 @@
+"""Why a container does not run, in a sentence: how it ended, and who or what ended it. Pure."""
+
+from __future__ import annotations
+
+from signal import SIGINT, SIGKILL, SIGQUIT, SIGTERM
+
+from wherry.engine.record import Asked, ContainerRecord, ContainerState
+from wherry.messages.base import ZERO_TIME
+from wherry.runtime.mounts import size_word
+from wherry.values.signals import NAMES, signal_name
+from wherry.values.sizes import spaced_memory
+from wherry.values.words import counted
+
+BY_SIGNAL = 128  # and its number: the exit code of a process that a signal ended
+START_FAILED = (126, 127, 128)
+NOT_STARTED = {126: ", as its command cannot be executed", 127: ", as its command was not found"}
+SHELLS = {126: "a command that cannot be executed", 127: "a command that was not found"}
+TO_END = (SIGINT, SIGQUIT, SIGKILL, SIGTERM)
+MEANINGS = {
+    "SIGABRT": "it gave up",
+    "SIGBUS": "a bad memory access",
+    "SIGFPE": "a bad calculation",
+    "SIGILL": "a bad instruction",
+    "SIGSEGV": "a bad memory access",
+    "SIGSYS": "a bad system call",
+}
+
+
+def how_it_ended(record: ContainerRecord, state: ContainerState) -> str:
+    """For a container without a process."""
+    code, never = state.exit_code, state.started_at == ZERO_TIME
+    if state.error and code not in START_FAILED:
+        return f"Lost: {state.error}. Its exit code is not known; {code} stands for it."
+    if state.error:
+        began = "It did" if never else "The last time, it did"
+        return f"{began} not start ({code}){NOT_STARTED.get(code, '')}: {state.error}"
+    if never:
+        return "It has not been started."
+    if state.oom_killed:
+        return out_of_memory(record, code)
+    if state.asked is not None and is_cause(record, state.asked, code):
+        return after(state.asked, code)
+    return by_itself(code)
+
+
+def out_of_memory(record: ContainerRecord, code: int) -> str:
+    limit = record.host_config.memory
+    where = "for want of memory"
+    if limit:
+        where = f"at its limit of {spaced_memory(limit)} (--memory {size_word(limit)})"
+    if code == BY_SIGNAL + SIGKILL:
+        return f"Ended with {code}: the kernel killed it {where}."
+    return f"Ended with {code}, its own exit code; before that, the kernel had killed one of its processes {where}."
+
+
+def is_cause(record: ContainerRecord, asked: Asked, code: int) -> bool:
+    """Whether it ended because of what was asked: many signals are sent to be handled."""
+    if asked.by != "kill" or asked.killed_after is not None:
+        return True
+    return code == BY_SIGNAL + asked.signal or asked.signal in TO_END
+
+
+def after(asked: Asked, code: int) -> str:
+    sent = f"`{asked.by}` sent it {name_of(asked.signal)}"
+    if asked.killed_after is not None:
+        return f"Ended with {code}: {sent}, and SIGKILL {counted(asked.killed_after, 'second')} later."
+    if code == BY_SIGNAL + asked.signal:
+        return f"Ended with {code}: {sent}."
+    return f"Ended with {code}, its own exit code, after {sent.replace(' sent', ' had sent')}."
+
+
+def by_itself(code: int) -> str:
+    if code in SHELLS:
+        return f"Ended with {code}, its own exit code; shells use it for {SHELLS[code]}."
+    if BY_SIGNAL < code <= BY_SIGNAL + len(NAMES):
+        name = name_of(code - BY_SIGNAL)
+        meaning = f", {MEANINGS[name]}" if name in MEANINGS else ""
+        return f"Ended with {code}, the code for {name}{meaning}; nobody sent that through the engine."
+    return f"Ended with {code}, its own exit code."
+
+
+def name_of(signal: int) -> str:
+    """``SIGTERM``; ``signal 40`` for one without a name."""
+    return f"SIG{signal_name(signal)}" if signal <= len(NAMES) else f"signal {signal}"
