@@ -37,7 +37,8 @@ BODY_LIMIT = 16 << 20
 RECEIVE_LIMIT = 64 << 10  # bounds what is read behind a head, which goes on to a monitor in one packet
 
 POST = b"POST "
-RAW_TARGET = re.compile(rb"POST (?:/v[\d.]+)?(?:/containers/\S+?/attach|/exec/[^/\s]+/start)(?:\?\S*)? HTTP/")
+END_OF_HEAD = b"\r\n\r\n"
+RAW_PATH = re.compile(rb"(?:/v[\d.]+)?/(?:containers/\S+/attach|exec/[^/\s]+/start)")
 UPGRADE_FIELD = re.compile(rb"\r\nupgrade[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE)
 ASKED_UPGRADE = "X-Wherry-Upgrade"
 """The header under which a route finds what the client wants to upgrade to; empty where it did not ask."""
@@ -95,7 +96,7 @@ class Connection(RequestHandler):
     def __init__(self, manager: ApiServer, **kwargs: Any) -> None:
         super().__init__(manager, **kwargs)
         self._at_once = manager.at_once
-        self._held = b""
+        self._held = bytearray()
         self._in_head = False
         self._last_body: StreamReader | None = None
         self._lost: set[Callable[[], object]] = set()
@@ -116,12 +117,27 @@ class Connection(RequestHandler):
                 self._last_body = self._messages[-1][1]
             return
         if data and not self._in_head and not self._upgraded:
-            data, self._held = self._held + data, b""
-            if POST.startswith(data[: len(POST)]) and b"\r\n\r\n" not in data and len(data) < HEAD_LIMIT:
-                self._held = data
+            data = self._whole_head(data)
+            if not data:
                 return
             data = as_upgrade(data)
         self._begin(data, waiter)
+
+    def _whole_head(self, data: bytes) -> bytes:
+        """All that has come, once the head is whole that may be of a raw stream; nothing until then."""
+        held = self._held
+        if not held and not POST.startswith(data[: len(POST)]):
+            return data
+        searched = max(0, len(held) - len(END_OF_HEAD) + 1)
+        held += data
+        if (
+            POST.startswith(held[: len(POST)])
+            and held.find(END_OF_HEAD, searched) < 0
+            and len(held) < HEAD_LIMIT
+        ):
+            return b""
+        self._held = bytearray()
+        return bytes(held)
 
     def _begin(self, data: bytes, waiter: asyncio.Future[None]) -> None:
         """Receive on an idle connection: answer what has come, or wake the task that will."""
@@ -231,19 +247,25 @@ def is_plain(message: object) -> TypeGuard[RawRequestMessage]:
     )
 
 
+def is_raw(line: bytes) -> bool:
+    """Whether a request line asks for what becomes a stream, even where it asks for no upgrade."""
+    path = line[len(POST) :].partition(b" ")[0].partition(b"?")[0]
+    return RAW_PATH.fullmatch(path) is not None
+
+
 def as_upgrade(data: bytes) -> bytes:
     """A request that may become a stream, such that the parser stops behind it; any other as it is.
 
     aiohttp's parser leaves alone what follows an upgrade to ``websocket``, and to nothing else. The protocol
     that the client named goes under another header.
     """
-    end = data.find(b"\r\n\r\n")
+    end = data.find(END_OF_HEAD)
     if end < 0 or not data.startswith(POST):
         return data
     line, _, _ = data.partition(b"\r\n")
     fields = data[len(line) : end]
     asked = UPGRADE_FIELD.search(fields)
-    if asked is None and RAW_TARGET.match(data) is None:
+    if asked is None and not is_raw(line):
         return data
     marker = ASKED_UPGRADE.encode() + b": " + (asked[1] if asked else b"")
     upgrade = b"\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" + marker

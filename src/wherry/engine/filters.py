@@ -16,6 +16,7 @@ import msgspec
 from wherry.engine.record import ContainerRecord, ContainerView
 from wherry.errors import InvalidArgument, NotFound
 from wherry.messages.base import ZERO_TIME
+from wherry.values.expressions import searches
 from wherry.values.ports import parse_port_range, split_port
 
 CONTAINER_FILTERS = frozenset(
@@ -86,7 +87,7 @@ def parse_filters(text: str) -> Filters:
         return Filters()
     try:
         raw = msgspec.json.decode(text.encode("utf-8", "surrogateescape"))
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise InvalidArgument(f"invalid filters: not JSON: {error}") from None
     if raw is None:
         return Filters()
@@ -107,12 +108,7 @@ def filter_values(name: str, raw: Any) -> tuple[str, ...]:
 
 def found(pattern: str, source: str) -> bool:
     """Is the pattern the source, or found in it? A pattern that is no regular expression is only text."""
-    if pattern == source:
-        return True
-    try:
-        return re.search(pattern, source) is not None
-    except re.error:
-        return False
+    return pattern == source or searches(pattern, source)
 
 
 def has_label(wanted: str, labels: Mapping[str, str]) -> bool:
@@ -151,7 +147,7 @@ def check_container_values(filters: Filters) -> None:
                     f"invalid filter '{name}={value}': must be one of {', '.join(accepted)}"
                 )
     for value in filters.get("exited"):
-        if not re.fullmatch(r"[+-]?\d+", value):
+        if not re.fullmatch(r"[+-]?\d{1,18}", value, re.ASCII):
             raise InvalidArgument(f"invalid filter 'exited={value}': not a number")
     filters.flag("is-task")
 

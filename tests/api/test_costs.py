@@ -1,0 +1,92 @@
+"""What a request may cost: no more than in proportion to its length. On the old code, each of these takes for ever."""
+
+from __future__ import annotations
+
+import json
+import socket
+from urllib.parse import quote
+
+import pytest
+
+from tests.harness.daemon import Daemon
+from wherry.api.connection import HEAD_LIMIT, as_upgrade, is_raw
+from wherry.engine.filters import found, parse_filters
+from wherry.errors import InvalidArgument
+from wherry.values.expressions import LONGEST
+
+SLOW = ["(a+)+$", "(a|aa)+$", "(a*)*b", "([a-zA-Z]+)*!", "(.*a){25}!"]
+
+
+@pytest.mark.parametrize("pattern", SLOW)
+def test_a_pattern_never_goes_back(pattern: str) -> None:
+    assert not found(pattern, "a" * 128 + "?")
+
+
+def test_patterns_are_gos() -> None:
+    assert found("^/?WEB$|(?i)web", "web") and found(r"\Aw[[:alpha:]]b\z", "web") and found("w.b", "web")
+    assert not any(found(pattern, "web") for pattern in ("(", "(?=web)", r"(w)\1", "\udcff", "a{2000}"))
+    assert found("(", "(")
+
+
+def test_a_pattern_has_a_length() -> None:
+    with pytest.raises(InvalidArgument, match="longer than"):
+        found("a?" * LONGEST, "web")
+
+
+def test_patterns_through_the_api(daemon: Daemon) -> None:
+    daemon.api("POST", f"/containers/create?name={'a' * 120}", {"Image": "busybox"})
+    for name in ("name", "id", "network"):
+        for pattern in SLOW:
+            filters = quote(json.dumps({name: [pattern]}))
+            for path in ("/containers/json?all=1&", "/networks?"):
+                if name in ("name", "id") or path.startswith("/containers"):
+                    assert daemon.api("GET", f"{path}filters={filters}").status == 200
+
+
+@pytest.mark.parametrize("text", ["[" * 5000, '{"label":' * 5000, '{"a": ' + "[" * 3000 + "]" * 3000 + "}"])
+def test_deep_filters_are_refused(daemon: Daemon, text: str) -> None:
+    with pytest.raises(InvalidArgument, match="invalid filters"):
+        parse_filters(text)
+    assert daemon.api("GET", f"/containers/json?filters={quote(text)}").status == 400
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "٣", "1" * 19])
+def test_exit_codes_are_numbers_of_a_length(daemon: Daemon, number: str) -> None:
+    filters = quote(json.dumps({"exited": [number]}))
+    assert daemon.api("GET", f"/containers/json?filters={filters}").status == 400
+
+
+@pytest.mark.parametrize(
+    "part", [b"/attach", b"/attach?", b"/v1.", b"/exec/", b" HTTP/", b"\r\nupgrade", b"\r\nupgrade:  "]
+)
+def test_a_head_is_read_once(part: bytes) -> None:
+    """What may become a stream is looked for in every head; some of these repeat what it looks like."""
+    head = b"POST /containers/x" + part * 500_000
+    assert as_upgrade(head) == head
+    as_upgrade(head + b" HTTP/1.1\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "raw"),
+    [
+        (b"POST /containers/x/attach?stream=1 HTTP/1.1", True),
+        (b"POST /v1.51/containers/a/b/attach HTTP/1.1", True),
+        (b"POST /exec/abc/start HTTP/1.1", True),
+        (b"POST /containers/create?name=/attach HTTP/1.1", False),
+        (b"POST /containers/x/attached HTTP/1.1", False),
+        (b"POST /exec/a/b/start HTTP/1.1", False),
+    ],
+)
+def test_what_becomes_a_stream(line: bytes, raw: bool) -> None:
+    assert is_raw(line) is raw
+
+
+def test_a_head_that_comes_byte_by_byte(daemon: Daemon) -> None:
+    padding = b"x" * (HEAD_LIMIT // 2)
+    head = b"POST /containers/create HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nX: " + padding + b"\r\n\r\n"
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(60)
+        client.connect(str(daemon.socket))
+        for index in range(len(head)):
+            client.send(head[index : index + 1])
+        assert client.recv(64).startswith(b"HTTP/1.1 400 ")
