@@ -6,13 +6,14 @@ import json
 import re
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO
 
 import pytest
 
 from tests.harness.daemon import Daemon
+from wherry.runtime import cgroups
 
 pytestmark = pytest.mark.usefixtures("docker_cli")
 
@@ -31,6 +32,13 @@ def wait_for_log(daemon: Daemon, name: str, text: str) -> None:
     deadline = time.monotonic() + 10
     while text not in daemon.docker("logs", name).stdout:
         assert time.monotonic() < deadline, f"{text!r} is not in the log of {name}"
+        time.sleep(0.02)
+
+
+def wait_until(found: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not found():
+        assert time.monotonic() < deadline
         time.sleep(0.02)
 
 
@@ -304,3 +312,42 @@ def test_slow_reader_holds_nobody_up(daemon: Daemon) -> None:
         assert time.monotonic() - begin < 3
         with following(daemon, "logs", "-f", "c1") as other:
             assert other.readline().startswith("0123")
+
+
+HOG = "x=$(head -c 100000000 /dev/zero | tr '\\0' a); echo ${#x}"
+
+
+@pytest.mark.skipif(cgroups.detect().version == 2, reason="version 2 has no --oom-kill-disable")
+def test_running_out_of_memory_is_told_where_nobody_is_killed(daemon: Daemon) -> None:
+    limits = ("-m", "16m", "--memory-swap", "16m", "--oom-kill-disable")
+    daemon.docker("run", "-d", "--name", "hog", *limits, "busybox", "sh", "-c", HOG)
+    daemon.docker("run", "-d", "--name", "modest", *limits, "busybox", "true")
+    wait_until(lambda: daemon.inspect("hog")["State"]["OOMKilled"])
+    assert daemon.inspect("hog")["State"]["Running"]
+    daemon.restart()
+    wait_until(lambda: daemon.inspect("hog")["State"]["OOMKilled"])
+    daemon.docker("kill", "hog")
+    assert daemon.inspect("hog")["State"]["OOMKilled"]
+    assert not daemon.inspect("modest")["State"]["OOMKilled"]
+    daemon.docker("start", "modest")
+    assert not daemon.inspect("modest")["State"]["OOMKilled"]
+
+
+@pytest.mark.skipif(cgroups.detect().version == 2, reason="version 2 has no --oom-kill-disable")
+def test_running_out_of_memory_is_one_event(daemon: Daemon) -> None:
+    since = str(int(time.time()))
+    limits = ("-m", "16m", "--memory-swap", "16m", "--oom-kill-disable")
+    daemon.docker("run", "-d", "--name", "hog", *limits, "busybox", "sh", "-c", HOG)
+    wait_until(lambda: daemon.inspect("hog")["State"]["OOMKilled"])
+    daemon.docker("kill", "hog")
+    told = (
+        "--since",
+        since,
+        "--until",
+        str(int(time.time()) + 1),
+        "--filter",
+        "event=oom",
+        "--format",
+        "{{.Action}}",
+    )
+    assert daemon.docker("events", *told).stdout == "oom\n"

@@ -33,6 +33,7 @@ from wherry.errors import Conflict, Internal, LaunchFailed, WherryError, sentenc
 from wherry.linux.procfs import ProcessDirectory
 from wherry.messages.exec import ExecCreate, ExecStart
 from wherry.network.endpoint import Attachment
+from wherry.runtime.cgroups.oom_notice import OomNotice
 from wherry.runtime.launcher import Attach, Launcher, Monitored
 from wherry.runtime.steps import CgroupCreate, Fd
 
@@ -50,6 +51,7 @@ class Run:
     steps: tuple[EngineStep, ...]
     pidfd: int = -1
     attachments: dict[str, Attachment] = field(default_factory=dict)
+    notice: OomNotice | None = None
 
     @property
     def pid(self) -> int:
@@ -66,7 +68,11 @@ class Run:
             return True
 
     def close(self) -> None:
-        """Let go of the descriptor; what it held ends with its last holder."""
+        """Let go of descriptors; what they held ends with its last holder."""
+        if self.notice is not None:
+            asyncio.get_running_loop().remove_reader(self.notice.event)
+            self.notice.close()
+            self.notice = None
         if self.pidfd >= 0:
             os.close(self.pidfd)
             self.pidfd = -1
@@ -239,6 +245,18 @@ class Executor:
         if launched is not None:
             self.finish(id, due(launched.preparation, Moment.START))
         return launched is not None
+
+    def watch_memory(self, run: Run, tell: Callable[[], None]) -> None:
+        """Have ``tell`` called when a process runs out of memory. Nothing where the kernel gives no word of that."""
+        launched = self.journal.under_way(run.id)
+        try:
+            notice = self._host.cgroups.oom_notice(launched.cgroup) if launched is not None else None
+        except OSError as error:
+            log.error("the kernel gives no word of the memory of %s: %s", run.id[:12], sentence(error))
+            return
+        if notice is not None:
+            run.notice = notice
+            asyncio.get_running_loop().add_reader(notice.event, lambda: tell() if notice.struck() else None)
 
     # ------------------------------------------------------------ execs
 

@@ -152,6 +152,15 @@ class Lifecycle:
         container.started_monotonic = time.monotonic()
         run.monitor.on_detach = lambda id, reason: self._detached(container, reason)
         self._spawn(self._watch(container, run.monitor))
+        if container.record.host_config.oom_kill_disable:
+            self._executor.watch_memory(run, lambda: self._out_of_memory(container))
+
+    def _out_of_memory(self, container: Container) -> None:
+        """Nobody is killed there, so that nothing else would tell."""
+        if not container.state.oom_killed:
+            container.state.oom_killed = True
+            self._save(container)
+            self._publish(container, "oom")
 
     def _running(self, container: Container, since: str) -> None:
         move(container, Phase.RUNNING)
@@ -207,12 +216,13 @@ class Lifecycle:
 
     def _note_exit(self, container: Container, status: ExitStatus) -> None:
         state = container.state
-        state.pid, state.exit_code, state.oom_killed = 0, status.code, status.oom
+        told = state.oom_killed
+        state.pid, state.exit_code, state.oom_killed = 0, status.code, status.oom or told
         state.finished_at = rfc3339(status.finished_ns)
         if status.lost:
             state.error = "the monitor ended without leaving an exit status"
         self._save(container)
-        if status.oom:
+        if status.oom and not told:
             self._publish(container, "oom")
         lasted = int(time.monotonic() - container.started_monotonic)
         self._publish(container, "die", exitCode=str(status.code), execDuration=str(lasted))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from wherry.runtime import oci_spec as oci
+from wherry.runtime.cgroups.oom_notice import OomNotice
 from wherry.runtime.steps import DEFAULT, Cause, Step
 
 
@@ -128,6 +129,9 @@ class Cgroups(Protocol):
 
     def usage(self, path: str) -> Usage:
         """What the kernel has counted."""
+
+    def oom_notice(self, path: str) -> OomNotice | None:
+        """Word of it running out of memory, for who closes it; None where the kernel gives none. OSError."""
 
     def freeze(self, path: str) -> None:
         """Stop all members where they are. OSError with the path."""

@@ -11,6 +11,7 @@ from wherry.linux import cgroupfs, kernel_file
 from wherry.runtime import oci_spec as oci
 from wherry.runtime.cgroups import device_rules, files
 from wherry.runtime.cgroups.interface import BlockOperation, CgroupEntry, CgroupSteps, Usage, cause_of
+from wherry.runtime.cgroups.oom_notice import OOM_CONTROL, OomNotice
 from wherry.runtime.cgroups.readings import Readings
 from wherry.runtime.steps import (
     DEFAULT,
@@ -171,6 +172,10 @@ class CgroupsV1:
 
     def processes(self, path: str) -> list[int]:
         return cgroupfs.processes(self.directories(path)[0])
+
+    def oom_notice(self, path: str) -> OomNotice | None:
+        file = self.file(path, OOM_CONTROL)
+        return OomNotice.of(os.path.dirname(file)) if file else None
 
     def freeze(self, path: str) -> None:
         kernel_file.write(f"{self.directory('freezer', path)}/freezer.state", "FROZEN")

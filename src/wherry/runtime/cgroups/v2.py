@@ -11,6 +11,7 @@ from wherry.linux import cgroupfs, kernel_file
 from wherry.runtime import oci_spec as oci
 from wherry.runtime.cgroups import device_filter, device_rules, files
 from wherry.runtime.cgroups.interface import BlockOperation, CgroupEntry, CgroupSteps, Usage, cause_of
+from wherry.runtime.cgroups.oom_notice import OomNotice
 from wherry.runtime.cgroups.readings import Readings
 from wherry.runtime.steps import (
     DEFAULT,
@@ -135,6 +136,10 @@ class CgroupsV2:
 
     def processes(self, path: str) -> list[int]:
         return cgroupfs.processes(self.directory(path))
+
+    def oom_notice(self, path: str) -> OomNotice | None:
+        """There is always somebody killed, which is counted."""
+        return None
 
     def freeze(self, path: str) -> None:
         kernel_file.write(f"{self.directory(path)}/cgroup.freeze", "1")
