@@ -6,11 +6,12 @@ import msgspec
 import pytest
 
 from tests.harness.daemon import Daemon
-from wherry.api.older import in_words_of_today, platform, recursive_read_only
+from wherry.api.older import MAC_ADDRESS_MOVED, in_words_of_today, platform, recursive_read_only
 from wherry.api.version import MAX_VERSION, Version
 from wherry.errors import InvalidArgument
 from wherry.messages.container import ContainerCreate, HostConfig
 
+MAC = "02:42:ac:11:00:99"
 EVERYTHING = msgspec.convert(
     {
         "Image": "busybox",
@@ -87,6 +88,29 @@ def test_recursion_that_is_insisted_on_is_not_forgotten() -> None:
     request = msgspec.convert({"HostConfig": {"Mounts": [mount]}}, ContainerCreate)
     with pytest.raises(InvalidArgument, match=r"needs API v1\.44 or newer"):
         in_words_of_today(request, (1, 43))
+
+
+@pytest.mark.parametrize("mode", ["none", "host", "container:other"])
+def test_a_mac_address_without_a_network_of_ones_own(daemon: Daemon, mode: str) -> None:
+    daemon.docker("create", "--name", "other", "busybox")
+    body = {"Image": "busybox", "MacAddress": MAC, "HostConfig": {"NetworkMode": mode}}
+    old, new = (daemon.api("POST", f"/{v}/containers/create", body) for v in ("v1.43", "v1.44"))
+    assert (old.status, old.body["message"]) == (400, "conflicting options: mac-address and the network mode")
+    assert (new.status, new.body["Warnings"]) == (201, [MAC_ADDRESS_MOVED])
+
+
+def test_a_mac_address_is_the_networks_since_1_44(daemon: Daemon) -> None:
+    both = {
+        "Image": "busybox", "MacAddress": MAC,
+        "NetworkingConfig": {"EndpointsConfig": {"bridge": {"MacAddress": "02:42:ac:11:00:98"}}},
+    }  # fmt: skip
+    old, new = (daemon.api("POST", f"/{v}/containers/create", both) for v in ("v1.43", "v1.44"))
+    assert old.status == 201 and old.body["Warnings"] == []
+    assert daemon.inspect(old.body["Id"])["Config"]["MacAddress"] == MAC
+    assert new.status == 400 and "must match the endpoint-specific MAC address" in new.body["message"]
+    both["NetworkingConfig"]["EndpointsConfig"]["bridge"]["MacAddress"] = MAC  # type: ignore[index]
+    same = daemon.api("POST", "/v1.44/containers/create", both)
+    assert (same.status, same.body["Warnings"]) == (201, [MAC_ADDRESS_MOVED])
 
 
 def test_a_platform_counts_since_1_41() -> None:

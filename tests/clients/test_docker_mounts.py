@@ -146,3 +146,41 @@ def test_the_engines_own_directories_are_bound_as_slaves(daemon: Daemon) -> None
             )
     beside = daemon.docker("create", "-v", f"{root}-not:/x", "busybox").stdout.strip()
     assert daemon.inspect(beside)["Mounts"][0]["Propagation"] == "rprivate"
+
+
+FILES = ("hosts", "hostname", "resolv.conf")
+WRITE = "for f in hosts hostname resolv.conf; do (echo more >> /etc/$f) 2>/dev/null && echo $f; done; true"
+
+
+def shell(daemon: Daemon, script: str, *options: str) -> str:
+    return daemon.docker("run", "--rm", *options, "busybox", "sh", "-c", script).stdout
+
+
+@pytest.mark.parametrize(("options", "wanted"), [((), FILES), (("--read-only",), ())])
+def test_the_engines_files_are_as_writable_as_the_root(
+    daemon: Daemon, options: tuple[str, ...], wanted: tuple[str, ...]
+) -> None:
+    assert tuple(shell(daemon, WRITE, *options).split()) == wanted
+    assert (
+        shell(daemon, "stat -c '%a %u:%g' /etc/hosts /etc/hostname /etc/resolv.conf", *options)
+        == "644 0:0\n" * 3
+    )
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_bind_over_one_of_the_engines_files(daemon: Daemon, name: str) -> None:
+    own = daemon.base / "own"
+    daemon.run_in_ns(f"echo mine > {own}")
+    bind = f"{own}:/etc/{name}"
+    assert shell(daemon, f"cat /etc/{name}; {WRITE}", "--read-only", "-v", bind).split() == ["mine", name]
+    assert shell(daemon, f"cat /etc/{name}; {WRITE}", "--read-only", "-v", f"{bind}:ro").split() == [
+        "mine",
+        "more",
+    ]
+
+
+def test_the_engines_files_in_a_bind_or_tmpfs_over_etc(daemon: Daemon) -> None:
+    own = daemon.base / "etc"
+    daemon.run_in_ns(["mkdir", "-p", own])
+    for option in (("-v", f"{own}:/etc"), ("--tmpfs", "/etc", "--read-only")):
+        assert tuple(sorted(shell(daemon, "ls /etc", *option).split())) == tuple(sorted(FILES))

@@ -19,17 +19,36 @@ from wherry.messages.container import (
     NetworkingConfig,
 )
 
+MAC_ADDRESS_MOVED = (
+    "The container-wide MacAddress field is now deprecated. "
+    "It should be specified in EndpointsConfig instead."
+)
+
 
 def in_words_of_today(request: ContainerCreate, version: Version) -> ContainerCreate:
     """The request as its client means it. InvalidArgument for what it cannot mean."""
     if version >= (1, 48):
         return request
+    if version < (1, 44):
+        check_mac_address(request)
     return replace(
         request,
         host_config=host_config(request.host_config or HostConfig(), version),
         networking_config=networking(request.networking_config, version),
         healthcheck=healthcheck(request.healthcheck, version),
     )
+
+
+def deprecated(request: ContainerCreate, version: Version) -> list[str]:
+    """Warnings of what a client of this version should say in another way."""
+    return [MAC_ADDRESS_MOVED] if request.mac_address and version >= (1, 44) else []
+
+
+def check_mac_address(request: ContainerCreate) -> None:
+    """Since 1.44 one that no network has a use for is only ignored."""
+    mode = (request.host_config or HostConfig()).network_mode
+    if request.mac_address and (mode in ("none", "host") or mode.startswith("container:")):
+        raise InvalidArgument("conflicting options: mac-address and the network mode")
 
 
 def platform(asked: str | None, version: Version) -> str | None:

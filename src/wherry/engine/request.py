@@ -55,6 +55,7 @@ def make_record(
     argv = merged.argv
     endpoints = networks(request, host)
     endpoint = endpoints.get(host.network_mode) or EndpointSettings()
+    check_mac_address(request, endpoint)
     config = container_config(id, request, merged, host, endpoint)
     check(request, host)
     points = wanted_mounts(host, defaults, recursive_read_only=recursive_read_only)
@@ -187,6 +188,14 @@ def check(request: ContainerCreate, host: HostConfig) -> None:
     check_ports(host.port_bindings or {})
     check_exposed(request, host)
     check_log(host.log_config)
+
+
+def check_mac_address(request: ContainerCreate, endpoint: EndpointSettings) -> None:
+    if request.mac_address and endpoint.mac_address not in ("", request.mac_address):
+        raise InvalidArgument(
+            "the container-wide MAC address must match the endpoint-specific MAC address for the main network, "
+            "or be left empty"
+        )
 
 
 def check_ports(bindings: dict[str, list[PortBinding] | None]) -> None:
