@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.network.lab import run
-from wherry.errors import InvalidArgument
+from wherry.errors import InvalidArgument, sentence
 from wherry.linux import nftables
 from wherry.network.firewall import (
     Firewall,
@@ -175,3 +175,11 @@ def test_other_rules_are_loaded_by_the_next_look(firewall: Firewall) -> None:
     assert firewall.ensure()
     assert '"other"' in run("nft list table ip wherry")
     assert set(firewall.counts()) == {WEB}
+
+
+def test_a_machine_without_nftables_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nftables, "LIBRARY", "libnothing.so.1")
+    with pytest.raises(OSError) as failure:
+        nftables.load_in_process("list tables")
+    said = sentence(failure.value)
+    assert said == "neither nft nor libnothing.so.1 is installed (both are in Debian's package nftables)"

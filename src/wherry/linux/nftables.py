@@ -245,7 +245,7 @@ def load_in_process(ruleset: str) -> None:
         library = ctypes.CDLL(LIBRARY)
     except OSError:
         raise OSError(
-            errno.ENOENT, f"neither the program nft nor {LIBRARY} is installed", "nftables"
+            errno.ENOENT, f"neither nft nor {LIBRARY} is installed (both are in Debian's package nftables)"
         ) from None
     library.nft_ctx_new.restype = ctypes.c_void_p
     library.nft_ctx_get_error_buffer.restype = ctypes.c_char_p

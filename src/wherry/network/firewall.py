@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
-from wherry.errors import InvalidArgument, Unavailable
+from wherry.errors import InvalidArgument, Unavailable, sentence
 from wherry.linux import nftables
 from wherry.linux.nftables import Count, MapElement, Tables
 from wherry.network.ports import ANY, PublishedPort
@@ -248,7 +248,9 @@ class Firewall:
             try:
                 nftables.load(render(self.table, self._networks, sorted(self._published, key=repr)))
             except OSError as error:
-                raise Unavailable(f"cannot load the firewall's table {self.table}: {error}") from None
+                raise Unavailable(
+                    f"cannot load the firewall's table {self.table}: {sentence(error)}"
+                ) from None
             return True
 
     def reconcile(self, published: Iterable[PublishedPort]) -> list[PublishedPort]:
