@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Callable
 
@@ -245,3 +247,30 @@ def test_the_hosts_names_are_the_hosts_alone(daemon: Daemon) -> None:
     words = out(daemon, "exec", "shared", "sh", "-c", "hostname; echo $HOSTNAME; cat /etc/hostname")
     assert words.split() == [host, id[:12], id[:12]]
     assert out(daemon, "run", "--rm", "--network", "container:shared", "busybox", "hostname") == id[:12]
+
+
+def test_three_thousand_ports(daemon: Daemon) -> None:
+    """All are published, and given back; one that is taken leaves none of them."""
+    exposed = {f"{number}/tcp": {} for number in range(1, 3001)}
+    body = {"Image": "busybox", "Cmd": ["sleep", "100"], "ExposedPorts": exposed}
+    publish = {"PublishAllPorts": True, "PortBindings": {"3000/tcp": [{"HostPort": "8080"}]}}
+    many = daemon.api("POST", "/containers/create", {**body, "HostConfig": publish}).body["Id"]
+    assert daemon.api("POST", f"/containers/{many}/start").status == 204
+    ports = daemon.inspect(many)["NetworkSettings"]["Ports"]
+    assert len({ports[key][0]["HostPort"] for key in exposed}) == 3000
+    again = daemon.api("POST", "/containers/create", {**body, "HostConfig": publish}).body["Id"]
+    refused = daemon.api("POST", f"/containers/{again}/start")
+    assert refused.status == 500 and "Bind for 0.0.0.0:8080 failed: port is already allocated" in str(
+        refused.body
+    )
+    assert published(daemon) == 3000
+    process = daemon.inspect(many)["State"]["Pid"]
+    daemon.kill9()
+    os.kill(process, signal.SIGKILL)
+    daemon.start()
+    assert daemon.inspect(many)["State"]["Status"] == "exited"
+    assert published(daemon) == 0
+
+
+def published(daemon: Daemon) -> int:
+    return daemon.run_in_ns("nft list map ip wherry published_any").stdout.count("tcp .")

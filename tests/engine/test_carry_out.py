@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -94,6 +95,48 @@ def test_what_cannot_be_undone(
     assert notes == [f"undo {word}" for word in undone]
     assert [(step.describe(), str(error)) for step, error in rest] == [(f"say {w}", "busy") for w in left]
     assert "cannot undo: say b" in caplog.text
+
+
+@dataclass(frozen=True, slots=True)
+class Chorus(Said):
+    """A kind that is undone together."""
+
+    name = "chorus"
+    together = True
+
+    @classmethod
+    def undo_together(cls, steps: Sequence[Self], host: Host) -> None:
+        steps[0].notes.append(f"undo {' '.join(step.word for step in steps)}")
+        if any(step.stays for step in steps):
+            raise OSError("busy")
+
+
+del KINDS[Chorus.name]
+
+
+def test_neighbours_of_one_kind_are_undone_together() -> None:
+    notes: list[str] = []
+    steps = [
+        Said("a", notes, done=True),
+        *(Chorus(word, notes) for word in "bc"),
+        Said("d", notes, done=True),
+    ]
+    assert take_back(steps, NO_HOST) == []
+    assert notes == ["undo d", "undo c b", "undo a"]
+    stuck = [Chorus("b", notes, stays=True), Chorus("c", notes)]
+    assert [step.word for step, _ in take_back([*stuck, Chorus("d", notes)], NO_HOST)] == ["b", "c", "d"]
+
+
+def test_many_steps_keep_nobody_waiting() -> None:
+    """Whoever else has something to do comes to it between them."""
+    notes: list[str] = []
+
+    async def work() -> None:
+        asyncio.get_running_loop().call_soon(notes.append, "somebody else")
+        await carry_out([Said(str(number), notes) for number in range(100)], NO_HOST, Launch())
+
+    asyncio.run(work())
+    assert "somebody else" in notes[:50]
 
 
 def test_what_is_left_of_a_failure_is_known() -> None:

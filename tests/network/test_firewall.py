@@ -183,3 +183,26 @@ def test_a_machine_without_nftables_is_told_what_to_install(monkeypatch: pytest.
         nftables.load_in_process("list tables")
     said = sentence(failure.value)
     assert said == "neither nft nor libnothing.so.1 is installed (both are in Debian's package nftables)"
+
+
+def test_thousands_of_ports_at_once(firewall: Firewall) -> None:
+    """More than one message to the kernel can hold; and some of them are not there any more."""
+    ports = [PublishedPort("tcp", "0.0.0.0", number, 80, "172.17.0.2") for number in range(1, 3001)]
+    ports += [PublishedPort("udp", "127.0.0.1", number, 80, "172.17.0.2") for number in range(1, 3001)]
+    firewall.ensure()
+    firewall.publish(ports)
+    assert firewall.counts().keys() == set(ports)
+    firewall.unpublish(ports[500:600])
+    firewall.unpublish(ports[:1000])
+    assert firewall.counts().keys() == set(ports[1000:])
+    assert set(firewall.reconcile(ports[:1])) == set(ports[1000:])
+    assert firewall.counts().keys() == {ports[0]}
+
+
+def test_of_thousands_of_ports_one_is_taken_by_another_address(firewall: Firewall) -> None:
+    """What an earlier engine left under the same key makes way."""
+    ports = [PublishedPort("tcp", "0.0.0.0", number, 80, "172.17.0.2") for number in range(1, 1001)]
+    firewall.ensure()
+    nftables.load("add element ip wherry published_any { tcp . 900 : 172.17.0.9 . 81 }")
+    firewall.publish(ports)
+    assert firewall.counts().keys() == set(ports)

@@ -11,9 +11,10 @@ import ctypes
 import errno
 import shutil
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import TypeVar
 
 from wherry.linux.netlink import (
     BE64,
@@ -37,6 +38,9 @@ HEADER = 4  # struct nfgenmsg
 TABLE_NAME, TABLE_FLAGS, TABLE_USER_DATA = 1, 2, 6
 OWNER = 2  # NFT_TABLE_F_OWNER
 LIBRARY = "libnftables.so.1"
+TOGETHER = 512  # elements in one transaction
+
+T = TypeVar("T")
 
 
 class Kind(IntEnum):
@@ -131,7 +135,7 @@ class Tables:
             return
 
     def add(self, table: str, elements: Sequence[tuple[str, MapElement]]) -> None:
-        """Add elements to maps, in one transaction. One that is there with the same value is fine.
+        """Add elements to maps. One that is there with the same value is fine. On an error, some may be there.
 
         FileNotFoundError where the table or map is missing; EBUSY or EEXIST where a key has another value.
         """
@@ -145,20 +149,26 @@ class Tables:
 
     def delete(self, table: str, elements: Sequence[tuple[str, MapElement]]) -> None:
         """Delete elements by their keys; missing ones, or a missing table, are fine."""
-        try:
-            self._change(Kind.DELETE_ELEMENT, table, elements)
-        except FileNotFoundError:
-            if len(elements) > 1:
-                for element in elements:
-                    self.delete(table, [element])
+        for some in in_parts(elements):
+            try:
+                self._change(Kind.DELETE_ELEMENT, table, some)
+            except FileNotFoundError:
+                if len(some) > 1:
+                    for element in some:
+                        self.delete(table, [element])
 
     def _change(self, kind: Kind, table: str, elements: Sequence[tuple[str, MapElement]]) -> None:
-        if elements:
-            self._netlink.request(*batch(element_message(kind, table, *e) for e in elements))
+        for some in in_parts(elements):
+            by_map: dict[str, list[MapElement]] = {}
+            for map_name, element in some:
+                by_map.setdefault(map_name, []).append(element)
+            self._netlink.request(
+                *batch(elements_message(kind, table, name, found) for name, found in by_map.items())
+            )
 
     def value(self, table: str, map_name: str, key: bytes) -> bytes | None:
         """What a map has under one key; None where it has nothing, or where there is no such map."""
-        wanted = element_message(Kind.GET_ELEMENT, table, map_name, MapElement(key, b""))
+        wanted = elements_message(Kind.GET_ELEMENT, table, map_name, [MapElement(key, b"")])
         try:
             [(element, _)] = read_elements(self._netlink.request(wanted)[0])
         except FileNotFoundError:
@@ -195,18 +205,29 @@ class OwnedTable:
         self._netlink.close()
 
 
-def element_message(kind: Kind, table: str, map_name: str, element: MapElement) -> Message:
-    parts = [nested(Element.KEY, attribute(1, element.key))]
-    if kind is Kind.NEW_ELEMENT:
-        parts.append(nested(Element.DATA, attribute(1, element.value)))
+def in_parts(elements: Sequence[T]) -> Iterator[Sequence[T]]:
+    """What fits into one transaction: an attribute has up to 64 KiB."""
+    for first in range(0, len(elements), TOGETHER):
+        yield elements[first : first + TOGETHER]
+
+
+def elements_message(kind: Kind, table: str, map_name: str, elements: Iterable[MapElement]) -> Message:
+    """About elements of one map."""
     body = (
         header()
         + text(Element.LIST_TABLE, table)
         + text(Element.LIST_SET, map_name)
-        + nested(Element.LIST_ELEMENTS, nested(1, *parts))
+        + nested(Element.LIST_ELEMENTS, *(encode(element, kind) for element in elements))
     )
     flags = Flag.CREATE if kind is Kind.NEW_ELEMENT else Flag(0)
     return Message(kind, body, flags, about=f"element of {table} {map_name}")
+
+
+def encode(element: MapElement, kind: Kind) -> bytes:
+    key = nested(Element.KEY, attribute(1, element.key))
+    if kind is not Kind.NEW_ELEMENT:
+        return nested(1, key)
+    return nested(1, key, nested(Element.DATA, attribute(1, element.value)))
 
 
 def read_elements(reply: Reply) -> list[tuple[MapElement, Count]]:

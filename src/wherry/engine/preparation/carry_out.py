@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 
 from wherry.engine.preparation.step import EngineStep, Host, Launch, Moment
 from wherry.errors import wanting
+
+AT_ONCE = 32  # steps that are done without a look at who else waits
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +32,9 @@ async def carry_out(steps: Sequence[EngineStep], host: Host, launch: Launch) -> 
     """
     done: list[EngineStep] = []
     try:
-        for step in steps:
+        for number, step in enumerate(steps, 1):
+            if number % AT_ONCE == 0:
+                await asyncio.sleep(0)  # a thousand ports keep nobody else waiting
             with wanting(f"prepare the container, {step.name} ({step.describe()})"):
                 done.append(await step.do(host, launch))
     except BaseException:
@@ -46,15 +52,24 @@ def take_back(
     One that cannot does not keep the others from it; but with ``whole`` it does: what others rest on stays.
     """
     left: list[tuple[EngineStep, Exception]] = []
-    for step in reversed(steps):
+    for bundle in bundles(reversed(steps)):
         try:
-            step.undo(host)
+            bundle[0].undo_together(bundle, host)
         except Exception as error:
-            log.exception("cannot undo: %s", step.describe())
-            left.insert(0, (step, error))
+            log.exception("cannot undo: %s", bundle[0].describe())
+            left = [*((step, error) for step in reversed(bundle)), *left]
             if whole:
                 break
     return left
+
+
+def bundles(steps: Iterable[EngineStep]) -> Iterator[tuple[EngineStep, ...]]:
+    """Each step alone, but neighbours of a kind that is undone together."""
+    for together, alike in groupby(steps, lambda step: type(step) if step.together else None):
+        if together:
+            yield tuple(alike)
+        else:
+            yield from ((step,) for step in alike)
 
 
 def take_over(steps: Sequence[EngineStep], host: Host) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Interface
 from typing import Any, Self
@@ -121,7 +121,7 @@ class PublishPort(EngineStep):
     """Put an element into the firewall's map of published ports. ``host_port`` 0: any free one."""
 
     name, heading = "publish-port", Heading.NETWORK
-    compared = True
+    compared = together = True
     proto: str
     host_ip: str
     host_port: int
@@ -155,8 +155,13 @@ class PublishPort(EngineStep):
         return replace(self, host_ip=port.host_ip, host_port=port.host_port, host_port_end=0, address=address)
 
     def undo(self, host: Host) -> None:
-        if self.address:
-            host.networks.host.unpublish([self.published()])
+        self.undo_together([self], host)
+
+    @classmethod
+    def undo_together(cls, steps: Sequence[Self], host: Host) -> None:
+        done = [step.published() for step in steps if step.address]
+        if done:
+            host.networks.host.unpublish(done)
 
     def look(self, host: Host) -> bool:
         return bool(self.address) and host.networks.host.has(self.published())

@@ -90,6 +90,7 @@ class EngineStep(Step):
     done_at: ClassVar[Moment] = Moment.START
     undone_at: ClassVar[Moment] = Moment.EXIT
     compared: ClassVar[bool] = False  # drift compares it in detail, so that a look is not all
+    together: ClassVar[bool] = False  # undone with its neighbours of this kind: see ``undo_together``
 
     def args(self) -> Sequence[Arg]:
         raise TypeError(f"{self.name} is the engine's own step and never reaches the launcher")
@@ -103,6 +104,12 @@ class EngineStep(Step):
 
     def undo(self, host: Host) -> None:
         """Take it back. Fine where it was done only half, or never, or is undone already."""
+
+    @classmethod
+    def undo_together(cls, steps: Sequence[Self], host: Host) -> None:
+        """Undo several of this kind, in less time than one after the other."""
+        for step in steps:
+            step.undo(host)
 
     def look(self, host: Host) -> bool:
         """Whether it is there, by the kernel's or the store's word."""
