@@ -182,7 +182,7 @@ def fields(daemon: Daemon) -> dict[str, str]:
     against = json_of(daemon, "plan", "diff", "--format", "json", IMAGE, f"--privileged {IMAGE}")
     mask = mask_of(daemon, found)
     dry, found, against = mask.over(dry), mask.over(found), mask.over(against)
-    title = f"run {IMAGE}, a dry run: nothing of this was done."
+    title = f"run {IMAGE}, a dry run: none of this has been done."
     return {
         **dict(sections("plan", text_of(lambda paper: show_plan(dry, title, paper)))),
         **dict(sections("explain", text_of(lambda paper: show_explanation(found, paper)))),

@@ -154,7 +154,7 @@ LIMITS = (
     Limit("realtime runtime", "microseconds", "cpu.realtimeRuntime", v1=REALTIME_V1),
     Limit("CPU idle", "switch", "cpu.idle", IDLE, IDLE),
     Limit("allowed CPUs", "count", "cpu.cpus", CPUS_V1, CPUS_V2),
-    Limit("allowed memory nodes", "count", "cpu.mems", NODES_V1, NODES_V2),
+    Limit("allowed nodes", "count", "cpu.mems", NODES_V1, NODES_V2),
     Limit("processes", "count", "pids.limit", PROCESSES, PROCESSES),
     Limit("block weight", "count", "blockIO.weight", v1=BLOCKS_V1),
     Limit("block weight", "count", "blockIO.weights", v2=BLOCKS_V2),
