@@ -294,6 +294,8 @@ PARAMETER_SHOWN_BY: dict[str, str] = {
     "GET /events since": f"{STREAMS}::test_events_of_the_past_end_at_until",
     "GET /events until": f"{STREAMS}::test_events_of_the_past_end_at_until",
     "GET /events filters": "tests/engine/test_events.py::test_filters",
+    "GET /networks/{ref} scope": "tests/api/test_routes.py::test_networks_are_listed_under_either_path",
+    "GET /networks/ filters": "tests/api/test_routes.py::test_networks_are_listed_under_either_path",
     "GET /networks filters": f"{HERE}::test_networks_can_be_filtered",
     "GET /volumes filters": f"{HERE}::test_filters_of_volumes_are_checked",
 }

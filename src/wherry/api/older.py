@@ -98,6 +98,9 @@ def networking(config: NetworkingConfig | None, version: Version) -> NetworkingC
     endpoints = config.endpoints_config if config is not None else None
     if config is None or not endpoints:
         return config
+    if version < (1, 44) and len(endpoints) > 1:
+        names = ", ".join(endpoints)
+        raise InvalidArgument(f"Container cannot be created with multiple network endpoints: {names}")
     found = {name: endpoint_of(settings, version) for name, settings in endpoints.items()}
     return replace(config, endpoints_config=found)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-HOLE = ""  # a placeholder, where segments are compared
+HOLE = "{}"  # a placeholder, where segments are compared; no segment has braces
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
@@ -30,7 +30,8 @@ class Pattern:
         """ValueError for what is no path, or a name that stands there twice."""
         segments = [HOLE if PLACEHOLDER.fullmatch(part) else part for part in text[1:].split("/")]
         names = tuple(PLACEHOLDER.findall(text))
-        odd = any(brace in part for part in segments for brace in "{}") or segments.count(HOLE) != len(names)
+        literal = [part for part in segments if part != HOLE]
+        odd = any(brace in part for part in literal for brace in "{}") or segments.count(HOLE) != len(names)
         if odd or not text.startswith("/") or segments[0] == HOLE:
             raise ValueError(f"{text!r} is no pattern of a path that begins with a word")
         if len(set(names)) < len(names):

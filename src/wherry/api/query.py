@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 from wherry.engine.fate import Fate
 from wherry.engine.filters import Filters, parse_filters
 from wherry.errors import InvalidArgument
+from wherry.values.numbers import is_number
 from wherry.values.times import parse_stamp
 
 FALSE = frozenset({"", "0", "no", "false", "none"})
@@ -54,6 +55,15 @@ def parse_int(text: str) -> int:
     return int(text)
 
 
+def parse_dimension(text: str, what: str) -> int:
+    """A terminal's height or width: 32 bits, and never left out. InvalidArgument in dockerd's words."""
+    if not is_number(text.removeprefix("-")):
+        raise InvalidArgument(f'invalid resize {what} "{text[:40]}": invalid syntax')
+    if text.startswith("-") or len(text) > 10 or int(text) >= 1 << 32:
+        raise InvalidArgument(f'invalid resize {what} "{text[:40]}": value out of range')
+    return int(text)
+
+
 def parse_nanoseconds(text: str) -> Nanoseconds:
     """``1732460330.695158424`` to the last digit, which a float would lose. Empty is no time, 0."""
     return Nanoseconds(parse_stamp(text) if text else 0)
@@ -89,6 +99,8 @@ class QueryParameter:
         given = query.get(self.name)
         if given is None:
             return self.default
+        if any("\0" in text for text in given):
+            raise InvalidArgument(f"invalid parameter {self.name}: a NUL byte")
         try:
             value = [self.parse(text) for text in given] if self.many else self.parse(given[0])
         except InvalidArgument as error:

@@ -83,7 +83,7 @@ class Engine:
             config, self._store, self.containers, self.images, self._cgroups, self.executor.journal
         )
         self.explainer = Explainer(config, self._host, self.containers, self.executor.journal)
-        self.views = Views(config, self.containers, self.execs, self.images, self.networks)
+        self.views = Views(config, self.containers, self.execs, self.images, self.networks, self._cgroups)
         self._sweeper: asyncio.Task[None] | None = None
 
     def _image_users(self, image_id: str) -> list[tuple[str, bool]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from wherry.engine.fate import Fate, Kind, done, echoed, refused
+from wherry.engine.fate import Fate, Kind, done, echoed
 
 Fates = Mapping[str, Fate]
 
@@ -24,7 +24,9 @@ PARAMETERS: Mapping[str, Fates] = {
     f"DELETE {REFERENCE}": {
         "force": done(),
         "v": echoed("a container has no volumes that could go with it"),
-        "link": refused("removal of a link (rm --link)"),
+        "link": Fate(
+            Kind.REFUSED, "by 500, as Docker does where there is no such link; the container is kept"
+        ),
     },
     f"POST {REFERENCE}/rename": {"name": done()},
     f"POST {REFERENCE}/resize": {"rows": done(), "columns": done()},
@@ -35,7 +37,7 @@ PARAMETERS: Mapping[str, Fates] = {
         "stderr": done(),
         "follow": done(),
         "timestamps": done(),
-        "details": done("there are none: options that would make some are refused"),
+        "details": done("of the log options `tag`, `labels` and `env`"),
         "tail": done(),
         "since": done(),
         "until": done(),
@@ -70,6 +72,8 @@ PARAMETERS: Mapping[str, Fates] = {
     },
     "GET /events": {"since": done(), "until": done(), "filters": done()},
     "GET /networks": {"filters": done()},
+    "GET /networks/": {"filters": done()},
+    "GET /networks/{ref}": {"scope": done(), "verbose": echoed("concerns swarms")},
     "GET /volumes": {"filters": done("checked; there are no volumes")},
 }
 

@@ -22,10 +22,22 @@ class ProcessTable:
 async def list_processes(pids: Collection[int], arguments: str = "") -> ProcessTable:
     """What ``ps ARGUMENTS`` says of these processes, of which it must show the PID. InvalidArgument, Internal."""
     argv = (arguments or DEFAULT_ARGUMENTS).split()
+    wanted = {str(pid) for pid in pids}
+    status, output, _ = await run_ps(*argv, "-q", ",".join(wanted))
+    if status != 0:  # some options do not go with -q, such as f
+        status, output, complaint = await run_ps(*argv)
+        if status != 0:
+            reason = complaint.strip().partition("\n")[0]
+            raise InvalidArgument(f"ps {' '.join(argv)}: {reason or f'exit status {status}'}")
+    return select(output, wanted)
+
+
+async def run_ps(*arguments: str) -> tuple[int, str, str]:
+    """Its exit code, its output and its complaints. Internal where there is no ``ps``."""
     try:
         ps = await asyncio.create_subprocess_exec(
             "ps",
-            *argv,
+            *arguments,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -33,10 +45,7 @@ async def list_processes(pids: Collection[int], arguments: str = "") -> ProcessT
     except FileNotFoundError:
         raise Internal("the host has no ps command: install the package procps") from None
     output, complaint = await ps.communicate()
-    if ps.returncode != 0:
-        reason = complaint.decode("utf-8", "replace").strip().partition("\n")[0]
-        raise InvalidArgument(f"ps {' '.join(argv)}: {reason or f'exit status {ps.returncode}'}")
-    return select(output.decode("utf-8", "replace"), {str(pid) for pid in pids})
+    return ps.returncode or 0, output.decode("utf-8", "replace"), complaint.decode("utf-8", "replace")
 
 
 def select(output: str, pids: Collection[str]) -> ProcessTable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import socket
 from collections.abc import Callable, Iterable
 
@@ -98,7 +99,7 @@ def container_config(
         "env": merged.env,
         "cmd": merged.cmd,
         "entrypoint": merged.entrypoint,
-        "working_dir": merged.working_dir,
+        "working_dir": cleaned(merged.working_dir),
         "labels": merged.labels,
         "exposed_ports": {port: Nothing() for port in exposed(merged, host)} or None,
         "volumes": {path: Nothing() for path in merged.volumes} or None,
@@ -107,6 +108,11 @@ def container_config(
         "hostname": request.hostname or own_hostname(id, host),
     }
     return Config(**fields)
+
+
+def cleaned(path: str) -> str:
+    """An absolute path in its shortest form; what is none, as it is."""
+    return f"/{posixpath.normpath(path).lstrip('/')}" if path.startswith("/") else path
 
 
 def own_hostname(id: str, host: HostConfig) -> str:

@@ -19,7 +19,9 @@ from wherry.image.manifest import Platform
 from wherry.messages.base import ZERO_TIME
 from wherry.messages.network import EndpointResource, NetworkResource
 from wherry.messages.plan import PlanComparison, PlanDifference, PlanSource
+from wherry.runtime.cgroups import Cgroups
 from wherry.runtime.plan_view import compare
+from wherry.runtime.spec import default_cgroup_namespace
 
 ID_WORD = "<id>"  # two containers always differ in their ids
 
@@ -40,11 +42,12 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class ContainerDetail:
-    """One container, looked at closely. ``exec_ids`` are of those that run."""
+    """One container, looked at closely. ``exec_ids`` are of those that run; ``cgroupns_mode`` is the one it has."""
 
     view: ContainerView
     places: Places
     exec_ids: list[str]
+    cgroupns_mode: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,20 +70,28 @@ class Views:
     """What the parts of one engine show, together."""
 
     def __init__(
-        self, config: EngineConfig, containers: Containers, execs: Execs, images: Images, networks: Networks
+        self,
+        config: EngineConfig,
+        containers: Containers,
+        execs: Execs,
+        images: Images,
+        networks: Networks,
+        cgroups: Cgroups,
     ) -> None:
         self._config = config
         self._containers = containers
         self._execs = execs
         self._images = images
         self._networks = networks
+        self._cgroupns_mode = default_cgroup_namespace(cgroups.version)
 
     # ------------------------------------------------------------ containers
 
     def container(self, ref: str) -> ContainerDetail:
         """NotFound, InvalidArgument."""
         view = self._containers.find(ref)
-        return ContainerDetail(view, self._places(view), self._execs.of_container(view.id))
+        mode = view.record.host_config.cgroupns_mode or self._cgroupns_mode
+        return ContainerDetail(view, self._places(view), self._execs.of_container(view.id), mode)
 
     def containers(self, query: ListQuery) -> list[ContainerLine]:
         """Newest first. The filter ``ancestor`` may have names of images. InvalidArgument, NotFound for a filter."""

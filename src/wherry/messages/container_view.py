@@ -24,6 +24,7 @@ class SummaryHostConfig(Model, kw_only=True):
     """What ``ps`` shows of the HostConfig."""
 
     network_mode: str
+    annotations: dict[str, str] | UnsetType = UNSET
 
 
 class SummaryNetworks(Model, kw_only=True):

@@ -230,9 +230,13 @@ def build_namespaces(wish: SpecInput, causes: Causes) -> list[oci.LinuxNamespace
 
 
 def cgroup_namespace(wish: SpecInput) -> bool:
-    """Private on v2 and the host's on v1, unless the request says."""
-    mode = wish.host.cgroupns_mode
-    return mode == "private" if mode else wish.cgroup_version == 2
+    """Whether it has one of its own."""
+    return (wish.host.cgroupns_mode or default_cgroup_namespace(wish.cgroup_version)) == "private"
+
+
+def default_cgroup_namespace(cgroup_version: int) -> str:
+    """The mode of a container that does not ask for one."""
+    return "private" if cgroup_version == 2 else "host"
 
 
 def build_sysctls(wish: SpecInput, causes: Causes, namespaces: frozenset[str]) -> dict[str, str]:

@@ -45,7 +45,9 @@ def summary(line: ContainerLine, now: float, sizes: Sizes | None = None) -> Cont
         labels=record.config.labels or {},
         state=view.status,
         status=status_text(state(view), now),
-        host_config=SummaryHostConfig(network_mode=record.host_config.network_mode),
+        host_config=SummaryHostConfig(
+            network_mode=record.host_config.network_mode, annotations=record.host_config.annotations or UNSET
+        ),
         network_settings=SummaryNetworks(networks=endpoints(view)),
         mounts=[mount(point) for point in record.mounts],
         size_rw=(sizes.size_rw or UNSET) if sizes else UNSET,
@@ -157,7 +159,7 @@ def inspect(detail: ContainerDetail, sizes: Sizes | None = None) -> ContainerIns
         restart_count=view.state.restart_count,
         platform=record.platform,
         exec_ids=detail.exec_ids or None,
-        host_config=host_config(record.host_config),
+        host_config=host_config(record.host_config, detail.cgroupns_mode),
         graph_driver=graph_driver(record.id, places),
         size_rw=sizes.size_rw if sizes else UNSET,
         size_root_fs=sizes.size_root_fs if sizes else UNSET,
@@ -189,9 +191,10 @@ def config(config: Config) -> dict[str, Any]:
     return without_empty(msgspec.to_builtins(config), CONFIG_OPTIONAL)
 
 
-def host_config(host: HostConfig) -> dict[str, Any]:
+def host_config(host: HostConfig, cgroupns_mode: str) -> dict[str, Any]:
     """As asked for, with what it comes to where the request left it open."""
     document: dict[str, Any] = {**without_empty(msgspec.to_builtins(host), HOST_OPTIONAL), **WINDOWS_ONLY}
+    document["CgroupnsMode"] = cgroupns_mode
     if not host.privileged:
         document["MaskedPaths"] = hidden(host.masked_paths, default_masked())
         document["ReadonlyPaths"] = hidden(host.readonly_paths, default_read_only())

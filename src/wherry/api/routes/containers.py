@@ -10,8 +10,9 @@ import msgspec
 
 from wherry.api import older
 from wherry.api.call import Call, Exchange
+from wherry.api.errors import HttpError
 from wherry.api.hijack import take_connection
-from wherry.api.query import NO_FILTERS, NO_TIME, Named, Nanoseconds
+from wherry.api.query import NO_FILTERS, NO_TIME, Named, Nanoseconds, parse_dimension
 from wherry.api.render import containers as render
 from wherry.api.reply import HANDED_OVER, HandedOver, Reply, Stream
 from wherry.api.routing import Later, Routes
@@ -115,7 +116,10 @@ async def kill(engine: Engine, ref: str, signal: str = "SIGKILL") -> None:
 
 @routes.delete("/containers/{ref}", status=204)
 async def remove(engine: Engine, ref: str, force: bool = False, v: bool = False, link: bool = False) -> None:
-    """Remove a container. 409 it runs, unless ``force`` kills it first."""
+    """Remove a container. 409 it runs, unless ``force`` kills it first; 500 for ``link``, as there are none."""
+    if link:
+        engine.containers.find(ref)
+        raise HttpError(500, "Conflict, cannot remove the default link name of the container")
     await engine.containers.remove(ref, force=force)
 
 
@@ -129,16 +133,19 @@ async def rename(engine: Engine, ref: str, name: str = "") -> None:
 
 @routes.post("/containers/{ref}/resize")
 async def resize(
-    engine: Engine, ref: str, rows: Annotated[int, Named("h")] = 0, columns: Annotated[int, Named("w")] = 0
+    engine: Engine, ref: str, rows: Annotated[str, Named("h")] = "", columns: Annotated[str, Named("w")] = ""
 ) -> None:
     """Set the size of its terminal. 409 it does not run."""
-    await engine.containers.resize(ref, rows, columns)
+    height, width = parse_dimension(rows, "height"), parse_dimension(columns, "width")
+    await engine.containers.resize(ref, height, width)
 
 
 @routes.get("/containers/{ref}/top")
 async def top(engine: Engine, ref: str, ps_arguments: Annotated[str, Named("ps_args")] = "") -> TopAnswer:
     """Its processes, as the host's ``ps`` shows them. 409 it does not run."""
-    table = await engine.system.processes(engine.containers.get(ref), ps_arguments)
+    container = engine.containers.get(ref)
+    table = await engine.system.processes(container, ps_arguments)
+    engine.events.container("top", container.record, {})
     return TopAnswer(titles=table.titles, processes=table.rows)
 
 
@@ -180,10 +187,15 @@ async def logs(
     since: Nanoseconds = NO_TIME,
     until: Nanoseconds = NO_TIME,
 ) -> Stream:
-    """What the container has written, framed unless it has a terminal; with ``follow`` also what it will write."""
+    """What the container has written, framed unless it has a terminal; with ``follow`` also what it will write.
+
+    501 where it keeps no log.
+    """
     record = engine.containers.find(ref).record
     if not (stdout or stderr):
         raise InvalidArgument("Bad parameters: you must choose at least one stream")
+    if record.host_config.log_config.type == "none":
+        raise HttpError(501, "configured logging driver does not support reading")
     framed = not record.config.tty
     query = LogsQuery(
         stdout=stdout,

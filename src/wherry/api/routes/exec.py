@@ -6,7 +6,7 @@ from typing import Annotated
 
 from wherry.api.call import Exchange
 from wherry.api.hijack import take_connection
-from wherry.api.query import Named
+from wherry.api.query import Named, parse_dimension
 from wherry.api.render import exec as render
 from wherry.api.reply import HANDED_OVER, HandedOver
 from wherry.api.routing import Routes
@@ -48,7 +48,8 @@ async def inspect(engine: Engine, id: str) -> ExecInspect:
 
 @routes.post("/exec/{id}/resize")
 async def resize(
-    engine: Engine, id: str, rows: Annotated[int, Named("h")] = 0, columns: Annotated[int, Named("w")] = 0
+    engine: Engine, id: str, rows: Annotated[str, Named("h")] = "", columns: Annotated[str, Named("w")] = ""
 ) -> None:
     """Set the size of its terminal."""
-    await engine.execs.resize(id, rows, columns)
+    height, width = parse_dimension(rows, "height"), parse_dimension(columns, "width")
+    await engine.execs.resize(id, height, width)

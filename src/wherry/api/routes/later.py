@@ -24,6 +24,7 @@ LATER = (
     ("POST", "/volumes/prune", "volumes"),
     ("POST", "/build/prune", "builds"),
     ("POST", "/build", "builds"),
+    ("POST", "/build/cancel", "builds"),
     ("POST", "/commit", "commit of containers"),
     ("GET", "/images/get", "saving of images"),
     ("GET", "/images/{ref}/get", "saving of images"),

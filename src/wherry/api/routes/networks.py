@@ -7,11 +7,16 @@ from wherry.api.query import NO_FILTERS
 from wherry.api.routing import Routes
 from wherry.engine.engine import Engine
 from wherry.engine.filters import Filters
+from wherry.errors import InvalidArgument, NotFound
 from wherry.messages.network import NetworkResource
 
 routes = Routes()
 
+LOCAL = "local"  # the scope of all networks that there are
+GO_BOOLEANS = ("1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False")
 
+
+@routes.get("/networks/")
 @routes.get("/networks")
 def list_networks(engine: Engine, filters: Filters = NO_FILTERS) -> list[NetworkResource]:
     """The predefined networks: bridge, host, none."""
@@ -19,8 +24,14 @@ def list_networks(engine: Engine, filters: Filters = NO_FILTERS) -> list[Network
 
 
 @routes.get("/networks/{ref}")
-def inspect(engine: Engine, ref: str) -> NetworkResource:
-    """One network, with the containers that run on it."""
+def inspect(engine: Engine, ref: str, scope: str = "", verbose: str = "") -> NetworkResource:
+    """One network, with the containers that run on it. 404 also where there is none of that scope."""
+    if verbose and verbose not in GO_BOOLEANS:
+        raise InvalidArgument(
+            f'invalid value for verbose: {verbose}: strconv.ParseBool: parsing "{verbose}": invalid syntax'
+        )
+    if scope not in ("", LOCAL):
+        raise NotFound(f"network {ref} not found")
     return engine.views.network(ref)
 
 

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 import msgspec
 
 from wherry.api.call import Call
-from wherry.api.errors import HttpError
 from wherry.api.query import NO_FILTERS, NO_TIME, Nanoseconds
 from wherry.api.render.system import render_info, version_info
 from wherry.api.reply import Plain, Stream
@@ -28,10 +27,6 @@ PING_HEADERS = (
 )
 PING = Plain(b"OK", "text/plain; charset=utf-8", PING_HEADERS)
 PING_HEAD = Plain(b"", "text/plain; charset=utf-8", PING_HEADERS)
-NO_SWARM = (
-    'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node '
-    "to swarm and try again."
-)
 
 
 @routes.get("/_ping")
@@ -80,20 +75,3 @@ async def event_lines(subscription: Subscription) -> AsyncIterator[bytes]:
             yield b"".join(encode(event) + b"\n" for event in batch)
     finally:
         subscription.close()
-
-
-@routes.get("/plugins")
-def plugins() -> list[str]:
-    """There are none."""
-    return []
-
-
-@routes.get("/swarm")
-def swarm() -> None:
-    """503: there is no swarm."""
-    raise HttpError(503, NO_SWARM)
-
-
-for noun in ("nodes", "services", "tasks", "secrets", "configs"):
-    routes.get(f"/{noun}")(swarm)
-    routes.get(f"/{noun}/{{id}}")(swarm)

@@ -1,0 +1,147 @@
+"""Answers that are dockerd 28.5's, each seen there beside ours."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from tests.harness.daemon import Daemon
+
+SLEEP = {"Image": "busybox", "Cmd": ["sleep", "300"]}
+
+
+def made(
+    daemon: Daemon, body: dict[str, Any] | None = None, *, start: bool = False, version: str = ""
+) -> str:
+    answer = daemon.api("POST", f"{version}/containers/create", {**SLEEP, **(body or {})})
+    assert answer.status == 201, answer
+    if start:
+        assert daemon.api("POST", f"/containers/{answer.body['Id']}/start").status == 204
+    return str(answer.body["Id"])
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("", 'invalid resize height "": invalid syntax'),
+        ("?w=10", 'invalid resize height "": invalid syntax'),
+        ("?h=10", 'invalid resize width "": invalid syntax'),
+        ("?h=x&w=1", 'invalid resize height "x": invalid syntax'),
+        ("?h=-1&w=5", 'invalid resize height "-1": value out of range'),
+        ("?h=5&w=4294967296", 'invalid resize width "4294967296": value out of range'),
+        ("?h=0&w=0", None),
+        ("?h=70000&w=5", None),
+    ],
+)
+def test_sizes_of_terminals(daemon: Daemon, query: str, said: str | None) -> None:
+    id = made(daemon, {"Tty": True}, start=True)
+    exec_id = daemon.api("POST", f"/containers/{id}/exec", {"Cmd": ["sleep", "9"], "Tty": True}).body["Id"]
+    assert daemon.api("POST", f"/exec/{exec_id}/start", {"Detach": True, "Tty": True}).status == 200
+    for path in (f"/containers/{id}/resize", f"/exec/{exec_id}/resize"):
+        answer = daemon.api("POST", path + query)
+        assert (answer.status, answer.body) == ((400, {"message": said}) if said else (200, "")), path
+
+
+@pytest.mark.parametrize(
+    ("directory", "shown"),
+    [("//a/../b/./c/", "/b/c"), ("/.", "/"), ("/../..", "/"), ("/", "/"), ("", "")],
+)
+def test_a_working_directory_is_cleaned(daemon: Daemon, directory: str, shown: str) -> None:
+    assert daemon.inspect(made(daemon, {"WorkingDir": directory}))["Config"]["WorkingDir"] == shown
+
+
+def test_the_cgroup_namespace_is_shown_as_it_will_be(daemon: Daemon) -> None:
+    default = "private" if daemon.api("GET", "/info").body["CgroupVersion"] == "2" else "host"
+    assert daemon.inspect(made(daemon))["HostConfig"]["CgroupnsMode"] == default
+    own = made(daemon, {"HostConfig": {"CgroupnsMode": "private"}})
+    assert daemon.inspect(own)["HostConfig"]["CgroupnsMode"] == "private"
+
+
+def test_annotations_are_listed(daemon: Daemon) -> None:
+    made(daemon, {"HostConfig": {"Annotations": {"a": "b"}}})
+    made(daemon)
+    shown = [line["HostConfig"] for line in daemon.api("GET", "/containers/json?all=1").body]
+    assert shown == [{"NetworkMode": "bridge"}, {"NetworkMode": "bridge", "Annotations": {"a": "b"}}]
+    answer = daemon.api("POST", "/containers/create", {**SLEEP, "HostConfig": {"Annotations": {"": "b"}}})
+    assert answer.body["message"].startswith("invalid Annotations: the empty string is not permitted")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("Interval", 1000, "Interval in Healthcheck cannot be less than 1ms"),
+        ("Timeout", -5, "Timeout in Healthcheck cannot be less than 1ms"),
+        ("StartPeriod", 999_999, "StartPeriod in Healthcheck cannot be less than 1ms"),
+        ("StartInterval", 1, "StartInterval in Healthcheck cannot be less than 1ms"),
+        ("Retries", -1, "Retries in Healthcheck cannot be negative"),
+    ],
+)
+def test_times_of_a_health_check(daemon: Daemon, field: str, value: int, said: str) -> None:
+    body = {**SLEEP, "Healthcheck": {"Test": ["NONE"], field: value}}
+    answer = daemon.api("POST", "/containers/create", body)
+    assert (answer.status, answer.body["message"]) == (400, said)
+
+
+def test_several_networks_before_they_could_be(daemon: Daemon) -> None:
+    body = {**SLEEP, "NetworkingConfig": {"EndpointsConfig": {"bridge": {}, "none": {}}}}
+    answer = daemon.api("POST", "/v1.43/containers/create", body)
+    said = "Container cannot be created with multiple network endpoints: bridge, none"
+    assert (answer.status, answer.body["message"]) == (400, said)
+
+
+@pytest.mark.parametrize(
+    ("host", "said"),
+    [
+        ({"Binds": ["/tmp:/x"], "Tmpfs": {"/x": ""}}, "Duplicate mount point: /x"),
+        ({"Binds": ["/tmp:/x/"], "Tmpfs": {"/x/": ""}}, "Duplicate mount point: /x"),
+        ({"Mounts": [{"Type": "tmpfs", "Target": "/x"}], "Tmpfs": {"/x": ""}}, None),
+        ({"Tmpfs": {"/x": "", "/x/": ""}}, None),
+    ],
+)  # fmt: skip
+def test_one_target_twice(daemon: Daemon, host: dict[str, Any], said: str | None) -> None:
+    answer = daemon.api("POST", "/containers/create", {**SLEEP, "HostConfig": host})
+    assert answer.status == (400 if said else 201) and answer.body.get("message") == said
+
+
+def test_no_log_is_no_empty_log(daemon: Daemon) -> None:
+    id = made(daemon, {"HostConfig": {"LogConfig": {"Type": "none"}}}, start=True)
+    answer = daemon.api("GET", f"/containers/{id}/logs?stdout=1")
+    assert (answer.status, answer.body["message"]) == (
+        501,
+        "configured logging driver does not support reading",
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "titles"),
+    [
+        ("-o%20pid,comm", ["PID", "COMMAND"]),
+        ("-o%20comm,pid,tid%20-T", ["COMMAND", "PID", "TID"]),
+        ("-eo%20user,pid,args", ["USER", "PID", "COMMAND"]),
+        ("axf", ["PID", "TTY", "STAT", "TIME", "COMMAND"]),
+        ("-o%20user,pid,ppid", ["USER", "PID", "PPID"]),
+    ],
+)
+def test_top_with_options_of_ps(daemon: Daemon, arguments: str, titles: list[str]) -> None:
+    id = made(daemon, start=True)
+    answer = daemon.api("GET", f"/containers/{id}/top?ps_args={arguments}")
+    assert answer.status == 200 and answer.body["Titles"] == titles
+    assert len(answer.body["Processes"]) == 1
+
+
+@pytest.mark.parametrize("arguments", ["-o%20comm", "a%00b", "--nonsense"])
+def test_top_with_options_that_are_none(daemon: Daemon, arguments: str) -> None:
+    id = made(daemon, start=True)
+    assert daemon.api("GET", f"/containers/{id}/top?ps_args={arguments}").status == 400
+
+
+def test_top_is_an_event(daemon: Daemon) -> None:
+    id, since = made(daemon, start=True), time.time() - 1
+    daemon.docker("top", id)
+    done = daemon.docker(
+        "events", "--since", f"{since:.3f}", "--until", f"{time.time():.3f}", "--filter", f"container={id}",
+        "--filter", "event=top", "--format", "{{.Action}}",
+    )  # fmt: skip
+    assert done.stdout == "top\n"
