@@ -4,7 +4,6 @@
 #include "packet.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -72,8 +71,6 @@ static void handle(struct monitor *monitor, size_t size, int descriptor)
         close(descriptor);
     if (packet[0] == 'R')
         resize(monitor, packet + 1, size - 1);
-    else if (packet[0] == 'K' && size == 2 && monitor->code < 0)
-        kill(monitor->child, packet[1]); /* not reaped yet, so the pid is still its own */
 }
 
 static void control_close(struct monitor *monitor)

@@ -11,7 +11,8 @@
 /* Descriptors that the daemon leaves open for the launcher; Fd in step.py. */
 enum { FD_PLAN = 3, FD_CONTROL = 4, FD_LISTEN = 5, FD_NET = 6, FD_TARGET = 11, FD_FREE = 12 };
 
-enum { CGROUPS_MAX = 64, HOME_MAX = 4096, GROUPS_MAX = 65536 /* the kernel's own bound */, HELD_MAX = 256 };
+enum { CGROUPS_MAX = 64, HOME_MAX = 4096, LISTEN_BACKLOG = 128, GROUPS_MAX = 65536 /* the kernel's own bound */ };
+enum { HELD_MAX = 256 };
 
 /* Signals that are the daemon's business; its monitors ignore them. */
 static const int ignored_signals[] = {SIGPIPE, SIGHUP, SIGINT, SIGTERM, SIGQUIT};
@@ -66,6 +67,7 @@ int fail_text(struct launch *launch, const char *format, ...) __attribute__((for
 /* The rest return 0, or -1 as above. */
 int warn_text(struct launch *launch, const char *text);
 int keep_text(struct launch *launch, const char **place, const char *text);
+_Noreturn void leave(void);
 
 /* Each kind of step has a function; one that fails ends the plan. */
 #define DECLARED(code, constant, function, name, side, arguments) \

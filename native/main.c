@@ -160,26 +160,43 @@ static void close_child_ends(void)
 
 enum { UNDO_TRIES = 200, UNDO_PAUSE_US = 5000 };
 
-/* The packet for a child that was killed on its way, by the OOM killer or its own seccomp filter. */
-static const char DIED[] = "F\xff\xff\xff\xff\0\0\0\0the process was killed before it became the command";
-
-/* A step of the child failed: nothing of it may be left when the daemon hears of that. */
-static _Noreturn void undo(pid_t child, const void *failure, size_t size)
+/* Nothing of the child may be left when the daemon hears of its failure. Returns how it ended. */
+static int undo(pid_t child)
 {
+    int status = 0;
     kill(child, SIGKILL);
-    while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
         ;
     for (int tries = 0; !cgroups_remove(&launch.settings, tries > 0) && tries < UNDO_TRIES; tries++)
         usleep(UNDO_PAUSE_US);
+    return status;
+}
+
+/* A step of the child failed, as it says itself. */
+static _Noreturn void undo_failed(pid_t child, const void *failure, size_t size)
+{
+    undo(child);
     send(FD_CONTROL, failure, size, MSG_NOSIGNAL);
     _exit(1);
 }
 
+/* A child that ended on its way without a word. Where even that word was forbidden, it has left by a fault. */
+static _Noreturn void undo_silent(pid_t child)
+{
+    int status = undo(child), killer = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    if (killer == SIGSYS)
+        refuse(~0U, 0, "its seccomp filter killed the process before it became the command");
+    if (killer == SIGILL || killer == SIGTRAP)
+        refuse(~0U, 0, "its seccomp filter lets the process neither become the command nor say why not");
+    refuse(~0U, 0, "the process was killed before it became the command");
+}
+
 static _Noreturn void undo_unwatched(pid_t child)
 {
-    char packet[128] = "F\xff\xff\xff\xff";
-    int length = snprintf(packet + 9, sizeof packet - 9, "the monitor cannot watch the process: %s", strerror(errno));
-    undo(child, packet, 9 + (size_t)length);
+    char text[128];
+    snprintf(text, sizeof text, "the monitor cannot watch the process: %s", strerror(errno));
+    undo(child);
+    refuse(~0U, 0, text);
 }
 
 /* Listens to the child until it has become the command, or failed. Returns the terminal's master, or -1. */
@@ -196,10 +213,10 @@ static int await_exec(pid_t child, int status)
         else if (packet[0] == 'W')
             send(FD_CONTROL, packet, (size_t)size, MSG_NOSIGNAL);
         else if (packet[0] == 'F')
-            undo(child, packet, (size_t)size);
+            undo_failed(child, packet, (size_t)size);
     }
     if (!ready)
-        undo(child, DIED, sizeof DIED - 1);
+        undo_silent(child);
     close(status);
     return console;
 }

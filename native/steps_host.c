@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,6 +12,8 @@ int step_monitor(struct launch *launch, const struct step *step)
 {
     struct settings *settings = &launch->settings;
     settings->listen = step_integer(step, MONITOR_LISTEN) != 0;
+    if (settings->listen && listen(FD_LISTEN, LISTEN_BACKLOG) != 0) /* who connects learns our pid: SO_PEERCRED */
+        return fail_on(launch, "listening socket");
     settings->mounts_last = step_integer(step, MONITOR_MOUNTS_LAST) != 0;
     if (keep_text(launch, &settings->exit_file, step_text(step, MONITOR_EXIT_FILE)) != 0)
         return -1;

@@ -54,12 +54,19 @@ class Monitor:
     async def resize(self, rows: int, columns: int) -> None:
         self.size = rows, columns
 
-    async def signal(self, number: int) -> None:
+    def signal(self, number: int) -> None:
         asyncio.get_running_loop().call_soon(self.end, 128 + number)
 
 
+class SeemingRun(Run):
+    """Its process is the monitor's, not the kernel's."""
+
+    def signal(self, number: int) -> None:
+        self.monitor.signal(number)
+
+
 def running(id: str, monitor: Monitor) -> Run:
-    return Run(id, monitor, (), os.pidfd_open(monitor.init_pid))  # type: ignore[arg-type]
+    return SeemingRun(id, monitor, (), os.pidfd_open(monitor.init_pid))  # type: ignore[arg-type]
 
 
 @dataclass

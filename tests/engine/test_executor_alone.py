@@ -18,7 +18,7 @@ import pytest
 from tests.engine.doubles import Monitor, image, wished
 from wherry.engine.config import EngineConfig
 from wherry.engine.events import EventBus
-from wherry.engine.executor import Executor, Run, open_pidfd
+from wherry.engine.executor import Executor, Run
 from wherry.engine.journal import Launched
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.preparation.cgroups import ParentCgroup
@@ -27,6 +27,7 @@ from wherry.engine.preparation.networks import NetworkEndpoint
 from wherry.engine.preparation.step import EngineStep, Neighbour
 from wherry.engine.task import task_of
 from wherry.errors import Conflict, Internal, LaunchFailed
+from wherry.linux.pidfd import open_pidfd
 from wherry.messages.exec import ExecCreate, ExecStart
 from wherry.network.endpoint import Attachment
 from wherry.runtime.oci_spec import Spec
@@ -61,7 +62,9 @@ class Place:
             attach=self.attach, release=self.release, adopt=lambda lease: note("adopt"),
             find=lambda name: SimpleNamespace(id="n", name=name, driver=name),
         )  # fmt: skip
-        cgroups = SimpleNamespace(ensure=lambda path: note("ensure"), prepare=lambda path: note("prepare"))
+        cgroups = SimpleNamespace(
+            ensure=lambda path: note("ensure"), prepare=lambda path: note("prepare"), destroy=nothing
+        )
         self.events = EventBus()
         host: Any = SimpleNamespace(
             networks=networks,
@@ -78,6 +81,7 @@ class Place:
             lasting=lambda task: (NetworkEndpoint("bridge", "wherry0", "eth0", container=task.id),),
             plan=lambda task, prepared: Launched(Plan((Hostname("x"),), tuple(prepared)), Spec()),
             write=lambda task, prepared: Launched(Plan((Hostname("x"),), tuple(prepared)), Spec()),
+            cgroup=lambda task: f"/w/{task.id}",
             exec=lambda id, launched, request, options: Plan((Hostname("exec"),)),
         )
         launcher: Any = SimpleNamespace(launch=self.launch, take_over=self.take_over)
@@ -107,7 +111,7 @@ class Place:
             raise self.failures.pop(0)
         return Monitor()
 
-    async def take_over(self, socket: Path, exit_file: Path) -> Any:
+    async def take_over(self, socket: Path, exit_file: Path, clean: Any) -> Any:
         if self.monitor is None:
             raise ConnectionRefusedError
         return self.monitor

@@ -430,12 +430,13 @@ def test_an_end_for_want_of_memory_and_a_lost_one(lab: Lab, oom: bool) -> None:
         await lab.lifecycle.start(container)
         assert lab.executor.last is not None
         waiter = container.waiter("not-running")
-        lab.executor.last._exited.set_result(ExitStatus(137, oom=oom, finished_ns=1, lost=not oom))
+        lab.executor.last._exited.set_result(
+            ExitStatus(137, oom=oom, finished_ns=1, error="" if oom else "unseen")
+        )
         assert await waiter == WaitResult(137)
         kept = lab.kept(container)
         assert kept is not None
-        lost = "the monitor ended without leaving an exit status"
-        assert (kept.oom_killed, kept.error) == (oom, "" if oom else lost)
+        assert (kept.oom_killed, kept.error) == (oom, "" if oom else "unseen")
         assert await told(events) == (["start", "oom", "die"] if oom else ["start", "die"])
 
     soon(scenario)
@@ -462,10 +463,10 @@ class Stubborn:
         self._signal = monitor.signal
         monitor.signal = self.signal  # type: ignore[method-assign]
 
-    async def signal(self, number: int) -> None:
+    def signal(self, number: int) -> None:
         self.heard.append(number)
         if number == 9:
-            await self._signal(number)
+            self._signal(number)
 
 
 @pytest.mark.parametrize(

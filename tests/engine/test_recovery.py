@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import subprocess
@@ -14,11 +15,12 @@ import pytest
 
 from tests.engine.doubles import Lab, Monitor, running
 from tests.harness.daemon import Daemon
+from tests.network.lab import eventually
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.preparation.step import Launch
 from wherry.engine.preparation.storage import RuntimeDirectory
 from wherry.engine.record import ContainerState, Phase
-from wherry.engine.recovery import LOST_EXIT_CODE, ended, recover, settle, sweep
+from wherry.engine.recovery import LOST_EXIT_CODE, UNSEEN, ended, recover, settle, sweep
 from wherry.runtime.launcher import ExitStatus
 from wherry.values.times import rfc3339
 
@@ -77,7 +79,7 @@ def test_one_that_ended_without_a_word(lab: Lab, file: str | None) -> None:
     if file is not None:
         exit_file(lab, container.id, file)
     status = ended(lab.config, lab.executor, container)  # type: ignore[arg-type]
-    assert status is not None and (status.code, status.lost) == (LOST_EXIT_CODE, True)
+    assert status is not None and (status.code, status.error) == (LOST_EXIT_CODE, UNSEEN)
 
 
 def test_a_start_takes_away_what_an_earlier_run_left(tmp_path: Path) -> None:
@@ -137,15 +139,18 @@ class Nothing:
 
     def __init__(self, lab: Lab) -> None:
         self.store = lab.store
-        self.swept = False
+        self.removed: list[str] = []
+        self.ghosts: list[str] = []
         self.networks = SimpleNamespace(reconcile=self.reconcile)
-        self.snapshots = SimpleNamespace(list=list, sweep=self.sweep)
+        self.snapshots = SimpleNamespace(list=lambda: self.ghosts, remove=self.remove)
         self.cgroups = SimpleNamespace(names=lambda parent: [])
 
     async def reconcile(self) -> None: ...
 
-    def sweep(self) -> None:
-        self.swept = True
+    def remove(self, key: str) -> None:
+        if key == "stuck":
+            raise OSError(errno.ENOTEMPTY, "Directory not empty")
+        self.removed.append(key)
 
 
 def test_who_runs_is_taken_over_and_who_cannot_be_settled_is_no_obstacle(
@@ -162,6 +167,7 @@ def test_who_runs_is_taken_over_and_who_cannot_be_settled_is_no_obstacle(
         for container in list(lab.registry.everyone()):
             lab.registry.forget(container)
         host = Nothing(lab)
+        host.ghosts = [alive.id, "ghost"]
         await recover(lab.config, host, lab.registry, lab.executor, lab.lifecycle)  # type: ignore[arg-type]
         phases = {c.record.name: c.phase for c in lab.registry.everyone()}
         assert phases == {
@@ -170,7 +176,7 @@ def test_who_runs_is_taken_over_and_who_cannot_be_settled_is_no_obstacle(
         assert lab.registry.get("alive").state.started_at == RUNNING.started_at
         assert lab.registry.get("under-way").state.started_at > RUNNING.started_at
         assert sorted(lab.executor.settled) == sorted([stuck.id, other.id])
-        assert host.swept
+        assert host.removed == ["ghost"]
 
     asyncio.run(scenario())
     assert "a mount that is busy" in caplog.text
@@ -195,8 +201,9 @@ def test_the_end_of_what_was_taken_over_is_noted(lab: Lab) -> None:
 def test_what_cannot_be_swept_is_no_obstacle(lab: Lab) -> None:
     (lab.config.runtime_dir / "no directory").write_text("")
     host = Nothing(lab)
+    host.ghosts = ["one", "stuck", "other"]
     sweep(lab.config, host, (), ())  # type: ignore[arg-type]
-    assert host.swept
+    assert sorted(host.removed) == ["one", "other"]
 
 
 # ---------------------------------------------------------------- on a real host
@@ -227,7 +234,7 @@ def test_what_nobody_owns_is_swept(fresh_daemon: Callable[..., Daemon]) -> None:
         if "cpuset" not in folder.parts:
             (folder / "cgroup.procs").write_text(str(left.pid))
     daemon.start()
-    assert {*daemon.directories(), *map(str, daemon.sandbox.cgroups())} == kept
+    assert eventually(lambda: {*daemon.directories(), *map(str, daemon.sandbox.cgroups())} == kept)
     assert left.wait(10) == -signal.SIGKILL
     assert daemon.inspect("mine")["State"]["Running"] is True
 

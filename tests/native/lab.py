@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from tests.native.full_container import Bundle, Wanted, container_plan, exec_plan
+from wherry.linux import cgroupfs
 from wherry.runtime.binary import launcher_path
 from wherry.runtime.launcher import Attach, ExitStatus, Launcher, Monitored
+from wherry.runtime.monitored import nothing
 from wherry.runtime.steps import Fd, Plan
 
 PATIENCE = 20.0  # seconds, for what should take milliseconds
@@ -45,8 +47,14 @@ class Lab:
             fds=fds or {},
             listen_path=self.socket_path if first else None,
             exit_file=self.bundle.base / "c.exit" if first else None,
+            clean=self.clean if first else nothing,
             attaches=attaches,
         )
+
+    def clean(self) -> None:
+        """What a monitor that is lost would have removed."""
+        for path in self.bundle.cgroups():
+            cgroupfs.remove(path)
 
     async def start(self, wanted: Wanted, *attaches: Attach) -> Monitored:
         return await self.launch(container_plan(self.bundle, wanted), *attaches)
@@ -65,7 +73,7 @@ class Lab:
         try:
             yield monitored
         finally:
-            await monitored.signal(9)
+            monitored.signal(9)
             await self.finish(monitored)
 
     async def collect(

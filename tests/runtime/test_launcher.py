@@ -20,7 +20,7 @@ from tests.native.full_container import (
 )
 from tests.native.lab import Ended, Lab, lab  # noqa: F401 - a fixture
 from wherry.errors import LaunchFailed
-from wherry.runtime.launcher import ExitStatus, Monitored, read_exit_file, reconnect
+from wherry.runtime.launcher import ExitStatus, Monitored, read_exit_file
 from wherry.runtime.steps import CgroupWrite, Fd, Namespace, Plan, Rlimit, RootDirectory, Seccomp, Sysctl
 
 
@@ -201,7 +201,7 @@ def test_exit_codes(lab: Lab, script: str, code: int) -> None:  # noqa: F811
     inner = f"sh -c '{script}'; exit $?"
     before = time.time_ns()
     ended = lab.shell(inner)
-    assert (ended.status.code, ended.status.oom, ended.status.lost) == (code, False, False)
+    assert (ended.status.code, ended.status.oom, ended.status.error) == (code, False, "")
     assert before <= ended.status.finished_ns <= time.time_ns()
     assert read_exit_file(lab.bundle.base / "c.exit") == ended.status
     assert lab.left_cgroups() == []
@@ -336,7 +336,7 @@ def test_exec_in_a_container_that_has_gone(lab: Lab) -> None:  # noqa: F811
     async def scenario() -> None:
         monitored = await lab.start(Wanted(argv=("sleep", "1000")))
         pidfd = os.pidfd_open(monitored.init_pid)
-        await monitored.signal(9)
+        monitored.signal(9)
         await lab.finish(monitored)
         try:
             with pytest.raises(LaunchFailed, match="join-namespace"):
@@ -376,11 +376,11 @@ def test_a_new_daemon_takes_over(lab: Lab) -> None:  # noqa: F811
         pid = first.init_pid
         await asyncio.sleep(0.2)  # until the trap is set
         first.close()
-        second = await reconnect(lab.socket_path)
+        second = await lab.launcher.take_over(lab.socket_path, None)
         assert second.init_pid == pid
-        third = await reconnect(lab.socket_path)
-        assert (await asyncio.wait_for(second.exited, 5)).lost  # the newest connection is the one
-        await third.signal(signal.SIGTERM)
+        third = await lab.launcher.take_over(lab.socket_path, None)
+        assert (await asyncio.wait_for(second.exited, 5)).error  # the newest connection is the one
+        third.signal(signal.SIGTERM)
         return (await lab.finish(third)).code, pid
 
     code, pid = asyncio.run(scenario())
@@ -399,7 +399,7 @@ def test_an_exit_while_no_daemon_is_there(lab: Lab) -> None:  # noqa: F811
             await asyncio.sleep(0.02)
         with pytest.raises(OSError):
             await asyncio.sleep(0.1)
-            await reconnect(lab.socket_path)
+            await lab.launcher.take_over(lab.socket_path, None)
 
     asyncio.run(scenario())
 
@@ -409,7 +409,7 @@ def test_a_lost_monitor_takes_its_container_along(lab: Lab) -> None:  # noqa: F8
         monitored = await lab.start(Wanted(argv=("sleep", "1000"), user="ann"))
         os.kill(monitored.pid, signal.SIGKILL)
         status = await lab.finish(monitored)
-        assert (status.code, status.lost) == (137, True)
+        assert (status.code, status.error) == (137, "its monitor ended without leaving an exit status")
         return monitored
 
     pid = asyncio.run(scenario()).init_pid
@@ -468,7 +468,7 @@ def test_a_waiter_that_gives_up_does_not_disturb_another(lab: Lab) -> None:  # n
             waiters = [asyncio.ensure_future(wait(monitored)) for _ in range(2)]
             await asyncio.sleep(0.05)
             waiters[0].cancel()
-            await monitored.signal(9)
+            monitored.signal(9)
             return (await waiters[1]).code
 
     async def wait(monitored: Monitored) -> ExitStatus:

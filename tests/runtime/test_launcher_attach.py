@@ -150,7 +150,7 @@ def test_detach_keys(lab: Lab) -> None:  # noqa: F811
         assert await asyncio.wait_for(told.get(), PATIENCE) == (7, 0)
         assert await client.all() == b""
         await join(monitored, other)
-        await monitored.signal(9)
+        monitored.signal(9)
         assert b"never" not in await other.all()
         await lab.finish(monitored)
 

@@ -7,6 +7,7 @@ import fcntl
 import logging
 import os
 import stat
+from collections.abc import Awaitable, Callable
 from typing import TextIO
 
 from wherry.engine.config import EngineConfig
@@ -24,7 +25,7 @@ from wherry.engine.registry import Registry
 from wherry.engine.store import Store
 from wherry.engine.system import System
 from wherry.engine.views import Views
-from wherry.errors import Unavailable, sentence
+from wherry.errors import Unavailable
 from wherry.image.blobs import BlobStore
 from wherry.runtime import capabilities, cgroups
 from wherry.runtime.binary import launcher_path
@@ -35,6 +36,7 @@ from wherry.snapshot.layers import LayerStore
 from wherry.snapshot.overlay import OverlayStore
 
 SWEEP_SECONDS = 0.5
+LOOK_SECONDS = 2.0  # between looks for monitors that say nothing
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +86,7 @@ class Engine:
         )
         self.explainer = Explainer(config, self._host, self.containers, self.executor.journal)
         self.views = Views(config, self.containers, self.execs, self.images, self.networks, self._cgroups)
-        self._sweeper: asyncio.Task[None] | None = None
+        self._duties: list[asyncio.Task[None]] = []
 
     def _image_users(self, image_id: str) -> list[tuple[str, bool]]:
         """(container id, does it run) of all containers made from an image."""
@@ -96,26 +98,22 @@ class Engine:
         self._cgroups.prepare(self.config.cgroup_parent)
         await self.networks.start()
         await self.images.recover()
+        self._duties.append(asyncio.create_task(every(LOOK_SECONDS, self._look_after)))
         await recover(self.config, self._host, self._registry, self.executor, self.containers.lifecycle)
-        self._sweeper = asyncio.create_task(self._sweep_forever())
+        self._duties.append(asyncio.create_task(every(SWEEP_SECONDS, self._sweep)))
 
-    async def _sweep_forever(self) -> None:
-        """Delete removed containers' directories, off everybody's way, and try again what could not be given back.
+    async def _look_after(self) -> None:
+        self._launcher.look_after()
 
-        A sweep that fails is one of many.
-        """
-        while True:
-            await asyncio.sleep(SWEEP_SECONDS)
-            self.executor.retry()
-            try:
-                await asyncio.to_thread(self._snapshots.sweep)
-            except OSError as error:
-                log.warning("cannot delete what was removed: %s", sentence(error))
+    async def _sweep(self) -> None:
+        """Delete removed containers' directories, off everybody's way, and try again what could not be given back."""
+        self.executor.retry()
+        await asyncio.to_thread(self._snapshots.sweep)
 
     async def stop(self) -> None:
         """Let go of everything; running containers, and what they need, stay."""
-        if self._sweeper is not None:
-            self._sweeper.cancel()
+        for duty in self._duties:
+            duty.cancel()
         idle = not any(c.running for c in self._registry.everyone())
         await self.networks.stop()
         await asyncio.to_thread(self._snapshots.sweep)
@@ -126,6 +124,16 @@ class Engine:
         self.containers.lifecycle.flush()
         self._store.close()
         self._lock_file.close()
+
+
+async def every(seconds: float, duty: Callable[[], Awaitable[None]]) -> None:
+    """Do something again and again; one time that fails is one of many."""
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await duty()
+        except Exception:
+            log.exception("what is done every %s seconds has failed", seconds)
 
 
 def make_directories(config: EngineConfig) -> None:

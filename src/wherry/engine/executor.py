@@ -10,7 +10,6 @@ import asyncio
 import errno
 import logging
 import os
-import select
 import signal
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -30,6 +29,7 @@ from wherry.engine.preparation.step import EngineStep, Host, Launch, Moment
 from wherry.engine.preparation.storage import WriteRecord
 from wherry.engine.task import Task
 from wherry.errors import Conflict, Internal, LaunchFailed, WherryError, sentence
+from wherry.linux import pidfd
 from wherry.linux.procfs import ProcessDirectory
 from wherry.messages.exec import ExecCreate, ExecStart
 from wherry.network.endpoint import Attachment
@@ -37,7 +37,7 @@ from wherry.runtime.cgroups.oom_notice import OomNotice
 from wherry.runtime.launcher import Attach, Launcher, Monitored
 from wherry.runtime.steps import CgroupCreate, Fd
 
-END_SECONDS = 10.0
+END_SECONDS = 60.0  # for what cannot even be killed
 
 log = logging.getLogger(__name__)
 
@@ -63,9 +63,15 @@ class Run:
         """Whether the process has ended or is about to, by the kernel's word."""
         try:
             with ProcessDirectory(self.pid) as process:
-                return self.pidfd < 0 or process.exiting() or readable(self.pidfd)
+                return self.pidfd < 0 or process.exiting() or pidfd.readable(self.pidfd)
         except (FileNotFoundError, ProcessLookupError):
             return True
+
+    def signal(self, number: int) -> None:
+        """Signal its first process; nothing where it has ended. No monitor is asked, since it may be stopped."""
+        if self.pidfd >= 0:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self.pidfd, number)
 
     def close(self) -> None:
         """Let go of descriptors; what they held ends with its last holder."""
@@ -150,6 +156,7 @@ class Executor:
             fds=launch.fds,
             listen_path=Path(paths.socket),
             exit_file=Path(paths.exit),
+            clean=partial(self._host.cgroups.destroy, self._planner.cgroup(task)),
             attaches=attaches,
             meanwhile=lambda: self.journal.keep(task.id, plan),
         )
@@ -169,7 +176,7 @@ class Executor:
         self.finish(id, done)
 
     def _run(self, id: str, monitor: Monitored, done: tuple[EngineStep, ...]) -> Run:
-        return Run(id, monitor, done, open_pidfd(monitor.init_pid), attachments_of(done))
+        return Run(id, monitor, done, pidfd.open_pidfd(monitor.init_pid), attachments_of(done))
 
     def finish(self, id: str, steps: Sequence[EngineStep]) -> None:
         """Give back what a process held that has ended. Never raises: what cannot be given back now is owed."""
@@ -225,13 +232,18 @@ class Executor:
         ``anew`` finds out what the run of a first process holds where the journal cannot be read.
         """
         paths = ContainerPaths(self._config, id)
+        known = self.journal.under_way(id)
+        cgroup = (known.cgroup if known is not None else "") or f"/{self._config.cgroup_parent}/{id}"
+        clean = partial(self._host.cgroups.destroy, cgroup)
         try:
-            monitor = await self._launcher.take_over(Path(paths.socket), Path(paths.exit))
-        except OSError:
+            monitor = await self._launcher.take_over(Path(paths.socket), Path(paths.exit), clean)
+        except OSError as error:
+            if not isinstance(error, FileNotFoundError):
+                log.warning("container %s is not taken over: %s", id[:12], sentence(error))
             return None
         if monitor.exited.done():
             return None
-        launched = self.journal.under_way(id) or anew(monitor.init_pid)
+        launched = known or anew(monitor.init_pid)
         if launched is not None and launched.spec is None:
             await end(monitor)
             return None
@@ -283,16 +295,9 @@ def made(steps: Sequence[EngineStep]) -> tuple[EngineStep, ...]:
 
 async def end(monitor: Monitored) -> None:
     """Kill a process and wait until its cgroups are gone, but not for ever."""
-    await monitor.signal(signal.SIGKILL)
+    monitor.signal(signal.SIGKILL)
     with suppress(TimeoutError):
         await asyncio.wait_for(monitor.cleaned, END_SECONDS)
-
-
-def readable(pidfd: int) -> bool:
-    """Whether the process of a pidfd has ended. pidfd_open(2)."""
-    poll = select.poll()
-    poll.register(pidfd, select.POLLIN)
-    return bool(poll.poll(0))
 
 
 def reason_of(error: Exception) -> str:
@@ -300,11 +305,3 @@ def reason_of(error: Exception) -> str:
     if isinstance(error, WherryError):
         return error.message
     return sentence(error) if isinstance(error, OSError) else str(error)
-
-
-def open_pidfd(pid: int) -> int:
-    """A pidfd, or -1 where the process has gone already."""
-    try:
-        return os.pidfd_open(pid)
-    except ProcessLookupError:
-        return -1

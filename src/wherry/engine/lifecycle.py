@@ -32,6 +32,7 @@ from wherry.values.signals import parse_signal
 from wherry.values.times import now, rfc3339
 
 SIGKILL = 9
+KILL_SECONDS = 30.0  # longer than a monitor may take to tell of the end
 FAILED_START = 128  # exit code of a start that came to no process
 
 MOVES = {
@@ -194,7 +195,7 @@ class Lifecycle:
         run, container.run = container.run, None
         asked = container.phase
         try:
-            if asked is not Phase.REMOVING:
+            if asked not in (Phase.REMOVING, Phase.DEAD):
                 move(container, Phase.EXITED)
             if run is not None:
                 run.close()
@@ -219,8 +220,8 @@ class Lifecycle:
         told = state.oom_killed
         state.pid, state.exit_code, state.oom_killed = 0, status.code, status.oom or told
         state.finished_at = rfc3339(status.finished_ns)
-        if status.lost:
-            state.error = "the monitor ended without leaving an exit status"
+        if status.error:
+            state.error = status.error
         self._save(container)
         if status.oom and not told:
             self._publish(container, "oom")
@@ -234,17 +235,17 @@ class Lifecycle:
         async with container.lock:
             if not container.running:
                 raise NotModified(f"container {container.id} is not running")
-            await self._ask(container, signal, "stop")
+            self._ask(container, signal, "stop")
             if container.phase in CALM:
                 move(container, Phase.STOPPING)
         await self._end(container, timeout)
         self._publish(container, "stop")
 
-    async def _ask(self, container: Container, signal: str | None, by: str) -> None:
+    def _ask(self, container: Container, signal: str | None, by: str) -> None:
         """Send the signal that is to end it, this one or its own. InvalidArgument for what is none."""
         number = parse_signal(signal or container.record.config.stop_signal or "SIGTERM")
         container.state.asked = Asked(by, number)
-        await self._signal(container, number)
+        self._signal(container, number)
 
     async def _end(self, container: Container, timeout: int | None) -> None:
         """Wait until the present run is over, which has been asked to end, with SIGKILL when the time is over."""
@@ -259,8 +260,8 @@ class Lifecycle:
                     container.state.asked = msgspec.structs.replace(
                         container.state.asked, killed_after=seconds
                     )
-                await self._signal(container, SIGKILL)
-            await ended.wait()
+                self._signal(container, SIGKILL)
+            await self._killed(container, ended)
 
     async def kill(self, container: Container, number: int) -> None:
         """Send a signal. Conflict if it does not run. Killed means gone when this returns, as with Docker."""
@@ -269,13 +270,23 @@ class Lifecycle:
             raise Conflict(f"container {container.id} is not running")
         if container.phase in CALM or number == SIGKILL:
             container.state.asked = Asked("kill", number)
-        await self._signal(container, number)
+        self._signal(container, number)
         if number == SIGKILL:
-            await ended.wait()
+            await self._killed(container, ended)
 
-    async def _signal(self, container: Container, number: int) -> None:
+    async def _killed(self, container: Container, ended: asyncio.Event) -> None:
+        """Wait for the end of a run that was sent SIGKILL. Internal, in Docker's words, where it does not come."""
+        try:
+            await asyncio.wait_for(ended.wait(), KILL_SECONDS)
+        except TimeoutError:
+            raise Internal(
+                f'cannot kill container "{container.record.name}": tried to kill container, but did not receive '
+                f"an exit event: process {container.state.pid} is frozen, or the kernel does not let go of it"
+            ) from None
+
+    def _signal(self, container: Container, number: int) -> None:
         if container.run is not None:
-            await container.run.monitor.signal(number)
+            container.run.signal(number)
             self._publish(container, "kill", signal=str(number))
 
     async def restart(self, container: Container, timeout: int | None, signal: str | None) -> None:
@@ -283,7 +294,7 @@ class Lifecycle:
         async with container.lock:
             ran = container.running
             if ran:
-                await self._ask(container, signal, "restart")
+                self._ask(container, signal, "restart")
             if ran and container.phase not in (Phase.REMOVING, Phase.RESTARTING):
                 move(container, Phase.RESTARTING)
         if ran:
@@ -301,12 +312,17 @@ class Lifecycle:
         async with container.lock:
             self._check_removal(container, force)
             ended = container.ended
-            await self._signal(container, SIGKILL)  # nothing where it does not run
+            self._signal(container, SIGKILL)  # nothing where it does not run
             move(container, Phase.REMOVING)
             if not container.running:
                 self._discard(container)
                 return
-        await ended.wait()
+        try:
+            await self._killed(container, ended)
+        except Internal as error:
+            move(container, Phase.DEAD)  # from where it can be tried again
+            container.settle("removed", error=error.message)
+            raise
         async with container.lock:
             self._discard(container)
 

@@ -38,7 +38,7 @@ from wherry.runtime.propagation import check_sources
 from wherry.runtime.resources import host_facts
 from wherry.runtime.seccomp import SeccompCompiler, SeccompProgram
 from wherry.runtime.security import UNCONFINED, parse_security
-from wherry.runtime.spec import SpecInput, build_spec, thermal_paths
+from wherry.runtime.spec import SpecInput, build_spec, cgroup_path, thermal_paths
 from wherry.runtime.steps import (
     Cause,
     HostDirectory,
@@ -110,6 +110,10 @@ class Planner:
     def lasting(self, task: Task) -> tuple[EngineStep, ...]:
         """The part of that which stays until the task is removed."""
         return lasting(task, self._config)
+
+    def cgroup(self, task: Task) -> str:
+        """The cgroup that its processes will be in."""
+        return cgroup_path(task.id, task.host, self._config.cgroup_parent)
 
     def plan(self, task: Task, prepared: Sequence[EngineStep]) -> Launched:
         """The whole plan, and the specification that it is of; ``prepared`` as it was done, or as it would be.

@@ -12,8 +12,9 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from wherry.engine.config import EngineConfig
@@ -24,11 +25,13 @@ from wherry.engine.names import is_id
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.preparation.step import Host
 from wherry.engine.registry import Registry
+from wherry.errors import sentence
 from wherry.linux.mounts import unmount
 from wherry.runtime.launcher import ExitStatus, read_exit_file
 from wherry.values.times import rfc3339
 
 LOST_EXIT_CODE = 255
+UNSEEN = "it ended while no engine was there, without leaving an exit status"
 
 log = logging.getLogger(__name__)
 
@@ -77,20 +80,38 @@ def ended(config: EngineConfig, executor: Executor, container: Container) -> Exi
     if status is not None or not recorded:
         return status
     log.warning("container %s ended without an exit status", container.id[:12])
-    return ExitStatus(code=LOST_EXIT_CODE, oom=False, finished_ns=time.time_ns(), lost=True)
+    return ExitStatus(code=LOST_EXIT_CODE, oom=False, finished_ns=time.time_ns(), error=UNSEEN)
 
 
 def sweep(config: EngineConfig, host: Host, kept: Collection[str], live: Collection[str]) -> None:
-    """Delete directories, runtime files and cgroups that no container owns.
+    """Take away directories, runtime files and cgroups that no container owns. What cannot be keeps no daemon from
+    starting. The directories' content is deleted later, off everybody's way.
 
     Below the parent there are also cgroups that others made, and parents of other containers' own.
     """
-    for id in set(host.snapshots.list()) - set(kept):
-        host.snapshots.remove(id)
-    host.snapshots.sweep()
-    for id in set(os.listdir(config.runtime_dir)) - set(kept):
-        with suppress(OSError):
-            unmount(ContainerPaths(config, id).shm)
-        shutil.rmtree(config.runtime_dir / id, ignore_errors=True)
-    for id in set(filter(is_id, host.cgroups.names(config.cgroup_parent))) - set(live):
-        host.cgroups.destroy(f"/{config.cgroup_parent}/{id}")
+    for remove, ids in unowned(config, host, kept, live):
+        for id in ids:
+            try:
+                remove(id)
+            except OSError as error:
+                log.warning("cannot take away what is left of %s: %s", id[:12], sentence(error))
+
+
+def unowned(
+    config: EngineConfig, host: Host, kept: Collection[str], live: Collection[str]
+) -> Iterator[tuple[Callable[[str], object], set[str]]]:
+    """What is to be called with which ids."""
+    parent = config.cgroup_parent
+    yield host.snapshots.remove, set(host.snapshots.list()) - set(kept)
+    yield partial(remove_runtime, config), set(os.listdir(config.runtime_dir)) - set(kept)
+    yield (
+        lambda id: host.cgroups.destroy(f"/{parent}/{id}"),
+        set(filter(is_id, host.cgroups.names(parent))) - set(live),
+    )
+
+
+def remove_runtime(config: EngineConfig, id: str) -> None:
+    """A directory with what a run needed."""
+    with suppress(OSError):
+        unmount(ContainerPaths(config, id).shm)
+    shutil.rmtree(config.runtime_dir / id)

@@ -39,12 +39,23 @@ def processes(path: str) -> list[int]:
 
 
 def kill_all(path: str) -> None:
-    """SIGKILL to every process in a cgroup and below it; by cgroup.kill where the kernel has that."""
+    """SIGKILL to every process in a cgroup and below it; by cgroup.kill where the kernel has that.
+
+    In version 1's freezer they are frozen meanwhile, so that they cannot multiply, and thawed so that they can die.
+    """
     for directory in deepest_first(path):
         try:
             kernel_file.write(os.path.join(directory, "cgroup.kill"), "1")
         except OSError:
+            set_freezer(directory, "FROZEN")
             kill_each(processes(directory))
+            set_freezer(directory, "THAWED")
+
+
+def set_freezer(path: str, state: str) -> None:
+    """Nothing where a cgroup has no freezer of version 1."""
+    with contextlib.suppress(OSError):
+        kernel_file.write(os.path.join(path, "freezer.state"), state)
 
 
 def kill_each(pids: list[int]) -> None:

@@ -270,6 +270,15 @@ def parse_exiting(text: str) -> bool:
     return bool(int(flags) & PF_EXITING)
 
 
+def exit_code_of(pid: int) -> int | None:
+    """How a process has ended that nobody has collected yet, as a shell would say it; None where that cannot be had."""
+    try:
+        status = int(read(f"/proc/{pid}/stat").split()[-1])
+    except (OSError, ValueError):
+        return None
+    return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+
+
 # ---------------------------------------------------------------- all processes
 
 

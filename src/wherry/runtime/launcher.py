@@ -11,17 +11,17 @@ import contextlib
 import fcntl
 import os
 import socket
+import struct
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from weakref import WeakSet
 
 from wherry.errors import LaunchFailed, wanting
-from wherry.runtime.monitored import (
-    LOST_EXIT_CODE,
-    Attach,
-    ExitStatus,
-    Monitored,
-    read_exit_file,
-)
+from wherry.linux.pidfd import name_of
+from wherry.runtime.exit_status import LOST_EXIT_CODE, ExitStatus, read_exit_file
+from wherry.runtime.monitored import NAMES, Attach, Clean, Monitored, nothing
+from wherry.runtime.patience import Action, Patience
 from wherry.runtime.spawner import Spawner
 from wherry.runtime.steps import Fd, Launchable
 
@@ -31,11 +31,11 @@ __all__ = [
     "ExitStatus",
     "Launcher",
     "Monitored",
+    "Patience",
     "read_exit_file",
-    "reconnect",
 ]
 
-END_SECONDS = 10.0
+END_SECONDS = 60.0  # for what cannot even be killed
 HIGH_FD = 64  # above every descriptor that the launcher expects by number
 SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 
@@ -75,15 +75,15 @@ def listen_at(path: Path) -> socket.socket:
         with short_path(path) as name:
             listener.bind(name)
         path.chmod(0o600)
-        listener.listen(8)
+        listener.listen()
     except OSError:
         listener.close()
         raise
     return listener
 
 
-async def reconnect(listen_path: Path, exit_file: Path | None = None) -> Monitored:
-    """Find the monitor of a container that a former daemon started. OSError where none listens."""
+def connect_to(listen_path: Path) -> socket.socket:
+    """A connection to the monitor that listens there. OSError where none does."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
     try:
         with short_path(listen_path) as name:
@@ -91,27 +91,29 @@ async def reconnect(listen_path: Path, exit_file: Path | None = None) -> Monitor
     except OSError:
         connection.close()
         raise
-    monitored = Monitored(connection, None, exit_file)
-    try:
-        await monitored.started
-    except LaunchFailed as error:
-        raise ConnectionResetError(f"the monitor at {listen_path} has just ended") from error
-    return monitored
+    return connection
 
 
-def nothing() -> None:
-    """The default of what is done while the launcher is at work."""
+def listener_of(connection: socket.socket) -> int:
+    """Who listens at the other end: a monitor does so itself, for this. 0 where it is another's doing.
+
+    unix(7), SO_PEERCRED.
+    """
+    pid, _, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return pid if name_of(pid) in NAMES else 0
 
 
 class Launcher:
     """Starts plans. Holds a sealed copy of the binary, so that no container can ever change what is executed."""
 
-    def __init__(self, binary: Path) -> None:
+    def __init__(self, binary: Path, patience: Patience | None = None) -> None:
         copy = sealed_memfd("wherry-launcher", binary.read_bytes())
         self._binary = fcntl.fcntl(copy, fcntl.F_DUPFD_CLOEXEC, HIGH_FD)
         os.close(copy)
         self._spawner = Spawner(self._binary)
+        self._patience = patience or Patience()
         self._former: dict[Path, Monitored] = {}
+        self._all: WeakSet[Monitored] = WeakSet()
 
     def close(self) -> None:
         """Running monitors are not touched."""
@@ -127,13 +129,15 @@ class Launcher:
         fds: Mapping[Fd, int],
         listen_path: Path | None,
         exit_file: Path | None = None,
+        clean: Clean = nothing,
         attaches: Sequence[Attach] = (),
         meanwhile: Callable[[], None] = nothing,
     ) -> Monitored:
         """Carry out a plan; returns when its command runs.
 
         ``fds`` are the descriptors that the plan names; the caller keeps its own. With ``listen_path`` a later daemon
-        finds the monitor there. ``exit_file`` is where the plan has its end noted. ``attaches`` get the first byte.
+        finds the monitor there. ``exit_file`` is where the plan has its end noted. ``clean`` removes
+        the plan's cgroups where the monitor is lost. ``attaches`` get the first byte.
         LaunchFailed names the step that failed; then nothing is left of the container, and the clients' sockets are
         the caller's again. Internal where it came to no launcher. ``meanwhile`` is called while the launcher is at
         work; what it raises ends the launch. A former monitor with the same ``listen_path`` is waited for until it
@@ -142,7 +146,7 @@ class Launcher:
         if listen_path is not None:
             await self._former_cleaned(listen_path)
         with wanting("start the launcher"):
-            monitored = await self._begin(plan, fds, listen_path, exit_file, attaches)
+            monitored = await self._begin(plan, fds, listen_path, exit_file, clean, attaches)
         try:
             await started(monitored, meanwhile)
         except BaseException:
@@ -159,6 +163,7 @@ class Launcher:
         fds: Mapping[Fd, int],
         listen_path: Path | None,
         exit_file: Path | None,
+        clean: Clean,
         attaches: Sequence[Attach],
     ) -> Monitored:
         """The launcher, with all that it is given."""
@@ -173,19 +178,39 @@ class Launcher:
             if listen_path is not None:
                 failed.callback(listen_path.unlink, missing_ok=True)
                 given[Fd.LISTEN] = stack.enter_context(listen_at(listen_path)).fileno()
-            monitored = Monitored(ours, plan, exit_file)
+            inode = os.fstat(theirs.fileno()).st_ino
+            monitored = Monitored(ours, plan, exit_file, clean=clean, patience=self._patience, inode=inode)
             failed.callback(monitored.close)
+            self._all.add(monitored)
             for attach in attaches:
                 await monitored.attach(attach)
             await self._spawner.spawn(given)
             failed.pop_all()
         return monitored
 
-    async def take_over(self, listen_path: Path, exit_file: Path) -> Monitored:
-        """The monitor of a container that a former daemon started. OSError where none listens."""
-        monitored = await reconnect(listen_path, exit_file)
+    async def take_over(self, listen_path: Path, exit_file: Path | None, clean: Clean = nothing) -> Monitored:
+        """The monitor of a container that a former daemon started. OSError where none listens, or the one that does
+        says nothing; of that one, nothing is left."""
+        connection = connect_to(listen_path)
+        monitored = Monitored(
+            connection, None, exit_file, clean=clean, patience=self._patience, pid=listener_of(connection)
+        )
+        self._all.add(monitored)
+        try:
+            await monitored.started
+        except LaunchFailed as error:
+            raise ConnectionResetError(f"the monitor at {listen_path}: {error}") from error
         self._remember(listen_path, monitored)
         return monitored
+
+    def look_after(self) -> None:
+        """To be called every few seconds: no monitor keeps anybody waiting for ever, whoever has stopped it."""
+        now = time.monotonic()
+        actions = [monitored.press(now) for monitored in self._all]
+        if Action.KILL in actions:
+            self._spawner.kill()
+        elif Action.WAKE in actions:
+            self._spawner.wake()
 
     def _remember(self, listen_path: Path, monitored: Monitored) -> None:
         """Until its cgroups are gone; a later launch may have taken its place by then."""

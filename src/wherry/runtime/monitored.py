@@ -1,6 +1,7 @@
 """A running container's monitor, as the daemon sees it: what can be asked of it, and what it tells.
 
-Packets go through a non-blocking ``SOCK_SEQPACKET`` socket; ``docs/launcher.md`` lists them.
+Packets go through a non-blocking ``SOCK_SEQPACKET`` socket; ``docs/launcher.md`` lists them. Who waits for a monitor's
+word needs no limit of its own: ``press`` sees to it that the word comes, or something in its place (``patience.py``).
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import array
 import asyncio
 import fcntl
+import logging
 import os
 import signal
 import socket
@@ -19,25 +21,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from wherry.errors import InvalidArgument, LaunchFailed, wanting
+from wherry.errors import Internal, InvalidArgument, LaunchFailed, wanting
+from wherry.linux import pidfd
+from wherry.linux.procfs import exit_code_of
+from wherry.runtime.exit_status import LOST_EXIT_CODE, ExitStatus, read_exit_file
 from wherry.runtime.launch_errors import launch_failed, warning_text
+from wherry.runtime.patience import Action, Overdue, Patience, Word
 from wherry.runtime.steps import Launchable
 from wherry.values.keys import KEYS_MAX
 
 PACKET_BYTES = 64 << 10
 LEFTOVER_BYTES = 128 << 10
-LOST_EXIT_CODE = 137
+QUEUE_MAX = 1024  # packets that wait for a monitor that takes none
+NAMES = ("wherry-monitor", "wherry-spawner")  # of the process that has become, or is to become, a monitor
+NUMBERS = range(64)  # where such a process has its sockets
 T = TypeVar("T")
+Clean = Callable[[], object]
 
-
-@dataclass(frozen=True, slots=True)
-class ExitStatus:
-    """How a container's first process ended. ``finished_ns`` counts from 1970; ``lost``: nobody saw it."""
-
-    code: int
-    oom: bool
-    finished_ns: int
-    lost: bool = False
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +65,8 @@ class Attach:
         return head + self.detach_keys + self.leftover
 
 
-def read_exit_file(path: Path) -> ExitStatus | None:
-    """What a monitor left behind, or None where there is nothing (yet)."""
-    try:
-        code, oom, finished = path.read_text().split()
-        return ExitStatus(int(code), oom != "0", int(finished))
-    except (FileNotFoundError, ValueError):
-        return None
+def nothing() -> None:
+    """What is to be done where there is nothing to do."""
 
 
 class Monitored:
@@ -78,19 +74,37 @@ class Monitored:
 
     ``pid`` is the monitor's (0 until it has started), ``init_pid`` that of the container's first process on the host.
     ``exited`` resolves when that process has ended; ``cleaned`` when its cgroups are gone too: only then may the
-    same cgroups be made again. Neither ever raises, and both resolve if the monitor is lost.
+    same cgroups be made again. Neither ever raises, and both resolve if the monitor is lost; what it should have
+    removed is removed first.
     """
 
-    def __init__(self, connection: socket.socket, plan: Launchable | None, exit_file: Path | None) -> None:
+    def __init__(
+        self,
+        connection: socket.socket,
+        plan: Launchable | None,
+        exit_file: Path | None,
+        *,
+        clean: Clean = nothing,
+        patience: Patience | None = None,
+        pid: int = 0,
+        inode: int = 0,
+    ) -> None:
+        """``pid`` is the monitor's, where that is known; else ``inode`` is of the socket that it will hold. ``clean``
+        does what a monitor would have done at the end; it blocks, and is called in a thread."""
         self._loop = asyncio.get_running_loop()
         self._socket = connection
         self._plan = plan
         self._exit_file = exit_file
+        self._clean = clean
+        self._inode = inode
+        self._overdue = Overdue(patience or Patience())
+        self._left: ExitStatus | None = None  # as the kernel has it, where the monitor does not say
+        self._trouble = ""
         self._queue: deque[tuple[bytes, int]] = deque()
         self._attached: set[int] = set()
         self._detached: list[tuple[int, int]] = []
         self._on_detach: Callable[[int, int], None] | None = None
-        self.pid = 0
+        self.pid = pid
         self.init_pid = 0
         self.warnings: list[str] = []
         self._started: asyncio.Future[None] = self._loop.create_future()
@@ -148,23 +162,30 @@ class Monitored:
         if self._socket.fileno() >= 0:
             self._send(struct.pack("<cHH", b"R", rows & 0xFFFF, columns & 0xFFFF))
 
-    async def signal(self, number: int) -> None:
-        """Signal the container's first process; nothing if it has ended."""
-        if self._socket.fileno() >= 0:
-            self._send(struct.pack("<cB", b"K", number))
+    def signal(self, number: int) -> None:
+        """Signal the first process of what has just started or was just found; nothing if it has ended.
+
+        The monitor is not asked, since it may be stopped. Before it tells of the end, the pid is the process's own.
+        """
+        if self.init_pid and not self._exited.done() and self._socket.fileno() >= 0:
+            pidfd.send(self.init_pid, number)
 
     def abandon(self) -> None:
         """End what nobody waits for any more, as soon as it has started, and let go of it then."""
 
         def end(started: asyncio.Future[None]) -> None:
-            if started.exception() is None and self._socket.fileno() >= 0:
-                self._send(struct.pack("<cB", b"K", signal.SIGKILL))
+            if started.exception() is None:
+                self.signal(signal.SIGKILL)
             self._cleaned.add_done_callback(lambda _: self.close())
 
         self._started.add_done_callback(end)
 
     def close(self) -> None:
         """Let go of the connection. The monitor, and its container, go on; ``exited`` will not be known here."""
+        self._disconnect()
+        resolve(self._cleaned, None)
+
+    def _disconnect(self) -> None:
         if self._socket.fileno() >= 0:
             self._loop.remove_reader(self._socket.fileno())
             self._loop.remove_writer(self._socket.fileno())
@@ -173,7 +194,55 @@ class Monitored:
             if descriptor >= 0:
                 os.close(descriptor)
         self._queue.clear()
-        resolve(self._cleaned, None)
+
+    # ------------------------------------------------------------ a word that does not come
+
+    def owes(self) -> Word | None:
+        """The word that it should say now, if there is one. A process that runs may do so for ever."""
+        if self._cleaned.done() or self._socket.fileno() < 0:
+            return None
+        if not self._started.done():
+            return Word.STARTED
+        if self._exited.done():
+            return Word.CLEANED
+        return Word.EXITED if pidfd.has_ended(self.init_pid) else None
+
+    def press(self, now: float) -> Action:
+        """Called every few seconds, by the monotonic clock. A monitor that owes a word for longer than that is let go
+        on, in case somebody has stopped it; when patience is at an end it is killed, and its work done here.
+
+        What is left to do, where there is no process yet that could say the word.
+        """
+        word = self.owes()
+        action = self._overdue.look(word, now, fresh=not self.pid)
+        if word is None or action is Action.WAIT:
+            return Action.WAIT
+        if action is Action.FORGET:
+            self._lost()
+            return Action.WAIT
+        if action is Action.KILL:
+            self._note_trouble(word, self._overdue.waited(now))
+        processes = self._processes()
+        for pid in processes:
+            pidfd.send(pid, signal.SIGKILL if action is Action.KILL else signal.SIGCONT)
+        return action if self._inode and not processes else Action.WAIT
+
+    def _processes(self) -> list[int]:
+        """The monitor and, before it has started, the process that is to become the command."""
+        monitors = [self.pid] if self.pid else pidfd.holders(self._inode, NAMES, NUMBERS)
+        if self._started.done():
+            return monitors
+        return [pid for monitor in monitors for pid in pidfd.family(monitor)]
+
+    def _note_trouble(self, word: Word, waited: float) -> None:
+        """What is to be said of this end. How a process ended that its monitor has not collected, the kernel knows."""
+        self._trouble = (
+            f"its monitor did not say {word.value} for {waited:.0f} seconds (was it stopped?) and was killed"
+        )
+        log.error("process %d: %s", self.init_pid, self._trouble)
+        code = exit_code_of(self.init_pid) if word is Word.EXITED else None
+        if code is not None:
+            self._left = ExitStatus(code, oom=False, finished_ns=time.time_ns(), error=self._trouble)
 
     # ------------------------------------------------------------ packets
 
@@ -181,6 +250,8 @@ class Monitored:
         """Now, or behind what waits already; a descriptor that has to wait is kept as a copy."""
         if not self._queue and send_packet(self._socket, packet, descriptor):
             return
+        if len(self._queue) >= QUEUE_MAX:
+            raise Internal("the container's monitor takes no requests: was it stopped?")
         self._queue.append(
             (packet, fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3) if descriptor >= 0 else -1)
         )
@@ -215,7 +286,7 @@ class Monitored:
         kind, body = packet[:1], packet[1:]
         if kind == b"S":
             self.init_pid, *monitor = struct.unpack(f"<{len(body) // 4}I", body)
-            self.pid = next(iter(monitor), 0)
+            self.pid = next(iter(monitor), self.pid)
             self._plan = None  # only a step can fail, or warn
             resolve(self._started, None)
         elif kind == b"W":
@@ -225,6 +296,7 @@ class Monitored:
         elif kind == b"F" and not self._started.done():
             step, errno = struct.unpack_from("<Ii", body)
             self._started.set_exception(launch_failed(self._plan, step, errno, text_of(body[8:])))
+            resolve(self._cleaned, None)  # the launcher has done so before it said this
         elif kind == b"D":
             self._detach(*struct.unpack("<IB", body))
         elif kind == b"X":
@@ -245,14 +317,28 @@ class Monitored:
             self._on_detach(id, reason)
 
     def _lost(self) -> None:
-        """The monitor is gone. If it did not say how the container ended, its exit file may."""
-        self.close()
+        """The monitor is gone. What it has not removed is removed here, before anybody hears of it."""
+        self._disconnect()
+        if self._cleaned.done() or self._clean is nothing:
+            self._gone()
+        else:
+            self._loop.run_in_executor(None, self._clean).add_done_callback(self._is_clean)
+
+    def _is_clean(self, done: asyncio.Future[object]) -> None:
+        if not done.cancelled() and (error := done.exception()) is not None:
+            log.error("what process %d has left cannot be removed: %s", self.init_pid, error)
+        self._gone()
+
+    def _gone(self) -> None:
+        """If it did not say how the container ended, its exit file may, or the kernel."""
         if not self._started.done():
-            self._started.set_exception(LaunchFailed("the launcher ended before the container had started"))
+            words = self._trouble or "the launcher ended before the container had started"
+            self._started.set_exception(LaunchFailed(f"unable to start container process: {words}"))
         if not self._exited.done():
             left = read_exit_file(self._exit_file) if self._exit_file else None
-            lost = ExitStatus(LOST_EXIT_CODE, oom=False, finished_ns=time.time_ns(), lost=True)
-            self._exited.set_result(left or lost)
+            words = self._trouble or "its monitor ended without leaving an exit status"
+            lost = ExitStatus(LOST_EXIT_CODE, oom=False, finished_ns=time.time_ns(), error=words)
+            self._exited.set_result(left or self._left or lost)
         for id in list(self._attached):
             self._detach(id, 2)
         resolve(self._cleaned, None)

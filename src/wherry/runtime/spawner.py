@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import array
 import asyncio
-import contextlib
 import os
-import select
 import signal
 import socket
 from collections.abc import Mapping
 
 from wherry.errors import Internal
+from wherry.linux import pidfd
 from wherry.runtime.step import Fd
 
 NAME = "wherry-spawner"
@@ -30,6 +29,7 @@ class Spawner:
         self._binary = binary  # a descriptor; the caller's
         self._socket: socket.socket | None = None
         self._pid = 0
+        self._ended: list[int] = []  # not collected yet
         self._turn = asyncio.Lock()  # of who sends: the event loop tells one only that there is room
 
     def close(self) -> None:
@@ -37,7 +37,19 @@ class Spawner:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
-            reap(self._pid)
+            see_out(self._pid)
+            self._ended = [pid for pid in (*self._ended, self._pid) if not collected(pid)]
+
+    def wake(self) -> None:
+        """Let it go on, and the process that waits for a plan, if somebody has stopped them."""
+        if self._socket is not None:
+            for pid in pidfd.family(self._pid):
+                pidfd.send(pid, signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End it: what waits for it is lost, and the next plan finds another."""
+        if self._socket is not None:
+            pidfd.send(self._pid, signal.SIGKILL)
 
     async def spawn(self, given: Mapping[Fd, int]) -> None:
         """A launcher with just these descriptors, which stay the caller's. What it says comes by its control socket."""
@@ -71,18 +83,24 @@ class Spawner:
         return ours
 
 
-def reap(pid: int) -> None:
+def see_out(pid: int) -> None:
     """It ends by itself when its socket is closed; one that somebody has stopped is killed."""
-    with contextlib.suppress(ChildProcessError, ProcessLookupError):
-        pidfd = os.pidfd_open(pid)
+    descriptor = pidfd.open_pidfd(pid)
+    if descriptor >= 0:
         try:
-            ended = select.poll()
-            ended.register(pidfd, select.POLLIN)
-            if not ended.poll(END_MILLISECONDS):
-                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            if not pidfd.readable(descriptor, END_MILLISECONDS):
+                signal.pidfd_send_signal(descriptor, signal.SIGKILL)
         finally:
-            os.close(pidfd)
-        os.waitpid(pid, 0)
+            os.close(descriptor)
+
+
+def collected(pid: int) -> bool:
+    """Whether there is no such child any more. One that is being traced cannot be collected yet: waiting for it would
+    be waiting for who traces it."""
+    try:
+        return os.waitpid(pid, os.WNOHANG) != (0, 0)
+    except ChildProcessError:
+        return True
 
 
 async def writable(connection: socket.socket) -> None:

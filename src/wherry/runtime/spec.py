@@ -162,6 +162,11 @@ def unsigned(value: int) -> int:
 # ---------------------------------------------------------------- linux
 
 
+def cgroup_path(id: str, host: HostConfig, default_parent: str) -> str:
+    """The container's cgroup, the same below every controller."""
+    return f"/{(host.cgroup_parent or default_parent).strip('/')}/{id}"
+
+
 def build_linux(wish: SpecInput, causes: Causes) -> oci.Linux:
     host = wish.host
     namespaces = build_namespaces(wish, causes)
@@ -175,7 +180,7 @@ def build_linux(wish: SpecInput, causes: Causes) -> oci.Linux:
     return oci.Linux(
         sysctl=build_sysctls(wish, causes, frozenset(n.type for n in namespaces)),
         resources=limits,
-        cgroups_path=f"/{parent.strip('/')}/{wish.id}",
+        cgroups_path=cgroup_path(wish.id, host, wish.cgroup_parent),
         namespaces=namespaces,
         devices=[device.device for device in wish.devices],
         masked_paths=hidden_paths(host.privileged, host.masked_paths, (*default_masked(), *wish.masked)),

@@ -1,0 +1,222 @@
+"""Monitors that somebody stops: they are let go on, and in the end killed; nobody waits for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.harness.hold import held
+from tests.native.full_container import Wanted
+from tests.native.lab import Lab, lab  # noqa: F401 - a fixture
+from tests.runtime.test_spawner import children, spawner
+from wherry.errors import LaunchFailed
+from wherry.runtime.binary import launcher_path
+from wherry.runtime.launcher import ExitStatus, Launcher, Monitored
+from wherry.runtime.patience import Action, Overdue, Patience, Word
+
+SLEEPER = Wanted(argv=("sleep", "1000"))
+SHORT = Patience(start=0.8, rest=0.8)
+LOOKS = 0.1  # seconds between two
+TESTS_PATIENCE = 15.0
+
+
+# ---------------------------------------------------------------- what to do, and when
+
+
+def looks(words: list[Word | None], *, fresh: bool = False) -> list[Action]:
+    """At a look a second."""
+    overdue = Overdue(Patience(start=4, rest=2))
+    return [overdue.look(word, float(now), fresh=fresh) for now, word in enumerate(words)]
+
+
+def test_a_word_that_does_not_come() -> None:
+    wait, wake, kill, forget = Action
+    assert looks([Word.EXITED] * 6) == [wait, wake, kill, kill, forget, forget]
+    assert looks([Word.STARTED] * 6, fresh=True) == [wait, wake, wake, wake, kill, kill]
+
+
+def test_each_word_has_its_own_time() -> None:
+    words = [None, None, None, Word.EXITED, Word.EXITED, Word.CLEANED, Word.CLEANED, None]
+    wait, wake = Action.WAIT, Action.WAKE
+    assert looks(words) == [wait, wait, wait, wait, wake, wait, wake, wait]
+
+
+# ---------------------------------------------------------------- real ones
+
+
+@asynccontextmanager
+async def looked_after(lab: Lab) -> AsyncIterator[None]:  # noqa: F811
+    """Somebody looks after the lab's monitors, as an engine does; with less patience."""
+
+    async def again_and_again() -> None:
+        while True:
+            lab.launcher.look_after()
+            await asyncio.sleep(LOOKS)
+
+    task = asyncio.create_task(again_and_again())
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+def soon(lab: Lab, work: Callable[[], Awaitable[None]]) -> None:  # noqa: F811
+    async def scenario() -> None:
+        async with looked_after(lab):
+            await asyncio.wait_for(work(), TESTS_PATIENCE)
+
+    asyncio.run(scenario())
+
+
+@pytest.fixture
+def hasty(lab: Lab) -> Iterator[Lab]:  # noqa: F811
+    """A lab whose launcher has little patience."""
+    lab.launcher.close()
+    lab.launcher = Launcher(launcher_path(), SHORT)
+    yield lab
+    lab.launcher.close()
+
+
+def test_one_that_is_stopped_once_goes_on(lab: Lab) -> None:  # noqa: F811
+    """With the process's own end, and all that it has said."""
+
+    async def work() -> None:
+        monitored = await lab.start(Wanted(argv=("sh", "-c", "sleep 0.2; exit 6")))
+        os.kill(monitored.pid, signal.SIGSTOP)
+        status = await lab.finish(monitored)
+        assert (status.code, status.error) == (6, "")
+
+    soon(lab, work)
+    assert lab.left_cgroups() == []
+
+
+def test_the_end_is_known_though_the_monitor_is_kept_stopped(hasty: Lab) -> None:
+    async def work() -> None:
+        monitored = await hasty.start(Wanted(argv=("sh", "-c", "sleep 0.2; exit 6")))
+        with held(monitored.pid):
+            status = await hasty.finish(monitored)
+        assert status.code == 6 and "did not say how its process has ended" in status.error
+
+    soon(hasty, work)
+    assert hasty.left_cgroups() == []
+
+
+def test_a_signal_does_not_pass_through_the_monitor(hasty: Lab) -> None:
+    async def work() -> None:
+        monitored = await hasty.start(SLEEPER)
+        with held(monitored.pid):
+            await asyncio.sleep(3 * SHORT.rest)
+            assert not monitored.exited.done(), "a process that runs owes nothing"
+            monitored.signal(signal.SIGTERM)
+            monitored.signal(signal.SIGKILL)
+            assert (await monitored.exited).code == 137
+            await monitored.cleaned
+        monitored.close()
+
+    soon(hasty, work)
+    assert hasty.left_cgroups() == []
+
+
+def test_a_monitor_that_cannot_clean_up(hasty: Lab) -> None:
+    """It has told of the end, and is stopped before its cgroups are gone; the next start of the same comes through."""
+
+    async def work() -> None:
+        first = await hasty.start(Wanted(argv=("true",)))
+        await first.exited
+        with held(*([first.pid] if not first.cleaned.done() else [])):
+            assert (await hasty.finish(await hasty.start(Wanted(argv=("true",))))).code == 0
+
+    for _ in range(3):
+        soon(hasty, work)
+    assert hasty.left_cgroups() == []
+
+
+@pytest.mark.parametrize("which", ["the spawner", "the one that waits"])
+def test_a_spawner_that_is_stopped(lab: Lab, which: str) -> None:  # noqa: F811
+    async def work() -> None:
+        async with lab.running():
+            pid = spawner() if which == "the spawner" else children(spawner())[-1]
+            os.kill(pid, signal.SIGSTOP)
+            for _ in range(2):
+                assert (await lab.execute(running(lab), Wanted(argv=("echo", "on")))).output == b"on\n"
+
+    soon(lab, work)
+
+
+@pytest.mark.parametrize("which", [slice(0, 1), slice(1, 2), slice(0, 2)], ids=["it", "who waits", "both"])
+def test_a_spawner_that_is_kept_stopped(hasty: Lab, which: slice) -> None:
+    """What comes to it meanwhile fails, and says so; what comes after that finds another."""
+
+    async def work() -> None:
+        async with hasty.running():
+            with held(*[spawner(), *children(spawner())][which]):
+                said = [await outcome() for _ in range(4)]
+            assert said[-1] == "on", said
+            assert all(text == "on" or "did not say that the command runs" in text for text in said), said
+
+    async def outcome() -> str:
+        try:
+            return (await hasty.execute(running(hasty), Wanted(argv=("echo", "on")))).output.decode().strip()
+        except LaunchFailed as error:
+            return error.message
+
+    soon(hasty, work)
+
+
+def running(lab: Lab) -> Monitored:  # noqa: F811
+    (found,) = [m for m in lab.launcher._all if m.init_pid and not m.exited.done()]
+    return found
+
+
+def test_taking_over_from_a_monitor_that_is_stopped(hasty: Lab) -> None:
+    async def work() -> None:
+        first = await hasty.start(SLEEPER)
+        first.close()
+        os.kill(first.pid, signal.SIGSTOP)
+        second = await hasty.launcher.take_over(hasty.socket_path, None)
+        assert (second.pid, second.init_pid) == (first.pid, first.init_pid)
+        second.signal(signal.SIGKILL)
+        await hasty.finish(second)
+
+    soon(hasty, work)
+    assert hasty.left_cgroups() == []
+
+
+def test_taking_over_from_a_monitor_that_is_kept_stopped(hasty: Lab) -> None:
+    """It is taken as lost, and nothing of it is left: the container does not run on unseen."""
+
+    async def work() -> None:
+        first = await hasty.start(SLEEPER)
+        first.close()
+        with held(first.pid), pytest.raises(OSError, match="did not say"):
+            await hasty.launcher.take_over(hasty.socket_path, None, hasty.clean)
+        for pid in (first.pid, first.init_pid):
+            assert not Path(f"/proc/{pid}").exists() or state(pid) in "ZX"
+
+    soon(hasty, work)
+    assert hasty.left_cgroups() == []
+
+
+def state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def test_a_monitor_that_takes_nothing_is_not_filled_without_end(hasty: Lab) -> None:
+    async def work() -> None:
+        monitored: Monitored = await hasty.start(SLEEPER)
+        os.kill(monitored.pid, signal.SIGSTOP)
+        with pytest.raises(Exception, match="takes no requests"):
+            for _ in range(5000):
+                await monitored.resize(10, 10)
+        os.kill(monitored.pid, signal.SIGCONT)
+        monitored.signal(signal.SIGKILL)
+        status: ExitStatus = await hasty.finish(monitored)
+        assert status.code == 137
+
+    soon(hasty, work)

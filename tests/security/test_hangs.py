@@ -1,0 +1,250 @@
+"""What a container does hangs neither a client nor the daemon: monitors and joining processes that are stopped or held,
+filters that forbid everything. Every verb is answered, in words, and nothing is left."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.harness.daemon import Daemon
+from tests.harness.hold import held
+from tests.security.test_monitor import monitors, name_of
+
+ANSWERED = 45.0  # seconds: a bound against a hang, no more
+SLEEPER = ("busybox", "sleep", "600")
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(daemon: Daemon) -> Iterator[None]:
+    """After each: the containers can be removed, and then there is no process, cgroup or directory of theirs."""
+    yield
+    daemon.remove_containers()
+    deadline = time.monotonic() + 20
+    while left(daemon) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert left(daemon) == []
+
+
+def left(daemon: Daemon) -> list[str]:
+    alive = [f"monitor {pid}" for pid in monitors(daemon)]
+    groups = [str(f) for f in daemon.sandbox.cgroups() if len(f.name) == 64]
+    return [*alive, *groups, *daemon.directories()]
+
+
+def run(daemon: Daemon, *arguments: str) -> str:
+    return daemon.docker("run", "-d", *arguments, timeout=ANSWERED).stdout.strip()
+
+
+# ---------------------------------------------------------------- filters
+
+
+@pytest.mark.parametrize(
+    ("action", "words"),
+    [
+        ("SCMP_ACT_ERRNO", "lets the process neither become the command nor say why not"),
+        ("SCMP_ACT_TRACE", "lets the process neither become the command nor say why not"),
+        ("SCMP_ACT_KILL_PROCESS", "killed the process before it became the command"),
+        ("SCMP_ACT_TRAP", "killed the process before it became the command"),
+    ],
+)
+@pytest.mark.parametrize(
+    "options", [(), ("--init",), ("--pid", "host"), ("-t",)], ids=lambda o: " ".join(o) or "plain"
+)
+def test_a_filter_that_forbids_everything(
+    daemon: Daemon, tmp_path: Path, action: str, words: str, options: tuple[str, ...]
+) -> None:
+    profile = tmp_path / "nothing.json"
+    profile.write_text(json.dumps({"defaultAction": action}))
+    security = ("--security-opt", f"seccomp={profile}")
+    done = daemon.docker("run", "--rm", *options, *security, "busybox", check=False, timeout=ANSWERED)
+    assert done.returncode == 125 and f"its seccomp filter {words}" in done.stderr
+
+
+def test_a_daemon_starts_beside_such_a_container(daemon: Daemon, tmp_path: Path) -> None:
+    """One whose program runs, and may not even exit."""
+    profile = tmp_path / "no-exit.json"
+    forbidden = {"names": ["exit", "exit_group"], "action": "SCMP_ACT_ERRNO"}
+    profile.write_text(json.dumps({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [forbidden]}))
+    spins = run(daemon, "--security-opt", f"seccomp={profile}", "busybox", "true")
+    daemon.kill9()
+    daemon.start()
+    daemon.docker("rm", "-f", spins, timeout=ANSWERED)
+
+
+# ---------------------------------------------------------------- monitors that are stopped
+
+
+VERBS: dict[str, Callable[[Daemon, str], object]] = {
+    "stop": lambda daemon, name: daemon.docker("stop", "-t", "0", name, timeout=ANSWERED),
+    "kill": lambda daemon, name: daemon.docker("kill", name, timeout=ANSWERED),
+    "rm": lambda daemon, name: daemon.docker("rm", "-f", name, timeout=ANSWERED),
+    "restart": lambda daemon, name: daemon.docker("restart", "-t", "0", name, timeout=ANSWERED),
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_monitor_that_was_stopped_once(daemon: Daemon, verb: str) -> None:
+    """By root in a container that shares the host's PID namespace."""
+    name = run(daemon, *SLEEPER)
+    (monitor,) = monitors(daemon)
+    daemon.docker("run", "--rm", "--pid", "host", "busybox", "kill", "-STOP", str(monitor))
+    assert daemon.docker("exec", name, "echo", "on").stdout == "on\n"
+    daemon.api("POST", f"/containers/{name}/resize?h=10&w=10", timeout=ANSWERED)
+    VERBS[verb](daemon, name)
+    if verb == "restart":
+        assert daemon.inspect(name)["State"]["Running"]
+    elif verb != "rm":
+        assert daemon.inspect(name)["State"]["ExitCode"] == 137
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_monitor_that_is_held(daemon: Daemon, verb: str) -> None:
+    """As a debugger holds it: nothing but SIGKILL gets through. Its client is answered too."""
+    name = run(daemon, "-i", *SLEEPER)
+    attached = threading.Thread(
+        target=lambda: daemon.docker("attach", name, check=False, input="", timeout=3 * ANSWERED)
+    )
+    (monitor,) = monitors(daemon)
+    with held(monitor):
+        attached.start()
+        VERBS[verb](daemon, name)
+        attached.join(ANSWERED)
+        assert not attached.is_alive()
+    if verb in ("stop", "kill"):
+        state = daemon.inspect(name)["State"]
+        assert (state["ExitCode"], state["Running"]) == (137, False)
+        assert "its monitor did not say how its process has ended" in state["Error"]
+
+
+@pytest.mark.slow
+def test_an_end_of_its_own_while_the_monitor_is_held(daemon: Daemon) -> None:
+    """``wait`` and ``--rm`` come to their end, with the code that the kernel has."""
+    name = run(daemon, "--rm", "busybox", "sh", "-c", "sleep 1; exit 6")
+    (monitor,) = monitors(daemon)
+    with held(monitor):
+        assert daemon.api("POST", f"/containers/{name}/wait?condition=removed", timeout=ANSWERED).body == {
+            "StatusCode": 6
+        }
+
+
+@pytest.mark.slow
+def test_an_exec_whose_monitor_is_held(daemon: Daemon) -> None:
+    name = run(daemon, *SLEEPER)
+    (own,) = monitors(daemon)
+    said: list[int] = []
+    command = ("exec", name, "sh", "-c", "sleep 2; exit 6")
+    client = threading.Thread(
+        target=lambda: said.append(daemon.docker(*command, check=False, timeout=60).returncode)
+    )
+    client.start()
+    deadline = time.monotonic() + 10
+    while len(monitors(daemon)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    with held(*(set(monitors(daemon)) - {own})):
+        client.join(ANSWERED)
+    assert said == [6]
+
+
+# ---------------------------------------------------------------- a start that is stopped
+
+
+@contextmanager
+def stopping(find: Callable[[], list[int]]) -> Iterator[None]:
+    """A neighbour that stops whatever it finds, as fast as it can."""
+    over = threading.Event()
+
+    def stop() -> None:
+        while not over.is_set():
+            for pid in find():
+                try:
+                    os.kill(pid, signal.SIGSTOP)
+                except ProcessLookupError:
+                    continue
+
+    thread = threading.Thread(target=stop)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def children(pid: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def spawner(daemon: Daemon) -> int:
+    (found,) = [pid for pid in children(daemon.pid) if name_of(pid) == "wherry-spawner"]
+    return found
+
+
+@pytest.mark.slow
+def test_what_joins_a_pid_namespace_and_is_stopped_there(daemon: Daemon) -> None:
+    """Neighbours stop every process that they do not know, as soon as it appears among them."""
+    script = "while :; do for p in /proc/[0-9]*; do p=${p#/proc/}; [ $p -gt 1 ] && kill -STOP $p; done; done"
+    target = run(daemon, "busybox", "sh", "-c", script)
+    for command in (
+        ("exec", target, "true"),
+        ("run", "--rm", "--pid", f"container:{target}", "busybox", "true"),
+    ):
+        client = threading.Thread(target=lambda c=command: daemon.docker(*c, check=False, timeout=100))  # type: ignore[misc]
+        client.start()
+        time.sleep(1)
+        ids = daemon.api("GET", "/containers/json?all=1", timeout=5).body
+        assert ids, "the daemon answers others meanwhile"
+        daemon.docker("rm", "-f", *(c["Id"] for c in ids if c["Id"] != target), check=False, timeout=ANSWERED)
+        if command[0] == "run":
+            daemon.docker("rm", "-f", target, timeout=ANSWERED)
+            client.join(ANSWERED)
+            assert not client.is_alive()
+
+
+@pytest.mark.slow
+def test_starts_while_the_spawner_is_held(daemon: Daemon) -> None:
+    name = run(daemon, *SLEEPER)
+    first = spawner(daemon)
+    with held(first, *(pid for pid in children(first) if name_of(pid) == "wherry-spawner")):
+        done = daemon.docker("run", "--rm", "busybox", "true", check=False, timeout=ANSWERED)
+        assert done.returncode == 125 and "did not say that the command runs" in done.stderr
+        assert daemon.docker("exec", name, "echo", "on", timeout=ANSWERED).stdout == "on\n"
+
+
+# ---------------------------------------------------------------- a daemon that starts
+
+
+@pytest.mark.slow
+def test_a_daemon_starts_while_a_monitor_is_held(daemon: Daemon) -> None:
+    """The others are taken over; that one's container is ended, and why is told."""
+    name, other = run(daemon, *SLEEPER), ""
+    (monitor,) = monitors(daemon)
+    other = run(daemon, *SLEEPER)
+    daemon.kill9()
+    with held(monitor):
+        daemon.start(wait=False)
+        daemon.wait_ready(ANSWERED)
+        assert daemon.inspect(other)["State"]["Running"]
+        state = daemon.inspect(name)["State"]
+        assert not state["Running"] and state["ExitCode"] != 0 and state["Error"]
+    assert daemon.docker("start", name, timeout=ANSWERED).returncode == 0
+
+
+def test_a_daemon_starts_while_a_monitor_is_stopped(daemon: Daemon) -> None:
+    name = run(daemon, *SLEEPER)
+    daemon.kill9()
+    (monitor,) = monitors(daemon)
+    os.kill(monitor, signal.SIGSTOP)
+    daemon.start()
+    assert daemon.inspect(name)["State"]["Running"]
