@@ -19,7 +19,7 @@ from wherry.content.digest import Digest, Hold, hex_of, is_digest
 from wherry.errors import Internal, InvalidArgument, NotFound
 from wherry.image.manifest import DOCUMENT_LIMIT
 from wherry.linux.sync import fsync_directory
-from wherry.linux.trees import Bin, remove_tree
+from wherry.linux.trees import Bin, discard, remove_tree
 
 
 class Blob(NamedTuple):
@@ -43,7 +43,7 @@ class BlobStore:
     def recover(self) -> None:
         """Remove what a crash left half written or half deleted. Only while no batch is open."""
         for left in self._staging.iterdir():
-            remove_tree(left)
+            discard(left)
         self.sweep()
 
     def batch(self, hold: Hold = lambda digest: None) -> BlobBatch:

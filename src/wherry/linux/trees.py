@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
+from errno import ETIMEDOUT
 from itertools import count
+from math import inf
 from pathlib import Path
 from threading import Lock
+from time import monotonic
 from uuid import uuid4
+
+from wherry.errors import sentence
+
+log = logging.getLogger(__name__)
 
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -23,25 +31,46 @@ class Bin:
         self._path = path
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._emptying = Lock()
+        self._left: set[str] = set()  # names that could not be deleted
 
     def throw(self, path: Path) -> None:
         """Take a file or a directory out of its place, by one rename. Absent is fine."""
         with suppress(FileNotFoundError):
             os.rename(path, self._path / f"{path.name}.{uuid4().hex}")
 
-    def empty(self) -> None:
-        """Delete all that has been thrown in."""
+    def empty(self, seconds: float = inf) -> None:
+        """Delete all that has been thrown in. What cannot be deleted, or is not in this time, is left for the next.
+
+        A process may still be writing there: it has left its container, and the container is gone.
+        """
         with self._emptying:
-            for name in os.listdir(self._path):
-                path = self._path / name
-                if path.is_dir() and not path.is_symlink():
-                    remove_tree(path)
-                else:
-                    path.unlink()
+            until = monotonic() + seconds
+            left = {
+                name for name in os.listdir(self._path) if not discard(self._path / name, until, self._left)
+            }
+            self._left = left
 
 
-def remove_tree(path: str | bytes | os.PathLike[str], *, dir_fd: int | None = None) -> None:
-    """Remove a directory with all in it; absent is fine. No symlink is followed.
+def discard(path: Path, until: float = inf, told: Collection[str] = ()) -> bool:
+    """Remove a file or a directory, with all in it; absent is fine. False where something is left, which is told in the
+    log, but not again for names in ``told``."""
+    try:
+        if path.is_dir() and not path.is_symlink():
+            remove_tree(path, until=until)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        if path.name not in told:
+            log.warning("cannot delete %s: %s", path, sentence(error))
+        return False
+    return True
+
+
+def remove_tree(
+    path: str | bytes | os.PathLike[str], *, dir_fd: int | None = None, until: float = inf
+) -> None:
+    """Remove a directory with all in it; absent is fine. No symlink is followed. TimeoutError at ``until``, by the
+    monotonic clock; else OSError where something cannot be removed, or comes faster than it goes.
 
     Needs neither recursion nor a descriptor per level, so that no depth of nesting stops it: a subdirectory
     that is not empty is first moved up, beside its parent.
@@ -54,6 +83,8 @@ def remove_tree(path: str | bytes | os.PathLike[str], *, dir_fd: int | None = No
         fresh = (f".{uuid4().hex}-{number}" for number in count())
         pending = list(_clear(top, top, fresh))
         while pending:
+            if monotonic() > until:
+                raise TimeoutError(ETIMEDOUT, "it takes long, or somebody writes in it", os.fsdecode(path))
             name = pending.pop()
             directory = os.open(name, _OPEN, dir_fd=top)
             try:

@@ -24,7 +24,7 @@ from wherry.content.digest import Digest, Hold, digest_of
 from wherry.content.tar import TarReader
 from wherry.errors import Internal, InvalidArgument
 from wherry.linux.sync import fsync_directory
-from wherry.linux.trees import Bin, remove_tree
+from wherry.linux.trees import Bin, discard, remove_tree
 from wherry.snapshot.adopt import settle
 from wherry.snapshot.lower import Lower
 from wherry.snapshot.pipeline import Pipeline
@@ -56,6 +56,14 @@ def layer_name(chain_id: Digest) -> str:
     return chain_id.rpartition(":")[2][:_NAME_LENGTH]
 
 
+def read_record(path: Path) -> Layer | None:
+    """What is known of a layer; None where it was removed meanwhile, or is damaged: then it is loaded again."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Layer)
+    except (FileNotFoundError, msgspec.MsgspecError, ValueError):
+        return None
+
+
 class LayerStore:
     """The layers below ``root``, which nobody but the engine may enter: it holds setuid files of images."""
 
@@ -72,13 +80,12 @@ class LayerStore:
     def recover(self) -> None:
         """Remove what a crash left: half-made trees and halves of layers. Only while no batch is open."""
         for left in self._staging.iterdir():
-            remove_tree(left)
+            discard(left)
         found = {path.name for path in self.root.iterdir()} - {self._staging.name, _BIN, EMPTY, NOTHING}
         for name in found:
-            if name.endswith(".json") and name.removesuffix(".json") not in found:
-                (self.root / name).unlink()
-            elif not name.endswith(".json") and f"{name}.json" not in found:
-                remove_tree(self.root / name)
+            other = name.removesuffix(".json") if name.endswith(".json") else f"{name}.json"
+            if other not in found:
+                discard(self.root / name)
         self.sweep()
 
     def batch(self, hold: Hold = lambda digest: None) -> LayerBatch:
@@ -88,12 +95,10 @@ class LayerStore:
         return LayerBatch(self, staging, hold)
 
     def get(self, chain_id: Digest) -> Layer | None:
-        """The layer with all below it, if it is here."""
-        try:
-            data = self._record(layer_name(chain_id)).read_bytes()
-        except FileNotFoundError:
+        """The layer with all below it, if it is here. One whose record cannot be read is not."""
+        layer = read_record(self._record(layer_name(chain_id)))
+        if layer is None:
             return None
-        layer = msgspec.json.decode(data, type=Layer)
         if layer.chain_id != chain_id:
             raise Internal(f"layers {chain_id} and {layer.chain_id} share the name {layer.name}")
         return layer
@@ -105,8 +110,9 @@ class LayerStore:
     def list(self) -> Iterator[Layer]:
         """All that are here."""
         for path in self.root.glob("*.json"):
-            with suppress(FileNotFoundError):  # it may be removed meanwhile
-                yield msgspec.json.decode(path.read_bytes(), type=Layer)
+            layer = read_record(path)
+            if layer is not None:
+                yield layer
 
     def remove(self, chain_id: Digest) -> None:
         """Take it out at once; ``sweep`` gives its room back. Absent is fine.

@@ -28,6 +28,7 @@ OPTIONS = "index=off,redirect_dir=off,metacopy=off"
 """Mount options with which a writable tree can be read without the kernel, and become a layer. Some hosts have
 other defaults."""
 
+SWEEP_SECONDS = 5.0
 _TRASH = ".trash"
 
 
@@ -150,8 +151,8 @@ class OverlayStore:
         self._bin.throw(self.containers_root / key)
 
     def sweep(self) -> None:
-        """Delete what was removed. May take long."""
-        self._bin.empty()
+        """Delete what was removed, as far as that takes some seconds; the rest the next time."""
+        self._bin.empty(SWEEP_SECONDS)
 
     def list(self) -> Iterator[str]:
         """The keys that there are, such as ids of containers."""
