@@ -137,12 +137,17 @@ class ImageRegister:
     # --- at start
 
     def drop_broken(self, layers: LayerStore) -> None:
-        """Forget images whose layers are gone: after a power cut the store may be older than the disk."""
+        """Forget images whose layers are gone: after a power cut the store may be older than the disk. And those that
+        cannot be read, so that they can be loaded again."""
         with self._change():
-            for image in self._store.images.all():
-                if not all(layers.get(chain_id) for chain_id in image.chain_ids):
-                    log.warning("image %s is forgotten: a layer of it is missing; load it again", image.id)
-                    self._forget(image.id)
+            images = {image.id: image for image in self._store.images.all()}
+            for id in self._store.images.ids():
+                image = images.get(id)
+                if image is None or not all(layers.get(chain_id) for chain_id in image.chain_ids):
+                    log.warning(
+                        "image %s is forgotten: its record or a layer of it is missing; load it again", id
+                    )
+                    self._forget(id)
 
     def _forget(self, image_id: Digest) -> None:
         self._store.images.delete(image_id)

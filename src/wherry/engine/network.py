@@ -48,6 +48,7 @@ class Networks:
         record = self._store.networks.get(name)
         if record is None:
             record = NetworkRecord(id=os.urandom(32).hex(), name=name, driver=driver, created=now())
+            self._store.networks.delete(name)  # one that cannot be read is made anew
             self._store.networks.add(record)
         return Network(record.name, record.driver, record.id, record.created)
 

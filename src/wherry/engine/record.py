@@ -59,6 +59,15 @@ class Asked(msgspec.Struct, frozen=True, omit_defaults=True):
     killed_after: int | None = None
 
 
+def lost(id: str, name: str) -> ContainerRecord:
+    """What stands for a container whose record cannot be read."""
+    nobody = "sha256:" + 64 * "0"
+    return ContainerRecord(
+        id=id, name=name, created=ZERO_TIME, path="", args=[], config=Config(image=nobody),
+        host_config=HostConfig(network_mode="none"), image=nobody,
+    )  # fmt: skip
+
+
 class ContainerState(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What is the case, as far as it outlives a reboot. Times are RFC 3339."""
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+
 import msgspec
 
-from wherry.engine.record import ContainerRecord, ContainerState
+from wherry.engine.record import ContainerRecord, ContainerState, Phase, lost
 from wherry.engine.store.database import Database
+from wherry.engine.store.reading import Unreadable, read
+
+log = logging.getLogger(__name__)
 
 encode = msgspec.json.Encoder().encode
 decode_record = msgspec.json.Decoder(ContainerRecord).decode
@@ -47,6 +52,15 @@ class ContainerRepository:
         self._run("DELETE FROM containers WHERE id = ?", id)
 
     def all(self) -> list[tuple[ContainerRecord, ContainerState]]:
-        """Every record with its state, in no certain order."""
-        rows = self._run("SELECT record, state FROM containers")
-        return [(decode_record(record), decode_state(state)) for record, state in rows]
+        """Every record with its state, in no certain order. One that cannot be read is there as a dead container,
+        so that it can be seen and removed."""
+        rows = self._run("SELECT id, name, record, state FROM containers")
+        return [known(str(id), str(name), record, state) for id, name, record, state in rows]
+
+
+def known(id: str, name: str, record: bytes, state: bytes) -> tuple[ContainerRecord, ContainerState]:
+    try:
+        return read(decode_record, record), read(decode_state, state)
+    except Unreadable as error:
+        log.error("the record of container %s cannot be read: %s", id[:12], error)
+        return lost(id, name), ContainerState(phase=Phase.DEAD, error=f"its record cannot be read: {error}")

@@ -6,6 +6,7 @@ import msgspec
 
 from wherry.engine.image_record import ImageRecord
 from wherry.engine.store.database import Database
+from wherry.engine.store.reading import readable
 
 encode = msgspec.json.Encoder().encode
 decode = msgspec.json.Decoder(ImageRecord).decode
@@ -22,13 +23,18 @@ class ImageRepository:
         self._run("INSERT OR REPLACE INTO images VALUES (?, ?)", record.id, encode(record))
 
     def get(self, id: str) -> ImageRecord | None:
-        """The image of this id; None where there is none."""
-        rows = self._run("SELECT record FROM images WHERE id = ?", id)
-        return decode(rows[0][0]) if rows else None
+        """The image of this id; None where there is none, or none that can be read."""
+        return next(
+            readable(decode, self._run("SELECT id, record FROM images WHERE id = ?", id), "image"), None
+        )
 
     def all(self) -> list[ImageRecord]:
-        """Every image, in no certain order."""
-        return [decode(row[0]) for row in self._run("SELECT record FROM images")]
+        """Every image that can be read, in no certain order."""
+        return list(readable(decode, self._run("SELECT id, record FROM images"), "image"))
+
+    def ids(self) -> list[str]:
+        """Those of all images, also of such as cannot be read."""
+        return [str(id) for (id,) in self._run("SELECT id FROM images")]
 
     def delete(self, id: str) -> None:
         """Absent is fine."""

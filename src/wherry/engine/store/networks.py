@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from wherry.engine.store.database import Database
+from wherry.engine.store.reading import readable
 
 
 class NetworkRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,14 +32,14 @@ class NetworkRepository:
         self._run("INSERT INTO networks VALUES (?, ?)", record.name, encode(record))
 
     def get(self, name: str) -> NetworkRecord | None:
-        """The network of this name; None where there is none."""
-        rows = self._run("SELECT record FROM networks WHERE name = ?", name)
-        return decode(rows[0][0]) if rows else None
+        """The network of this name; None where there is none, or none that can be read."""
+        rows = self._run("SELECT name, record FROM networks WHERE name = ?", name)
+        return next(readable(decode, rows, "network"), None)
 
     def delete(self, name: str) -> None:
         """Absent is fine."""
         self._run("DELETE FROM networks WHERE name = ?", name)
 
     def all(self) -> list[NetworkRecord]:
-        """Every network, in no certain order."""
-        return [decode(row[0]) for row in self._run("SELECT record FROM networks")]
+        """Every network that can be read, in no certain order."""
+        return list(readable(decode, self._run("SELECT name, record FROM networks"), "network"))
