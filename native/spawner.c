@@ -59,17 +59,19 @@ static bool receive(int socket, struct given *given)
 }
 
 /* In the new process: each descriptor at its place. None of them is at another's, since all those are taken. */
-static void take_places(const struct given *given)
+static bool take_places(const struct given *given)
 {
     for (unsigned i = 0; i < given->count; i++)
-        dup3(given->fds[i], given->numbers[i], O_CLOEXEC);
+        if (dup3(given->fds[i], given->numbers[i], O_CLOEXEC) < 0)
+            return false;
+    return true;
 }
 
-static void tell_failure(const struct given *given, int error)
+static void tell_failure(const struct given *given, int error, const char *text)
 {
     for (unsigned i = 0; i < given->count; i++)
         if (given->numbers[i] == FD_CONTROL)
-            send_failure(given->fds[i], ~0U, error, "no process could be made for it");
+            send_failure(given->fds[i], ~0U, error, text);
 }
 
 /*
@@ -98,7 +100,10 @@ static void wait_for_one(int socket, int taken, struct given *given)
     prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
     if (write(taken, "", 1) != 1)
         _exit(1);
-    take_places(given);
+    if (take_places(given))
+        return;
+    tell_failure(given, errno, "its descriptors could not be put in their places");
+    _exit(1);
 }
 
 /* No process could be made: what is asked for meanwhile fails. False when the daemon is gone. */
@@ -107,7 +112,7 @@ static bool refuse_one(int socket, int error)
     struct given given;
     if (!receive(socket, &given))
         return false;
-    tell_failure(&given, error);
+    tell_failure(&given, error, "no process could be made for it");
     close_all(&given);
     return true;
 }

@@ -19,11 +19,12 @@ SEIZE, INTERRUPT, WAIT_ALL = 0x4206, 0x4207, 0x40000000
 
 @contextmanager
 def held(*pids: int) -> Iterator[None]:
-    """Somebody holds these processes meanwhile."""
+    """Somebody holds these processes meanwhile. ProcessLookupError where one has gone already."""
     command = [sys.executable, __file__, *map(str, pids)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdin is not None and holder.stdout is not None
-        assert holder.stdout.readline() == "held\n"
+        if holder.stdout.readline() != "held\n":
+            raise ProcessLookupError(f"one of {pids} has gone")
         try:
             yield
         finally:

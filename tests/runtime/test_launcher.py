@@ -160,7 +160,7 @@ def test_commands_that_cannot_run(lab: Lab, argv: tuple[str, ...], why: str, cod
 
 def test_a_child_that_is_killed_on_its_way_has_not_started(lab: Lab) -> None:  # noqa: F811
     kill_process = struct.pack("<HBBI", 6, 0, 0, 0x80000000)  # one instruction: whatever the call, die
-    with pytest.raises(LaunchFailed, match="killed before it became the command"):
+    with pytest.raises(LaunchFailed, match="killed the process before it became the command"):
         lab.shell("true", before_user=(Seccomp(kill_process),))
     assert lab.left_cgroups() == []
 
@@ -212,7 +212,7 @@ def test_signals_reach_the_first_process(lab: Lab) -> None:  # noqa: F811
         script = "trap 'exit 7' TERM; while :; do sleep 0.05; done"
         monitored = await lab.start(Wanted(argv=("sh", "-c", script)))
         await asyncio.sleep(0.2)
-        await monitored.signal(signal.SIGTERM)
+        monitored.signal(signal.SIGTERM)
         return (await lab.finish(monitored)).code
 
     assert asyncio.run(scenario()) == 7
