@@ -81,6 +81,7 @@ class Place:
             lasting=lambda task: (NetworkEndpoint("bridge", "wherry0", "eth0", container=task.id),),
             plan=lambda task, prepared: Launched(Plan((Hostname("x"),), tuple(prepared)), Spec()),
             write=lambda task, prepared: Launched(Plan((Hostname("x"),), tuple(prepared)), Spec()),
+            compile_profile=self.compile_profile,
             cgroup=lambda task: f"/w/{task.id}",
             exec=lambda id, launched, request, options: Plan((Hostname("exec"),)),
         )
@@ -101,6 +102,9 @@ class Place:
         if self.stuck:
             raise OSError(errno.EBUSY, "Device or resource busy")
         return True
+
+    async def compile_profile(self, host: Any) -> None:
+        """There is none."""
 
     async def launch(self, plan: Plan, *, fds: dict[Fd, int], meanwhile: Any = None, **_: Any) -> Any:
         self.notes.append("launch")
@@ -178,7 +182,7 @@ def test_what_the_launcher_has_copies_of_is_closed(place: Place) -> None:
 def test_what_cannot_be_removed_is_told_with_its_reason(place: Place) -> None:
     place.executor.remove(TASK)
     place.stuck = True
-    with pytest.raises(Internal, match=r"cannot be removed: network namespace .*: device or resource busy$"):
+    with pytest.raises(Internal, match=r"cannot be removed: take a network namespace .*: device or resource busy$"):
         place.executor.remove(TASK)
 
 
@@ -268,7 +272,7 @@ def test_what_is_owed_is_given_back_before_the_next_start(place: Place, by_retry
         place.executor.finish(ID, started.steps)
         assert place.later.journal.under_way(ID) is not None  # so that a later daemon sees it as well
         place.notes.clear()
-        with pytest.raises(Internal, match="held before cannot be given back: network namespace"):
+        with pytest.raises(Internal, match="held before cannot be given back: take a network namespace"):
             await place.executor.start(TASK)
         assert place.notes == ["release e"]
         place.stuck = False
