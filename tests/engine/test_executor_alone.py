@@ -182,7 +182,9 @@ def test_what_the_launcher_has_copies_of_is_closed(place: Place) -> None:
 def test_what_cannot_be_removed_is_told_with_its_reason(place: Place) -> None:
     place.executor.remove(TASK)
     place.stuck = True
-    with pytest.raises(Internal, match=r"cannot be removed: take a network namespace .*: device or resource busy$"):
+    with pytest.raises(
+        Internal, match=r"cannot be removed: take a network namespace .*: device or resource busy$"
+    ):
         place.executor.remove(TASK)
 
 
