@@ -204,6 +204,7 @@ def show_reach(found: Json, paper: Paper) -> None:
     if rows := words.reach_rows(found):
         paper.heading(words.REACHES, "yellow")
         paper.table(rows, (PLAIN, CAUSE))
+        paper.line()
 
 
 def show_drift(found: Json, paper: Paper) -> None:

@@ -12,6 +12,8 @@ import pytest
 
 from tests.engine.explain.test_causes import body
 from tests.harness.daemon import Daemon
+from wherry.engine.explain.reach import bound
+from wherry.runtime.mounts import MountPoint
 
 Warnings = list[tuple[str, str]]
 
@@ -86,6 +88,18 @@ def test_a_socket_is_told_from_a_file_also_where_it_is_read_only(daemon: Daemon,
             door.bind(str(tmp_path / name))
             ((could, _),) = warnings(daemon, f"--volume {tmp_path}/{name}:/door:ro")
             assert said in could
+
+
+def test_a_shared_bind_shows_the_host_what_is_mounted_in_it() -> None:
+    (could, _) = bound(MountPoint("bind", "/data", source="/srv/made", propagation="rshared"), "")
+    assert could.endswith("; what it mounts there, if it may mount, appears on the host.")
+
+
+def test_rights_of_another_user_come_with_becoming_root(daemon: Daemon) -> None:
+    ((could, _),) = warnings(daemon, "--user 1000:5 --cap-add SYS_ADMIN")
+    assert could.startswith("If it becomes root (it runs as user 1000), it can mount filesystems")
+    ((could, _),) = warnings(daemon, "--user 1000 --privileged")
+    assert could.startswith("If it becomes root (it runs as user 1000), it is root on the host")
 
 
 def test_what_another_user_may_not_is_not_promised(daemon: Daemon) -> None:

@@ -20,7 +20,7 @@ from wherry.runtime.mounts import MountPoint
 from wherry.runtime.steps import Capabilities, Cause, MakeNode, Origin, Plan, asked
 
 PRIVILEGED = (
-    "It is root on the host in all but name: it can open every device (disks and memory among them), load kernel "
+    "it is root on the host in all but name: it can open every device (disks and memory among them), load kernel "
     "modules, mount filesystems and change the kernel's settings."
 )
 SHARED = {
@@ -108,10 +108,10 @@ def reach(record: ContainerRecord, plan: Plan) -> list[Reach]:
     steps = [step for step in plan.preparation if isinstance(step, EngineStep)]
     privileged, user = record.host_config.privileged, record.config.user.partition(":")[0]
     found = [
-        *([(PRIVILEGED, asked("--privileged"))] if privileged else []),
+        *([(as_root(PRIVILEGED, user), asked("--privileged"))] if privileged else []),
         *(bound(point, user) for point in mounts.requested(record.host_config) if is_given(point)),
         *((SHARED[s.kind], s.cause) for s in steps if isinstance(s, ShareWithHost) and s.kind in SHARED),
-        *(() if privileged else (*added(plan), *opened(plan), *ruled(record))),
+        *(() if privileged else (*added(plan, user), *opened(plan), *ruled(record))),
         *(
             (LEFT_OUT[s.what], s.cause)
             for s in steps
@@ -151,6 +151,8 @@ def bound(point: MountPoint, user: str) -> tuple[str, Cause]:
         words += ", which is enough to become root on the host"
     if holds(source, SOCKETS):
         words += "; and talk to the services whose sockets are there"
+    if point.propagation in ("shared", "rshared"):
+        words += "; what it mounts there, if it may mount, appears on the host"
     return f"{words}.", point.cause
 
 
@@ -170,7 +172,16 @@ def socket_words(source: str) -> str:
 # ---------------------------------------------------------------- rights and devices
 
 
-def added(plan: Plan) -> Iterator[tuple[str, Cause]]:
+def as_root(words: str, user: str) -> str:
+    """Only root has the capabilities of a container; another user would have to become root in it."""
+    return (
+        f"{words[0].upper()}{words[1:]}"
+        if user in ROOT
+        else f"If it becomes root (it runs as user {user}), {words}"
+    )
+
+
+def added(plan: Plan, user: str) -> Iterator[tuple[str, Cause]]:
     """Capabilities beyond Docker's defaults."""
     step = next((step for step in plan.steps if isinstance(step, Capabilities)), None)
     if step is None:
@@ -183,7 +194,7 @@ def added(plan: Plan) -> Iterator[tuple[str, Cause]]:
     elif others:
         told.append(f"do what {', '.join(others)} {'allows' if len(others) == 1 else 'allow'}")
     if told:
-        yield f"It can {'; '.join(told)}.", step.cause
+        yield as_root(f"it can {'; '.join(told)}.", user), step.cause
 
 
 def opened(plan: Plan) -> Iterator[tuple[str, Cause]]:

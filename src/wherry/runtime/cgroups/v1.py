@@ -132,7 +132,8 @@ class CgroupsV1:
         ]
         links = [Symlink(name, f"{target}/{link}") for link, name in self.links]
         protection = [] if writable else [ReadOnlyPath(target)]
-        return (Mount("tmpfs", "tmpfs", target, NO_MOUNT_RIGHTS, "mode=755"), *shown, *links, *protection)
+        tmpfs = Mount("tmpfs", "tmpfs", target, NO_MOUNT_RIGHTS, "mode=755", cause=cause)
+        return (tmpfs, *shown, *links, *protection)
 
     def mount_data(self, hierarchy: str) -> str:
         return ",".join(controller for controller, name in self.controllers.items() if name == hierarchy)
