@@ -156,7 +156,7 @@ def test_inspect_shows_every_field(api: Api) -> None:
     host = {
         "Memory": 64 << 20,
         "PidsLimit": 7,
-        "Binds": ["/tmp:/t:ro"],
+        "Binds": ["/usr:/t:ro"],
         "Tmpfs": {"/run": "size=1m"},
         "NanoCpus": 500_000_000,
     }
@@ -185,7 +185,7 @@ def test_inspect_shows_every_field(api: Api) -> None:
     assert shown["Mounts"] == [
         {
             "Type": "bind",
-            "Source": "/tmp",
+            "Source": "/usr",
             "Destination": "/t",
             "Mode": "ro",
             "RW": False,

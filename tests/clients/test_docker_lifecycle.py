@@ -337,17 +337,9 @@ def test_running_out_of_memory_is_told_where_nobody_is_killed(daemon: Daemon) ->
 def test_running_out_of_memory_is_one_event(daemon: Daemon) -> None:
     since = str(int(time.time()))
     limits = ("-m", "16m", "--memory-swap", "16m", "--oom-kill-disable")
-    daemon.docker("run", "-d", "--name", "hog", *limits, "busybox", "sh", "-c", HOG)
-    wait_until(lambda: daemon.inspect("hog")["State"]["OOMKilled"])
-    daemon.docker("kill", "hog")
-    told = (
-        "--since",
-        since,
-        "--until",
-        str(int(time.time()) + 1),
-        "--filter",
-        "event=oom",
-        "--format",
-        "{{.Action}}",
-    )
-    assert daemon.docker("events", *told).stdout == "oom\n"
+    daemon.docker("run", "-d", "--name", "glutton", *limits, "busybox", "sh", "-c", HOG)
+    wait_until(lambda: daemon.inspect("glutton")["State"]["OOMKilled"])
+    daemon.docker("kill", "glutton")
+    period = ("--since", since, "--until", str(int(time.time()) + 1))
+    only = ("--filter", "event=oom", "--filter", "container=glutton")
+    assert daemon.docker("events", *period, *only, "--format", "{{.Action}}").stdout == "oom\n"
