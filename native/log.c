@@ -167,23 +167,28 @@ static void split_line(uint8_t stream, const char *text, size_t length, const ch
     partial->split = true;
 }
 
+/* Each line has its own time, so that they can be told apart by it. */
+static size_t time_now(char *time)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return log_time(time, &now);
+}
+
 void log_output(uint8_t stream, const char *data, size_t length)
 {
     struct partial *partial = &partials[stream - 1];
-    struct timespec now;
     char time[40];
     if (!log_state.path)
         return;
-    clock_gettime(CLOCK_REALTIME, &now);
-    size_t time_length = log_time(time, &now);
     while (length > 0) {
         size_t room = LINE_BYTES - partial->length, part = length < room ? length : room;
         const char *newline = memchr(data, '\n', part);
         size_t used = newline ? (size_t)(newline - data) : part;
         if (newline)
-            finish_line(stream, data, used++, true, time, time_length);
+            finish_line(stream, data, used++, true, time, time_now(time));
         else if (part == room)
-            split_line(stream, data, part, time, time_length);
+            split_line(stream, data, part, time, time_now(time));
         else {
             memcpy(partial->text + partial->length, data, part);
             partial->length += part;
@@ -198,13 +203,10 @@ void log_output(uint8_t stream, const char *data, size_t length)
 /* At the end of output: a last line without a newline. */
 void log_finish(void)
 {
-    struct timespec now;
     char time[40];
-    clock_gettime(CLOCK_REALTIME, &now);
-    size_t time_length = log_time(time, &now);
     for (uint8_t stream = 1; stream <= 2 && log_state.path; stream++)
         if (partials[stream - 1].length > 0)
-            finish_line(stream, "", 0, false, time, time_length);
+            finish_line(stream, "", 0, false, time, time_now(time));
     if (log_state.used > 0)
         flush();
     if (log_state.file >= 0)

@@ -94,7 +94,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--cgroup-parent", help="parent cgroup of all containers (default wherry)")
     p.add_argument("--default-shm-size", type=int, metavar="BYTES", help="size of /dev/shm")
     p.add_argument("--log-driver", help="json-file or none")
-    p.add_argument("--log-opt", action="append", metavar="KEY=VALUE", help="max-size, max-file")
+    p.add_argument(
+        "--log-opt", action="append", metavar="KEY=VALUE", help="max-size, max-file, tag, labels, env"
+    )
     p.add_argument("--no-new-privileges", action="store_true", default=None, help="for all containers")
     p.add_argument("--init", action="store_true", default=None, help="run an init in every container")
     p.add_argument("--pidfile", type=Path, help="write the process id there")

@@ -13,8 +13,6 @@ from wherry.engine.request import (
     check_defaults,
     check_platform,
     ignored,
-    log_files,
-    log_size,
     make_record,
 )
 from wherry.errors import InvalidArgument, NotFound
@@ -108,10 +106,6 @@ def test_the_hosts_network_has_the_hosts_name() -> None:
         (HostConfig(isolation="hyperv"), "isolation 'hyperv'"),
         (HostConfig(userns_mode="private"), "user namespace mode 'private'"),
         (HostConfig(device_requests=[DeviceRequest(count=-1)]), "--gpus"),
-        (
-            HostConfig(log_config=LogConfig(type="json-file", config={"labels": "a"})),
-            "unknown log opt 'labels'",
-        ),
     ],
 )
 def test_what_cannot_be_is_refused_in_words(host: HostConfig, text: str) -> None:
@@ -194,11 +188,3 @@ def test_what_is_accepted_but_not_done_is_said() -> None:
     run = RunConfig(cmd=["sh"], volumes={"/data": {}}, healthcheck=HealthCheck(test=["CMD", "true"]))
     said = ignored(record(run=run), image(run))
     assert any("/data" in warning for warning in said) and any("health" in warning for warning in said)
-
-
-@pytest.mark.parametrize(
-    ("text", "size"), [("10m", 10 << 20), ("1g", 1 << 30), ("512", 512), ("5kb", 5 << 10), ("-1", 0)]
-)
-def test_log_sizes(text: str, size: int) -> None:
-    config = LogConfig(type="json-file", config={"max-size": text, "max-file": "3"})
-    assert (log_size(config), log_files(config)) == (size, 3)

@@ -230,7 +230,10 @@ FIELDS: Mapping[type[msgspec.Struct], Fates] = {
     },
     LogConfig: {
         "type": done("`json-file`, `none`"),
-        "config": done("`max-size`, `max-file`; others are refused"),
+        "config": done(
+            "`max-size`, `max-file`, `tag`, `labels`, `labels-regex`, `env`, `env-regex`; `mode` and `cache-…` are "
+            "accepted and change nothing, as output is always written at once; `compress=true` is refused"
+        ),
     },
     PortBinding: {"host_ip": done(), "host_port": done()},
     DeviceMapping: {"path_on_host": done(), "path_in_container": done(), "cgroup_permissions": done()},

@@ -14,12 +14,12 @@ import msgspec
 from wherry.engine.causes import HOSTNAME, HOSTS, RESOLV_CONF, file_causes, log_cause
 from wherry.engine.config import EngineConfig
 from wherry.engine.journal import Launched
+from wherry.engine.log_options import attributes, log_files, log_size
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.plan_template import Templates, WrittenPlan
 from wherry.engine.preparation.planned import DriverOf, Neighbours, lasting, preparation
 from wherry.engine.preparation.step import EngineStep
 from wherry.engine.preparation.surroundings import Surroundings
-from wherry.engine.request import log_files, log_size
 from wherry.engine.task import Task
 from wherry.engine.wanted_mounts import declared_volumes, wanted_mounts
 from wherry.errors import wanting
@@ -189,7 +189,7 @@ class Planner:
             cgroups=self._cgroups,
             exit_file=paths.exit,
             spool_dir=paths.home,
-            log=log_step(task.host, paths, self._config),
+            log=log_step(task, paths, self._config),
             stdin=task.config.open_stdin,
             stdin_once=task.config.stdin_once,
             rows=rows,
@@ -316,12 +316,13 @@ def hosts_file(task: Task, place: Surroundings) -> str:
     )
 
 
-def log_step(host: HostConfig, paths: ContainerPaths, defaults: EngineConfig) -> Log | None:
-    config = host.log_config
+def log_step(task: Task, paths: ContainerPaths, defaults: EngineConfig) -> Log | None:
+    config = task.host.log_config
     if config.type != "json-file":
         return None
+    carried = attributes(task.record) if task.record is not None else ""
     cause = log_cause(config, defaults)
-    return Log(paths.log, log_size(config), log_files(config), cause=cause)
+    return Log(paths.log, log_size(config), log_files(config), carried, cause=cause)
 
 
 def missing_directories(point: MountPoint) -> Iterator[HostDirectory]:

@@ -11,6 +11,7 @@ import msgspec
 from wherry.engine.config import EngineConfig
 from wherry.engine.fates import refuse, warnings
 from wherry.engine.image_record import ImageRecord
+from wherry.engine.log_options import attributes, check_log, log_config
 from wherry.engine.record import ContainerRecord
 from wherry.engine.wanted_mounts import wanted_mounts
 from wherry.errors import InvalidArgument, NotFound
@@ -33,10 +34,6 @@ from wherry.runtime.resources import swap_limit
 from wherry.values.hosts import address_family, is_name_server
 from wherry.values.platforms import parse_platform
 from wherry.values.ports import is_publishable, parse_host_port, with_protocol
-from wherry.values.sizes import parse_size
-
-LOG_DRIVERS = ("json-file", "none")
-LOG_OPTIONS = ("max-size", "max-file")
 
 
 def make_record(
@@ -60,7 +57,7 @@ def make_record(
     config = container_config(id, request, merged, host, endpoint)
     check(request, host)
     points = wanted_mounts(host, defaults, recursive_read_only=recursive_read_only)
-    return ContainerRecord(
+    record = ContainerRecord(
         id=id,
         name=name,
         created="",
@@ -73,6 +70,8 @@ def make_record(
         mounts=mount_points(host, points),
         recursive_read_only=recursive_read_only,
     )
+    attributes(record)  # they have a length, too
+    return record
 
 
 def by_name(request: ContainerCreate, name_of: Callable[[str], str]) -> ContainerCreate:
@@ -149,13 +148,6 @@ def host_config(asked: HostConfig, defaults: EngineConfig) -> HostConfig:
     )
 
 
-def log_config(asked: LogConfig, defaults: EngineConfig) -> LogConfig:
-    """The log as the container asks for it, or as the engine's defaults have it."""
-    if not asked.type:
-        return LogConfig(type=defaults.log_driver, config=dict(asked.config or defaults.log_opts))
-    return LogConfig(type=asked.type, config=dict(asked.config or {}))
-
-
 def networks(request: ContainerCreate, host: HostConfig) -> dict[str, EndpointSettings]:
     """The endpoints as asked for, also on networks that there are not; addresses come at start."""
     if host.network_mode.startswith("container:") or request.network_disabled:
@@ -223,19 +215,6 @@ def check_exposed(request: ContainerCreate, host: HostConfig) -> None:
             raise InvalidArgument(f"invalid ExposedPorts: {port!r} cannot be published")
 
 
-def check_log(config: LogConfig) -> None:
-    if config.type not in LOG_DRIVERS:
-        raise InvalidArgument(
-            f"logger: no log driver named {config.type!r} is registered; there are {', '.join(LOG_DRIVERS)}"
-        )
-    known = LOG_OPTIONS if config.type == "json-file" else ()
-    for key in config.config or {}:
-        if key not in known:
-            raise InvalidArgument(f"unknown log opt '{key}' for {config.type} log driver")
-    log_size(config)
-    log_files(config)
-
-
 def check_defaults(defaults: EngineConfig) -> None:
     """What every create request would stumble over, refused at the daemon's start."""
     check_log(log_config(LogConfig(), defaults))
@@ -248,23 +227,6 @@ def check_defaults(defaults: EngineConfig) -> None:
         raise InvalidArgument(f"invalid size of the network pool: {defaults.pool_size}")
     if ".." in defaults.cgroup_parent.split("/"):
         raise InvalidArgument(f"invalid cgroup parent {defaults.cgroup_parent!r}: it may not lead upwards")
-
-
-def log_size(config: LogConfig) -> int:
-    """``max-size`` in bytes; 0 for no limit."""
-    text = (config.config or {}).get("max-size", "-1")
-    try:
-        return 0 if text == "-1" else parse_size(text)
-    except InvalidArgument:
-        raise InvalidArgument(f"invalid value for max-size: {text!r} (write it as 10m)") from None
-
-
-def log_files(config: LogConfig) -> int:
-    """``max-file``, 1 where it is not given. InvalidArgument for less, or for no number."""
-    text = (config.config or {}).get("max-file", "1")
-    if not text.isdigit() or int(text) < 1:
-        raise InvalidArgument("max-file cannot be less than 1")
-    return int(text)
 
 
 def check_platform(name: str, image: ImageRecord, wanted: str) -> None:
