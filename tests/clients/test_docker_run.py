@@ -331,3 +331,33 @@ def test_ports_that_an_image_exposes_are_no_conflict(daemon: Daemon, busybox_tar
         "run", "--rm", "--network", "container:c1", "exposing:1", "ip", "addr", "show", "eth0"
     )
     assert own.stdout == daemon.docker("exec", "c1", "ip", "addr", "show", "eth0").stdout
+
+
+@pytest.mark.parametrize(
+    ("user", "said"),
+    [
+        ("nosuch", "unable to find user nosuch: no matching entries in passwd file"),
+        ("0:nosuch", "unable to find group nosuch: no matching entries in group file"),
+        ("99999999999", "uids and gids must be in range 0-2147483647"),
+    ],
+)
+def test_exec_as_nobody_known(daemon: Daemon, user: str, said: str) -> None:
+    id = daemon.docker("run", "-d", "busybox", "sleep", "60").stdout.strip()
+    done = daemon.docker("exec", "-u", user, id, "id", check=False)
+    assert (done.returncode, done.stdout, said in done.stderr) == (1, "", True)
+    assert done.stderr.startswith("Error response from daemon: ")
+
+
+def test_exec_does_not_wait_for_a_container_that_looks_users_up_for_ever(daemon: Daemon) -> None:
+    """What is behind a mount or is no file is not opened by the engine; links lead nowhere else."""
+    made = "rm -f /etc/passwd; mkfifo /etc/passwd; ln -sf /proc/1/root/etc/shadow /etc/group; sleep 60"
+    id = daemon.docker("run", "-d", "busybox", "sh", "-c", made).stdout.strip()
+    daemon.docker("exec", id, "sh", "-c", "while [ ! -p /etc/passwd ] || [ ! -L /etc/group ]; do :; done")
+    for user in ("nosuch", "0:nosuch"):
+        assert daemon.docker("exec", "-u", user, id, "id", check=False, timeout=30).returncode != 0
+
+
+def test_exec_in_no_absolute_directory(daemon: Daemon) -> None:
+    id = daemon.docker("run", "-d", "busybox", "sleep", "60").stdout.strip()
+    done = daemon.docker("exec", "-w", "rel", id, "pwd", check=False)
+    assert done.returncode == 1 and "invalid WorkingDir: 'rel' is not an absolute path" in done.stderr

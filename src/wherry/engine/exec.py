@@ -17,10 +17,13 @@ from wherry.engine.names import new_id
 from wherry.engine.record import Phase
 from wherry.engine.streams import detach_keys
 from wherry.errors import Conflict, LaunchFailed, NotFound, WherryError
+from wherry.linux.root_file import read_in_root
 from wherry.messages.exec import ExecCreate, ExecStart
 from wherry.runtime.checks import check_exec
 from wherry.runtime.launcher import Attach, ExitStatus, Monitored
+from wherry.runtime.users import check_known, names_of
 
+DATABASE_MAX = 1 << 20  # bytes of /etc/passwd that are looked at here
 KEPT_AFTER_EXIT = 300.0  # seconds that a finished exec can still be inspected
 
 
@@ -59,7 +62,7 @@ class Execs:
         container = self._containers.get(container_ref)
         check_exec(request)
         refuse(request)
-        self._running(container)
+        check_user_there(self._running(container), request.user)
         instance = Exec(new_id(), container, request)
         self._by_id[instance.id] = instance
         self._forget_with(container)
@@ -201,6 +204,17 @@ class Execs:
 
     def _publish(self, instance: Exec, action: str, **attributes: str) -> None:
         self._events.container(action, instance.container.record, {"execID": instance.id, **attributes})
+
+
+def check_user_there(run: Run, spec: str) -> None:
+    """InvalidArgument for a name that the container does not know. What cannot be looked at is left to the launcher."""
+    for what, name in zip(("passwd", "group"), names_of(spec), strict=True):
+        if not name:
+            continue
+        with contextlib.suppress(OSError):
+            database = read_in_root(run.pid, f"/etc/{what}", DATABASE_MAX)
+            if database is not None:
+                check_known(name, what, database)
 
 
 def write_stdout(client_fd: int, text: bytes, framed: bool) -> None:

@@ -1,0 +1,51 @@
+"""Files in the root of another process, which may have made of them what it likes. openat2(2)."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import stat
+import struct
+
+from wherry.linux import libc
+
+OPENAT2 = 437  # on every architecture
+NO_OTHER_MOUNTS, NO_MAGIC_LINKS, IN_ROOT = 0x01, 0x02, 0x10
+REFUSED = frozenset({errno.EXDEV, errno.ELOOP, errno.EAGAIN})
+FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+
+
+def read_in_root(pid: int, path: str, limit: int) -> bytes | None:
+    """A file as a process sees it. None for one that is longer, that is no file, or that is of another mount.
+
+    Links lead nowhere out of its root, and no filesystem is asked that the process may have mounted and may not
+    answer. OSError where there is none such, or no such process.
+    """
+    root = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        file = open_in(root, path)
+    finally:
+        os.close(root)
+    if file is None:
+        return None
+    try:
+        found = os.fstat(file)
+        fits = stat.S_ISREG(found.st_mode) and found.st_size <= limit
+        return os.read(file, limit) if fits else None
+    finally:
+        os.close(file)
+
+
+def open_in(root: int, path: str) -> int | None:
+    """A descriptor; None where the way leads over a mount or a magic link."""
+    how = ctypes.create_string_buffer(
+        struct.pack("QQQ", FLAGS, 0, NO_OTHER_MOUNTS | NO_MAGIC_LINKS | IN_ROOT)
+    )
+    arguments = (OPENAT2, root, os.fsencode(path), ctypes.addressof(how), struct.calcsize("QQQ"), None)
+    try:
+        return libc.call("syscall", *arguments, about=path)
+    except OSError as error:
+        if error.errno in REFUSED:
+            return None
+        raise
