@@ -34,12 +34,11 @@ def gnu(
     """The extents and the real size from an old GNU header (type S) and the blocks that continue it."""
     extents = _table(header, 386, 4, number)
     size = number(bytes(header[483:495]))
-    more = header[482]
+    more, places = header[482], 4
     while more:
         block = next_block()
         extents += _table(block, 0, 21, number)
-        more = block[504]
-        _limit(len(extents))
+        more, places = block[504], _limited(places + 21)
     return extents, size
 
 
@@ -68,17 +67,17 @@ def pax(records: Sequence[tuple[bytes, bytes]]) -> PaxLayout | None:
 
 def map_from_data(next_block: Callable[[], bytes]) -> tuple[list[Extent], int]:
     """Format 1.0: decimal numbers, one a line, in whole blocks before the data; with the bytes that they took."""
-    text = b""
-    used = wanted = 0
-    while wanted == 0 or text.count(b"\n") < wanted:
-        text += next_block()
+    numbers: list[bytes] = []
+    rest = b""
+    used, wanted = 0, 1
+    while len(numbers) < wanted:
+        *lines, rest = (rest + next_block()).split(b"\n")
         used += 512
-        if wanted == 0 and b"\n" in text:
-            count = _decimal(text.partition(b"\n")[0])
-            _limit(count)
-            wanted = 1 + 2 * count
-        _limit(used // 512)
-    return _pairs(text.split(b"\n")[1:wanted]), used
+        if not numbers and lines:
+            wanted += 2 * _limited(_decimal(lines[0]))
+        numbers += lines
+        _digits(rest if len(numbers) < wanted else b"")
+    return _pairs(numbers[1:wanted]), used
 
 
 def check(extents: list[Extent], size: int, stored: int) -> None:
@@ -93,7 +92,7 @@ def check(extents: list[Extent], size: int, stored: int) -> None:
 
 
 def _pairs(numbers: list[bytes]) -> list[Extent]:
-    _limit(len(numbers) // 2)
+    _limited(len(numbers) // 2)
     values = [_decimal(number) for number in numbers]
     if len(values) % 2:
         raise InvalidArgument("the archive is damaged: a sparse file's map has an odd number of values")
@@ -101,13 +100,23 @@ def _pairs(numbers: list[bytes]) -> list[Extent]:
 
 
 def _decimal(value: bytes) -> int:
-    if not value.isdigit() or len(value) > 20:
-        raise InvalidArgument(
-            f"the archive is damaged: {value[:40]!r} in a sparse file's map is not a number"
-        )
-    return int(value)
+    if not value.isdigit():
+        raise _no_number(value)
+    return int(_digits(value))
 
 
-def _limit(count: int) -> None:
+def _digits(value: bytes) -> bytes:
+    """The same, or the beginning of it. InvalidArgument for more digits than any size has: a line without an end."""
+    if len(value) > 20:
+        raise _no_number(value)
+    return value
+
+
+def _no_number(value: bytes) -> InvalidArgument:
+    return InvalidArgument(f"the archive is damaged: {value[:40]!r} in a sparse file's map is not a number")
+
+
+def _limited(count: int) -> int:
     if count > EXTENT_LIMIT:
         raise InvalidArgument(f"a sparse file in the archive has more than {EXTENT_LIMIT} extents")
+    return count

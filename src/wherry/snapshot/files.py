@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable
-from errno import ENOTSUP, EPERM
+from errno import ENOTSUP, ENXIO, EPERM
 from pathlib import Path
 
 from wherry.content.names import show
@@ -81,9 +81,25 @@ def write_sparse(fd: int, entry: Entry, content: Iterable[memoryview]) -> None:
 
 
 def copy_content(source: int, target: int) -> None:
-    """Copy a file to its end; a filesystem that can, shares the blocks. OSError as of copy_file_range(2)."""
-    while os.copy_file_range(source, target, 1 << 24):
-        pass
+    """Copy the data of a layer's file, which does not change; its holes stay holes. A filesystem that can, shares
+    the blocks. OSError."""
+    size = os.fstat(source).st_size
+    at = 0
+    while (at := _next_data(source, at)) < size:
+        end = os.lseek(source, at, os.SEEK_HOLE)
+        while at < end:
+            at += os.copy_file_range(source, target, min(end - at, 1 << 24), at, at) or end - at
+    os.ftruncate(target, size)
+
+
+def _next_data(file: int, at: int) -> int:
+    """Where data begins, from a place on; the file's end where there is none."""
+    try:
+        return os.lseek(file, at, os.SEEK_DATA)
+    except OSError as error:
+        if error.errno != ENXIO:
+            raise
+        return os.lseek(file, 0, os.SEEK_END)
 
 
 def _set_xattrs(file: int | bytes, xattrs: dict[bytes, bytes], follow: bool) -> None:
