@@ -51,12 +51,17 @@ def test_inspect_and_its_versions(api: Api) -> None:
         assert api.get(f"/images/{ref}/json").json["Id"] == image["Id"]
 
 
-def test_inspect_for_a_platform(api: Api) -> None:
+@pytest.mark.parametrize("what", ["json", "history"])
+def test_only_for_a_platform(api: Api, what: str) -> None:
+    path = f"/images/busybox/{what}"
     right = {"os": "linux", "architecture": "amd64"}
-    assert api.get("/images/busybox/json", platform=right).status == 200
-    wrong = api.get("/images/busybox/json", platform={**right, "architecture": "s390x"})
-    assert (wrong.status, "linux/s390x" in wrong.message) == (404, True)
-    assert api.get("/images/busybox/json", platform="{").status == 400
+    assert api.get(path, platform=right).status == 200
+    assert api.get(path, platform={**right, "variant": "v9", "other": 1}).status == 200
+    wrong = api.get(path, platform={**right, "architecture": "s390x"})
+    assert (wrong.status, "does not match the specified platform" in wrong.message) == (404, True)
+    for bad in ("{", "[]", "linux/amd64", {"os": "linux"}, {"architecture": "amd64"}, {"os": 1}, "null"):
+        refused = api.get(path, platform=bad)
+        assert (refused.status, "platform" in refused.message) == (400, True), refused.body
 
 
 def test_history(api: Api) -> None:
@@ -102,6 +107,8 @@ def test_import_without_a_message_says_where_it_came_from(api: Api, busybox_tar:
         ("POST", "/images/create", 400, "fromSrc must be '-'"),
         ("POST", "/images/create?fromImage=alpine&tag=3", 501, "cannot pull alpine:3"),
         ("POST", "/images/create?fromSrc=-&platform=a/b/c/d", 400, "a/b/c/d"),
+        ("POST", "/images/create?fromSrc=-&platform=nonsense", 400, "neither an operating system nor"),
+        ("POST", "/images/create?fromSrc=-&platform=windows/amd64", 400, "operating system is not supported"),
     ],
 )
 def test_errors(api: Api, method: str, path: str, status: int, text: str) -> None:

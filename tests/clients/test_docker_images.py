@@ -136,3 +136,43 @@ def test_a_whole_debian(daemon: Daemon, debian_tar: Path) -> None:
     script = "dpkg --audit && useradd -m someone && su someone -c 'id -un'"
     assert out(daemon, "run", "--rm", "debian:bookworm", "bash", "-c", script) == "someone"
     daemon.docker("rmi", "debian:bookworm")
+
+
+def test_an_import_says_which_platform_it_is_for(daemon: Daemon, busybox_tar: bytes, tmp_path: Path) -> None:
+    (tmp_path / "root.tar").write_bytes(busybox_tar)
+    host = out(daemon, "version", "-f", "{{.Server.Arch}}")
+    for asked, told in {
+        "linux": f"linux/{host}/",
+        "linux/aarch64": "linux/arm64/",
+        "linux/arm/v6": "linux/arm/v6",
+    }.items():
+        daemon.docker("import", "--platform", asked, tmp_path / "root.tar", "platform:1")
+        shown = out(daemon, "image", "inspect", "-f", "{{.Os}}/{{.Architecture}}/{{.Variant}}", "platform:1")
+        assert shown == told
+    done = daemon.docker("import", "--platform", "nonsense", tmp_path / "root.tar", check=False)
+    assert done.returncode == 1 and "neither an operating system nor an architecture" in done.stderr
+
+
+def test_an_image_for_another_processor_is_warned_of(
+    daemon: Daemon, busybox_tar: bytes, tmp_path: Path
+) -> None:
+    (tmp_path / "root.tar").write_bytes(busybox_tar)
+    for platform, warned in {"linux/s390x": True, "linux/386": False, "linux/amd64": False}.items():
+        daemon.docker("import", "--platform", platform, tmp_path / "root.tar", "foreign:1")
+        text = f"The requested image's platform ({platform}) does not match the detected host platform (linux/amd64)"
+        assert (text in daemon.docker("create", "foreign:1", "true").stderr) == warned
+        assert text not in daemon.docker("create", "--platform", platform, "foreign:1", "true").stderr
+    daemon.remove_containers()
+    daemon.docker("rmi", "foreign:1")
+
+
+def test_an_import_of_a_private_directory_is_open_to_all(daemon: Daemon, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    (root / "bin").mkdir(parents=True)
+    (root / "bin/sh").write_bytes(Path("/bin/busybox").read_bytes())
+    (root / "bin/sh").chmod(0o755)
+    root.chmod(0o700)
+    subprocess.run(["tar", "-C", root, "-cf", tmp_path / "root.tar", "."], check=True)
+    daemon.docker("import", tmp_path / "root.tar", "private:1")
+    assert out(daemon, "run", "--rm", "-u", "1000", "private:1", "sh", "-c", "echo in") == "in"
+    daemon.docker("rmi", "private:1")

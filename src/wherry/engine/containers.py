@@ -23,7 +23,7 @@ from wherry.engine.network import Networks
 from wherry.engine.planning import Planner
 from wherry.engine.record import ContainerRecord, ContainerView
 from wherry.engine.registry import Registry, no_such
-from wherry.engine.request import by_name, check_platform, ignored, make_record
+from wherry.engine.request import by_name, check_platform, foreign, ignored, make_record
 from wherry.engine.sharing import by_id
 from wherry.engine.store import Store
 from wherry.engine.streams import AttachRequest, Streams
@@ -193,6 +193,8 @@ class Containers:
         )
         warnings = self._planner.check(record.config, record.host_config)
         await self._planner.compile_profile(record.host_config)
+        if not platform:
+            warnings += foreign(image)
         return record, image, [*warnings, *ignored(record, image)]
 
     def plan(self, ref: str, *, anew: bool = False) -> Planned:

@@ -55,6 +55,7 @@ PARAMETERS: Mapping[str, Fates] = {
     "POST /exec/{id}/resize": {"rows": done(), "columns": done()},
     "GET /images/json": {"all": done(), "filters": done()},
     "GET /images/{name}/json": {"platform": done()},
+    "GET /images/{name}/history": {"platform": done()},
     "POST /images/{name}/tag": {"repo": done(), "tag": done()},
     "DELETE /images/{name}": {
         "force": done(),

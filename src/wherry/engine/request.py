@@ -15,6 +15,7 @@ from wherry.engine.log_options import attributes, check_log, log_config
 from wherry.engine.record import ContainerRecord
 from wherry.engine.wanted_mounts import wanted_mounts
 from wherry.errors import InvalidArgument, NotFound
+from wherry.image.manifest import Platform, host_platform
 from wherry.messages.base import Nothing
 from wherry.messages.container import (
     Config,
@@ -32,7 +33,7 @@ from wherry.runtime.checks import check_conflicts, check_health
 from wherry.runtime.image_config import Merged, merge
 from wherry.runtime.resources import swap_limit
 from wherry.values.hosts import address_family, is_name_server
-from wherry.values.platforms import parse_platform
+from wherry.values.platforms import parse_platform, runs
 from wherry.values.ports import is_publishable, parse_host_port, with_protocol
 
 
@@ -233,11 +234,23 @@ def check_platform(name: str, image: ImageRecord, wanted: str) -> None:
     """``--platform os[/architecture[/variant]]`` against what the image says of itself. NotFound, in Docker's words."""
     config = image.config
     has = (config.os, config.architecture, config.variant)
-    pairs = zip(parse_platform(wanted.lower()), has, strict=True)
+    pairs = zip(parse_platform(wanted), has, strict=True)
     if any(part and own and own != part for part, own in pairs):
         raise NotFound(
             f"image with reference {name} was found but does not provide the specified platform ({wanted})"
         )
+
+
+def foreign(image: ImageRecord) -> list[str]:
+    """A warning, in Docker's words, where an image that was not asked for by its platform is for another one."""
+    has, host = image.config, host_platform()
+    if has.os.lower() in ("", host.os) and runs(host.architecture, has.architecture):
+        return []
+    stated = Platform(has.architecture, has.os, has.variant)
+    return [
+        f"The requested image's platform ({stated}) does not match the detected host platform ({host}) "
+        "and no specific platform was requested"
+    ]
 
 
 def ignored(record: ContainerRecord, image: ImageRecord) -> list[str]:

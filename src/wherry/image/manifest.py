@@ -7,7 +7,6 @@ deep the rest nests; the document itself stays in the blob store, byte for byte.
 
 from __future__ import annotations
 
-import platform as host
 from typing import TypeVar
 
 import msgspec
@@ -18,6 +17,7 @@ from wherry.errors import InvalidArgument
 from wherry.messages.base import Int, Nothing
 from wherry.values.durations import SECOND
 from wherry.values.go_json import as_go_reads
+from wherry.values.platforms import LINUX, host_architecture
 from wherry.values.times import parse_rfc3339
 
 DOCUMENT_LIMIT = 4 << 20
@@ -56,13 +56,9 @@ class Platform(msgspec.Struct, frozen=True, omit_defaults=True):
         return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
 
 
-_GO_ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
-
-
 def host_platform() -> Platform:
     """Linux on this machine's architecture, in the words that Go has for it."""
-    machine = host.machine()
-    return Platform(architecture=_GO_ARCHITECTURE.get(machine, machine), os="linux")
+    return Platform(architecture=host_architecture(), os=LINUX)
 
 
 class Descriptor(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-import msgspec
-
 from wherry.api.call import Call, Exchange
 from wherry.api.errors import HttpError
 from wherry.api.query import NO_FILTERS
@@ -18,7 +16,7 @@ from wherry.engine.engine import Engine
 from wherry.engine.filters import Filters
 from wherry.engine.image import LayerProgress, LoadLine
 from wherry.errors import InvalidArgument, WherryError
-from wherry.image.manifest import Platform
+from wherry.image.manifest import Platform, decode
 from wherry.messages.image import HistoryEntry, ImageInspect, ImageSummary, RemovalEntry
 from wherry.messages.progress import Message
 from wherry.values import platforms
@@ -42,8 +40,9 @@ def inspect(engine: Engine, call: Call, name: str, platform: str = "") -> ImageI
 
 
 @routes.get("/images/{name}/history")
-def history(engine: Engine, name: str) -> list[HistoryEntry]:
+def history(engine: Engine, name: str, platform: str = "") -> list[HistoryEntry]:
     """The steps that made it, newest first."""
+    engine.views.image(name, parse_platform(platform))  # NotFound where it is for another one
     return [render.history(item) for item in engine.images.history(name)]
 
 
@@ -140,15 +139,17 @@ def parse_platform(text: str) -> Platform | None:
     """``{"os": "linux", "architecture": "amd64"}``."""
     if not text:
         return None
-    try:
-        return msgspec.json.decode(text.encode("utf-8", "surrogateescape"), type=Platform)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidArgument(f"invalid platform: {error}") from None
+    platform = decode(text.encode("utf-8", "surrogateescape"), Platform, "platform")
+    if not platform.os or not platform.architecture:
+        raise InvalidArgument("invalid platform: both OS and Architecture must be provided")
+    return platform
 
 
 def import_platform(text: str) -> Platform | None:
-    """``linux/arm64/v8``, or only an operating system."""
+    """``linux/arm64/v8``, or only an operating system or an architecture."""
     if not text:
         return None
     os, architecture, variant = platforms.parse_platform(text)
+    if os != platforms.LINUX:
+        raise InvalidArgument(f"cannot import an image for {os}: operating system is not supported")
     return Platform(os=os, architecture=architecture, variant=variant)
