@@ -37,9 +37,9 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def enter_namespaces() -> int:
+def enter_namespaces(names: list[str] | None) -> int:
     """Run this program again in namespaces that end with it, then remove what engines leave outside of them."""
-    peers_root()
+    peers_root(names)
     with tempfile.TemporaryDirectory(prefix="whbench-", dir="/tmp") as folder:
         done = subprocess.run(
             ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
@@ -97,7 +97,7 @@ def start_all(names: list[str] | None, base: Path) -> list[Measured]:
     """The engines asked for, and what they are held against: where wherry runs, the kernel alone."""
     archive = images.busybox_archive()
     started: list[Measured] = []
-    for engine in known_engines().values():
+    for engine in known_engines(names).values():
         if names is None or engine.name in names:
             seconds = engine.start(base)
             print(f"{engine.name} answers after {seconds * 1000:.0f} ms", file=sys.stderr)
@@ -113,12 +113,18 @@ def start_all(names: list[str] | None, base: Path) -> list[Measured]:
     return started
 
 
+def names_of(args: argparse.Namespace) -> list[str] | None:
+    """The engines asked for; None for all."""
+    return args.engines.split(",") if args.engines else None
+
+
 def run_inside(args: argparse.Namespace, base: Path) -> None:
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=60%", "tmpfs", str(base)], check=True)
-    engines = start_all(args.engines.split(",") if args.engines else None, base)
+    names = names_of(args)
+    engines = start_all(names, base)
     cases = args.cases.split(",") if args.cases else list(CASES)
     results = measure(engines, cases, args.rounds)
-    text = f"{report.table(results, [e.name for e in engines])}\n\n{report.LEGEND} {report.machine(peers_root())}"
+    text = f"{report.table(results, [e.name for e in engines])}\n\n{report.LEGEND} {report.machine(peers_root(names))}"
     print(text)
     if args.write:
         report.write(text)
@@ -131,7 +137,7 @@ def main() -> int:
         return 0
     os.environ[PARENT] = f"whbench-{os.getpid()}"
     try:
-        return enter_namespaces()
+        return enter_namespaces(names_of(args))
     finally:
         remove_cgroups(os.environ[PARENT])
 

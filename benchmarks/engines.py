@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -112,8 +113,11 @@ def pss(pid: int) -> int:
     return 0
 
 
-def peers_root() -> Path | None:
-    """The folder with Debian sid's engines, made by debootstrap if need be; None where it cannot be made."""
+def peers_root(names: Sequence[str] | None) -> Path | None:
+    """The folder with Debian sid's engines, made by debootstrap if need be; None where it cannot be made, or none of
+    these names is a peer's."""
+    if names is not None and set(names) <= {"wherry"}:
+        return None
     if (SID / "usr/sbin/dockerd").exists():
         return SID
     mirror = debian_mirror()
@@ -126,10 +130,10 @@ def peers_root() -> Path | None:
     return SID if made.returncode == 0 else None
 
 
-def known_engines() -> dict[str, Engine]:
-    """The engines that can run here, by name; wherry first."""
+def known_engines(names: Sequence[str] | None) -> dict[str, Engine]:
+    """The engines that can run here, by name; wherry first. Of these names, or all."""
     engines = [Engine("wherry", WHERRY)]
-    sid = peers_root()
+    sid = peers_root(names)
     if sid is not None:
         engines += [
             Engine("dockerd", f"{DOCKERD} --ip6tables=false", sid),
@@ -140,6 +144,6 @@ def known_engines() -> dict[str, Engine]:
             ),
             Engine("podman", PODMAN, sid),
         ]
-    elif shutil.which("dockerd"):
+    elif shutil.which("dockerd") and (names is None or "dockerd" in names):
         engines.append(Engine("dockerd", DOCKERD))
     return {engine.name: engine for engine in engines}

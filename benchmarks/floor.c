@@ -33,6 +33,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define CLONE_INTO_CGROUP 0x200000000ULL
 enum { NETNS_FD = 200, FLEET = 50, WORKERS = 2 };
 struct attributes { uint64_t set, clear, propagation, userns; };
 
@@ -98,6 +99,19 @@ static void filter(const unsigned char *program, size_t size, unsigned flags)
 {
     struct { unsigned short length; const void *program; } wanted = {(unsigned short)(size / 8), program};
     MUST(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &wanted));
+}
+
+/* union bpf_attr, as far as it is used: a program for a version 2 cgroup's devices. */
+__attribute__((unused)) static void filter_devices(const char *group, const unsigned char *program, size_t size)
+{
+    struct { uint32_t type, count; uint64_t program, license; uint32_t rest[16]; } load = {
+        15 /* CGROUP_DEVICE */, (uint32_t)(size / 8), (uintptr_t)program, (uintptr_t)"Apache-2.0", {0}};
+    struct { uint32_t target, program, type, flags; } attach = {0, 0, 6 /* CGROUP_DEVICE */, 2 /* ALLOW_MULTI */};
+    attach.target = (uint32_t)open(group, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    attach.program = (uint32_t)syscall(SYS_bpf, 5 /* LOAD */, &load, sizeof load);
+    MUST(syscall(SYS_bpf, 8 /* ATTACH */, &attach, sizeof attach));
+    close((int)attach.program);
+    close((int)attach.target);
 }
 
 static void be_root(void)
@@ -183,10 +197,19 @@ static void remove_network(bool wired)
     close(NETNS_FD);
 }
 
+/* A child, born in its cgroup where that is of version 2. */
 static pid_t clone_with(uint64_t flags)
 {
-    uint64_t arguments[8] = {flags, 0, 0, 0, SIGCHLD};
-    return (pid_t)syscall(SYS_clone3, arguments, sizeof arguments);
+    uint64_t arguments[11] = {flags, 0, 0, 0, SIGCHLD};
+    const char *birthplace = BIRTHPLACE;
+    if (birthplace) {
+        arguments[0] |= CLONE_INTO_CGROUP;
+        arguments[10] = (uint64_t)open(birthplace, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    }
+    pid_t child = (pid_t)syscall(SYS_clone3, arguments, sizeof arguments);
+    if (birthplace)
+        close((int)arguments[10]);
+    return child;
 }
 
 static _Noreturn void become(char *const *command)
@@ -201,7 +224,7 @@ static _Noreturn void become(char *const *command)
 static pid_t start(char *const *command)
 {
     prepare();
-    pid_t child = clone_with(namespaces);
+    pid_t child = clone_with(namespaces & ~CLONE_NEWCGROUP);
     MUST(child);
     if (child != 0)
         return child;
@@ -209,6 +232,8 @@ static pid_t start(char *const *command)
     for (int fd = 0; fd <= 1; fd++)
         dup2(null, fd);
     enter_cgroups();
+    if (namespaces & CLONE_NEWCGROUP) /* its root is where the process is by now */
+        MUST(unshare(CLONE_NEWCGROUP));
     MUST(setns(NETNS_FD, CLONE_NEWNET));
     make_root();
     become(command);

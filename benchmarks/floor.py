@@ -42,7 +42,9 @@ class Program:
 
     def __init__(self, data: str, folder: Path) -> None:
         self._data, self._folder = data, str(folder)
-        self._functions: dict[str, list[str]] = {}
+        self._functions: dict[str, list[str]] = {
+            "enter_cgroups": []
+        }  # there are none to enter with version 2
         self._numbered: dict[str, str] = {}
         self._constants: list[str] = []
         self._digits: list[str] = []
@@ -128,6 +130,16 @@ def cgroup(p: Program, a: Arguments) -> None:
     p.add("remove_cgroups", f"MUST(rmdir({p.text(a['path'])}))")
 
 
+def devices(p: Program, a: Arguments) -> None:
+    p.constant("devices", base64.b64decode(a["program"]))
+    p.add("prepare", f"filter_devices({p.text(a['path'])}, devices, sizeof devices)")
+
+
+def clone(p: Program, a: Arguments) -> None:
+    p.declare(f"static const uint64_t namespaces = {a['namespaces']}u;")
+    p.declare(f"#define BIRTHPLACE {p.text(a['cgroup']) if a['cgroup'] else 'NULL'}")
+
+
 def seccomp(p: Program, a: Arguments) -> None:
     p.constant("instructions", base64.b64decode(a["program"]))
     p.add("give_up_rights", f"filter(instructions, sizeof instructions, {a['flags']})")
@@ -162,7 +174,8 @@ STEPS: dict[str, Callable[[Program, Arguments], None]] = {
     "write-file": line("prepare", lambda p, a: f"FILE_OF({p.text(a['path'])}, {p.text(a['content'])})"),
     "cgroup-create": cgroup,
     "cgroup-write": line("prepare", lambda p, a: f"WRITE({p.text(a['path'])}, {p.text(a['value'])})"),
-    "clone": lambda p, a: p.declare(f"static const uint64_t namespaces = {a['namespaces']}u;"),
+    "cgroup-devices": devices,
+    "clone": clone,
     "cgroup-attach": line("enter_cgroups", lambda p, a: f'WRITE({p.text(a["path"] + "/tasks")}, "0")'),
     "sethostname": line("make_root", lambda p, a: f"MUST(sethostname({p.text(a['hostname'])}, {len(OWN)}))"),
     "sysctl": line(

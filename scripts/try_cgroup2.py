@@ -1,6 +1,7 @@
 """Run tests on control groups of version 2 and on a distribution's kernel: in a virtual machine of this machine's tree.
 
     python -m scripts.try_cgroup2 [--kernel DIR] [--memory MIB] [PYTEST ARGUMENT …]
+    python -m scripts.try_cgroup2 --module benchmarks --engines wherry --cases lives,exec
 
 A stock Debian cloud kernel boots in QEMU (KVM where it works, else emulated) with this machine's files as its root:
 virtiofsd serves them read-only, and an overlay keeps what the machine writes in its memory. There is no network
@@ -33,6 +34,7 @@ CACHE = Path("/var/cache/wherry-test")
 PACKAGE = "linux-image-cloud-amd64"
 BUSYBOX = Path("/bin/busybox")
 VIRTIOFSD = (Path("/usr/libexec/virtiofsd"), Path("/usr/lib/qemu/virtiofsd"))
+PYTEST = ["pytest", "-p", "no:cacheprovider"]
 TESTS = ["-q", "tests/clients/test_cgroup2.py"]
 BOOT_MODULES = ("virtio_pci", "virtiofs", "overlay")
 ENDED = re.compile(r"^wherry-vm: exit (\d+)\s*$", re.MULTILINE)
@@ -87,7 +89,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="wherry-vm-") as folder:
         work = Path(folder)
         ramdisk = work / "initramfs"
-        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *(arguments or TESTS)]
+        command = [sys.executable, "-m", *(options.module or PYTEST), *(arguments or TESTS)]
         ramdisk.write_bytes(gzip.compress(b"".join(initramfs(kernel, inside(kernel, command))), 1))
         with shared_tree(work) as socket:
             return run(qemu_command(kernel, ramdisk, socket, options.memory), options.minutes * 60)
@@ -97,6 +99,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     made.add_argument("--kernel", type=Path, help="an unpacked kernel package: boot/vmlinuz-*, lib/modules/*")
     made.add_argument("--memory", type=int, default=3072, help="MiB of the virtual machine")
+    made.add_argument("--module", nargs=1, help="a module to run in place of pytest")
     made.add_argument("--minutes", type=float, default=30, help="end it after so long")
     return made
 
