@@ -13,6 +13,7 @@ import base64
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -329,7 +330,7 @@ def main() -> None:
         f"link set {BRIDGE} up",
     ):
         subprocess.run(["ip", *command.split()], check=True)
-    facts = firewall.NetworkFacts(BRIDGE, (ADDRESS.network,))
+    facts = firewall.NetworkFacts(socket.if_nametoindex(BRIDGE), (ADDRESS.network,))
     nftables.load(firewall.render("floor", [facts], []))
     os.execv(f"{sys.argv[1]}/floor", ["floor"])
 

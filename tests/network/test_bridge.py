@@ -192,6 +192,18 @@ def test_a_container_does_not_reach_the_hosts_loopback(lab: Lab, bridge: BridgeD
     assert lab.connect(web.netns_fd, "127.0.0.1", 6379, server) == ip(web)
 
 
+def test_a_bridge_that_is_called_otherwise_is_as_shut_as_before(
+    lab: Lab, bridge: BridgeDriver, ports: HostNetwork, web: Endpoint
+) -> None:
+    ports.publish(web.address, [tcp(8080)])
+    run("ip link set wherry0 down && ip link set wherry0 name other && ip link set other up")
+    assert eventually(lambda: "state UP" in run("ip link show dev other"))
+    server = listen(lab, web)
+    assert lab.connect(lab.outside, ip(web), 80, server) is None
+    assert lab.connect(lab.outside, HOST, 8080, server) == NEIGHBOUR
+    run("ip link set other down && ip link set other name wherry0")
+
+
 def test_an_unpublished_port_is_closed_again(
     lab: Lab, bridge: BridgeDriver, ports: HostNetwork, web: Endpoint
 ) -> None:
@@ -356,7 +368,7 @@ class TestDaemonRestart:
         first.ports.publish(web.address, [tcp(8080)])
         first.close()
         second = open_stack()
-        second.ports.add_network("front", NetworkFacts("front0", ()))
+        second.ports.add_network("front", NetworkFacts(77, ()))
         assert not second.ports.ensure()
         assert "8080" in run("nft list table ip wherry")
         second.ports.reconcile()

@@ -26,6 +26,7 @@ from wherry.errors import wanting
 from wherry.messages.container import Config, HostConfig
 from wherry.messages.exec import ExecCreate, ExecStart
 from wherry.network import files
+from wherry.network.drivers.catalogue import DEFAULT_NETWORK
 from wherry.runtime import capabilities, devices, mounts
 from wherry.runtime.causes import Causes
 from wherry.runtime.cgroups import Cgroups
@@ -176,6 +177,7 @@ class Planner:
                 security=parse_security(host.security_opt),
                 ulimits=self._config.ulimits,
                 host_name=self._host_name,
+                default_network=DEFAULT_NETWORK,
                 daemon_init=self._config.init,
                 daemon_no_new_privileges=self._config.no_new_privileges,
             )

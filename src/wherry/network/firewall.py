@@ -8,7 +8,7 @@ What the rules are for:
 
 * a port published on 127.0.0.1 works from the host: such packets get the host's address on the network as source, and
   answers to them are marked, as an interface's own filter lets nothing else through to 127.0.0.0/8
-  (``drivers.bridge.loopback``). Here it is dropped once more, from wherever it comes;
+  (``drivers.bridge.guard``). Here it is dropped once more, from wherever it comes;
 * a container reaches its own, or a neighbour's, published port by the host's address (hairpin);
 * what is new, from outside, and was not translated by a published port, does not enter a network.
 """
@@ -47,7 +47,9 @@ MAPS = {
 class NetworkFacts:
     """What the rules need to know of a network."""
 
-    interface: str  # of the host, that all its packets go through
+    interface: (
+        int  # of the host, that all its packets go through; by index, as somebody may call it otherwise
+    )
     subnets: tuple[IPv4Network, ...]
     masquerade: bool = True
     between_containers: bool = True  # Docker's enable_icc
@@ -101,32 +103,32 @@ def each(networks: Sequence[NetworkFacts], rules: Callable[[NetworkFacts], Itera
 
 
 def guard_rules(networks: Sequence[NetworkFacts]) -> tuple[str, ...]:
-    forged = (f'iifname "{network.interface}" ip saddr 127.0.0.0/8 drop' for network in networks)
+    forged = (f"iif {network.interface} ip saddr 127.0.0.0/8 drop" for network in networks)
     return ('iifname != "lo" ip daddr 127.0.0.0/8 drop', *forged)
 
 
 def answer_rules(network: NetworkFacts) -> Iterable[str]:
     if network.loopback:
         answers = "ip daddr 127.0.0.0/8 ct direction reply ct status snat"
-        yield f'iifname "{network.interface}" {answers} meta mark set {ANSWER_MARK:#x}'
+        yield f"iif {network.interface} {answers} meta mark set {ANSWER_MARK:#x}"
 
 
 def masquerade_rules(network: NetworkFacts) -> Iterable[str]:
     interface = network.interface
     for subnet in network.subnets:
         if network.masquerade:
-            yield f'ip saddr {subnet} oifname != "{interface}" masquerade'
-        yield f'ip saddr {subnet} oifname "{interface}" ct status dnat masquerade'
+            yield f"ip saddr {subnet} oif != {interface} masquerade"
+        yield f"ip saddr {subnet} oif {interface} ct status dnat masquerade"
     if network.loopback:
-        yield f'ip saddr 127.0.0.0/8 oifname "{interface}" masquerade'
+        yield f"ip saddr 127.0.0.0/8 oif {interface} masquerade"
 
 
 def forward_rules(network: NetworkFacts) -> Iterable[str]:
-    into = f'oifname "{network.interface}"'
+    into = f"oif {network.interface}"
     yield f"{into} ct state established,related accept"
     yield f"{into} ct status dnat accept"
     if network.between_containers:
-        yield f'{into} iifname "{network.interface}" accept'
+        yield f"{into} iif {network.interface} accept"
     yield f"{into} drop"
 
 

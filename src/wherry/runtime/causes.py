@@ -6,7 +6,7 @@ and by a word for what stands beside it: ``stdin``, ``init``, ``environment``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from wherry.messages.container import Config, HostConfig
@@ -172,13 +172,11 @@ def mode_words(mode: str) -> str:
     return f"{kind}{colon}{other[:SHORT_ID]}" if len(other) == FULL_ID else mode
 
 
-USUAL_MODES: Mapping[str, tuple[str, ...]] = {"network": ("", "default", "bridge"), "ipc": ("", "private")}
-
-
-def namespace_causes(host: HostConfig) -> Causes:
+def namespace_causes(host: HostConfig, default_network: str) -> Causes:
     """Of each kind of namespace, by the specification's name of the kind."""
+    usual = {"network": ("", "default", default_network), "ipc": ("", "private")}
     return {
         kind: asked(f"{flag} {mode_words(mode)}")
         for kind, mode, flag in namespace_modes(host)
-        if mode not in USUAL_MODES.get(kind, ("",))
+        if mode not in usual.get(kind, ("",))
     }

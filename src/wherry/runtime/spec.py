@@ -79,6 +79,7 @@ class SpecInput:
     security: Security = Security()
     masked: tuple[str, ...] = ()  # more than Docker's twelve: see thermal_paths
     host_name: str = ""  # what the host itself is called
+    default_network: str = ""  # of whoever asks for none
     daemon_init: bool = False  # the daemon's options ask for it
     daemon_no_new_privileges: bool = False
 
@@ -221,7 +222,7 @@ def build_namespaces(wish: SpecInput, causes: Causes) -> list[oci.LinuxNamespace
         ("pid", host.pid_mode, joined.pid),
         ("ipc", host.ipc_mode, joined.ipc),
     )
-    for kind, cause in namespace_causes(host).items():
+    for kind, cause in namespace_causes(host, wish.default_network).items():
         causes[f"linux.namespaces:{kind}"] = cause
     namespaces = [oci.LinuxNamespace(type="mount")]
     for kind, mode, path in modes:

@@ -33,6 +33,7 @@ from wherry.messages.explain import (
     ProcessItem,
     RouteItem,
 )
+from wherry.network.drivers.catalogue import DEFAULT_NETWORK
 from wherry.runtime.causes import namespace_causes
 from wherry.runtime.cgroups import Usage, files
 from wherry.runtime.cgroups.files import Form
@@ -48,9 +49,8 @@ SHORT = {"network": "net"}  # the kernel's word for a kind
 
 def namespace_items(subject: Subject, observed: Observed, host: Host) -> Iterator[NamespaceItem]:
     """Each namespace of the first process, with who shares it."""
-    causes = {
-        SHORT.get(kind, kind): cause for kind, cause in namespace_causes(subject.record.host_config).items()
-    }
+    asked = namespace_causes(subject.record.host_config, DEFAULT_NETWORK)
+    causes = {SHORT.get(kind, kind): cause for kind, cause in asked.items()}
     for kind, inode in observed.namespaces.items():
         yield NamespaceItem(
             kind=kind,

@@ -31,7 +31,7 @@ from wherry.network.driver import (
 )
 from wherry.network.drivers.bridge import DEFAULT_NETWORK
 from wherry.network.drivers.bridge.claim import claim_bridge
-from wherry.network.drivers.bridge.loopback import open_loopback
+from wherry.network.drivers.bridge.guard import open_loopback
 from wherry.network.drivers.bridge.messages import create_bridge
 from wherry.network.drivers.bridge.wiring import Wiring, set_ipv6
 from wherry.network.endpoint import Attachment, Endpoint
@@ -154,7 +154,7 @@ class BridgeDriver(NetworkDriver):
 
     def facts(self) -> NetworkFacts:
         return NetworkFacts(
-            self.interface,
+            self._index,
             (self.address.network,),
             masquerade=self._options.masquerade,
             between_containers=self._options.between_containers,

@@ -1,10 +1,13 @@
-"""The host's loopback: open to a bridge for the answers of published ports, shut to all else that comes from there.
+"""What the host takes from a bridge: nothing of its own loopback but answers of published ports, and no IPv6.
 
 What the host sends to a port published on 127.0.0.1 leaves by the bridge, and its answers come back by it. The kernel
 lets 127.0.0.0/8 pass there only with ``route_localnet``, and then it also delivers what a container sends to it
 (CVE-2020-8558). So there is no ``route_localnet`` without a filter on the interface itself, which sees a packet before
 netfilter does: it holds whatever becomes of nftables, and when no engine runs. docs/decisions/0014-loopback.md;
 tc-bpf(8), Linux net/sched/cls_bpf.c.
+
+The networks have no IPv6, and ``disable_ipv6`` is one ``sysctl`` from being undone for all interfaces of a host. A
+container would be on one link with it then, and could offer itself as its router (CVE-2020-13401).
 """
 
 from __future__ import annotations
@@ -34,7 +37,7 @@ DIRECT = 1  # TCA_BPF_FLAG_ACT_DIRECT: the program's answer is the verdict
 LOAD_WORD, LOAD_HALF, LOAD_BYTE, AND, EQUAL, RETURN = 0x20, 0x28, 0x30, 0x54, 0x15, 0x06
 ETHERTYPE, MARK, VLAN_TAG = 0xFFFFF000, 0xFFFFF000 + 20, 0xFFFFF000 + 44  # SKF_AD_OFF and what is there
 SOURCE, DESTINATION = 0xFFF00000 + 12, 0xFFF00000 + 16  # SKF_NET_OFF and where an IPv4 header has them
-IPV4, VLAN, PROVIDER_VLAN = 0x0800, 0x8100, 0x88A8
+IPV4, IPV6, VLAN, PROVIDER_VLAN = 0x0800, 0x86DD, 0x8100, 0x88A8
 VLAN_NUMBER = 0x0FFF
 LOOPBACK = 127
 PASS, DROP = 0xFFFFFFFF, 2  # TC_ACT_UNSPEC, TC_ACT_SHOT
@@ -43,7 +46,7 @@ log = logging.getLogger(__name__)
 
 
 def guard() -> bytes:
-    """The filter: no IPv4 packet from or to 127.0.0.0/8, but for answers that netfilter has translated already.
+    """The filter: no IPv6, and no IPv4 from or to 127.0.0.0/8 but for answers that netfilter has translated already.
 
     That it has, where the bridge's packets go through netfilter before they leave the bridge (br_netfilter), is told by
     their mark, which nobody outside can give. The kernel takes off tags of VLAN 0 one after the other, the later ones
@@ -51,7 +54,8 @@ def guard() -> bytes:
     """
     lines = (
         (LOAD_HALF, 0, 0, ETHERTYPE),
-        (EQUAL, 5, 0, IPV4),
+        (EQUAL, 6, 0, IPV4),
+        (EQUAL, 12, 0, IPV6),  # drop
         (EQUAL, 1, 0, VLAN),
         (EQUAL, 0, 9, PROVIDER_VLAN),  # else pass
         (LOAD_HALF, 0, 0, VLAN_TAG),

@@ -1,5 +1,5 @@
-"""The host's loopback: ports published on it work, and nothing else comes there from a container, whatever others do
-to the firewall."""
+"""What the host takes from a bridge, whatever others do to the firewall and to settings: ports published on its
+loopback work, and nothing else comes there; there is no IPv6."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ipaddress import IPv4Interface
 
 import pytest
 
-from tests.network.lab import Lab, open_bridge, run
+from tests.network.lab import Lab, eventually, open_bridge, run
 from tests.network.test_bridge import ip, listen, tcp
 from wherry.errors import InvalidArgument
 from wherry.linux import netns, sysctl
-from wherry.network.drivers.bridge import loopback
+from wherry.network.drivers.bridge import guard
 from wherry.network.drivers.bridge.driver import BridgeDriver
 from wherry.network.endpoint import Endpoint
 from wherry.network.firewall import ANSWER_MARK
@@ -122,6 +122,25 @@ def test_published_ports_work_on_it(lab: Lab, ports: HostNetwork, web: Endpoint,
     assert lab.connect(lab.outside, "192.0.2.1", 8081, server) is None
 
 
+def test_ipv6_that_somebody_switches_on_is_not_heard(lab: Lab, web: Endpoint) -> None:
+    """As ``sysctl net.ipv6.conf.all.disable_ipv6=0`` does for all interfaces: none gets on a link with the host."""
+    for place, interface, address in ((lab.host, "wherry0", "fd00::1"), (web.netns_fd, "eth0", "fd00::2")):
+        with netns.inside(place):
+            sysctl.write("net/ipv6/conf/all/disable_ipv6", "0")
+            run(f"ip -6 address add {address}/64 dev {interface} nodad")
+    with netns.inside(lab.host):
+        server = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    with netns.inside(web.netns_fd):
+        client = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    with closing(server), closing(client):
+        server.settimeout(0.4)
+        server.bind(("fd00::1", PORT))
+        client.sendto(b"hello", ("fd00::1", PORT))
+        assert heard(server) == []
+        run("tc qdisc delete dev wherry0 clsact")
+        assert eventually(lambda: bool(client.sendto(b"hello", ("fd00::1", PORT)) and heard(server)))
+
+
 def test_an_older_engines_bridge_is_shut(host: int) -> None:
     """It has ``route_localnet`` and no filter; then the filter was there, and somebody took it away."""
     run("ip link add wherry0 type bridge && ip address add 172.17.0.1/16 dev wherry0")
@@ -137,7 +156,7 @@ def test_an_older_engines_bridge_is_shut(host: int) -> None:
 
 def test_where_it_cannot_be_shut_it_is_not_opened(host: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A kernel without the filter: what was open before is not, either, and no port is published on 127.0.0.1."""
-    monkeypatch.setattr(loopback, "CLSACT_KIND", "nosuch")
+    monkeypatch.setattr(guard, "CLSACT_KIND", "nosuch")
     run("ip link add wherry0 type bridge && ip address add 172.17.0.1/16 dev wherry0")
     sysctl.write("net/ipv4/conf/wherry0/route_localnet", "1")
     bridge, ports = open_bridge("wherry0", pool_size=1), HostNetwork("wherry")
