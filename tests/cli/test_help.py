@@ -8,9 +8,9 @@ import pytest
 
 from tests.harness.daemon import Daemon
 from wherry.cli import tree
-from wherry.cli.command import Flag, check_arguments, parse
+from wherry.cli.command import Flag, all_of, check_arguments, parse
 from wherry.cli.help import command_help
-from wherry.cli.run_flags import RUN_FLAGS
+from wherry.cli.run_flags import RUN_FLAGS, RUN_GROUPS
 
 # A value for each option of run, or several where some are accepted and others not.
 VALUES = {
@@ -43,7 +43,8 @@ SHOWN = [flag for flag in RUN_FLAGS if flag.key == flag.name.replace("-", "_") a
 def accepted(daemon: Daemon, flag: Flag, value: str) -> bool:
     if (flag.name, value) == ("pull", "always"):  # a dry run pulls nothing
         return daemon.wherry("pull", "busybox", check=False).returncode == 0
-    words = ["run", "--dry-run", f"--{flag.name}={value}", "busybox", "true"]
+    how = "--rm" if flag.name == "network" else "--dry-run"  # a network is looked for at the start
+    words = ["run", how, f"--{flag.name}={value}", "busybox", "true"]
     return daemon.wherry(*words, check=False).returncode == 0
 
 
@@ -68,12 +69,11 @@ def test_examples_are_command_lines(entry: tree.Entry) -> None:
 
 
 def test_options_of_run_stand_in_groups() -> None:
-    flags = [flag for flag in RUN_FLAGS if not flag.hidden]
-    assert all(flag.heading for flag in flags)
+    assert sorted(all_of(RUN_GROUPS), key=id) == sorted(RUN_FLAGS, key=id)
     lines = command_help(*_run()).splitlines()
     headings = [line.rstrip(":") for line in lines if line.endswith(":") and not line.startswith(" ")]
-    assert headings[2:] == list(dict.fromkeys(flag.heading for flag in flags))
-    assert len(headings[2:]) > 5 and headings[:2] == ["Aliases", "Examples"]
+    assert headings == ["Aliases", "Examples", *(heading for heading, _ in RUN_GROUPS)]
+    assert len(RUN_GROUPS) > 5
 
 
 def _run() -> tuple[tree.Entry, object, str]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     Parse = Callable[[str], Any]
     Examples = Sequence[tuple[str, str]]
+    Groups = tuple[tuple[str, tuple["Flag", ...]], ...]
 
 TRUE = ("1", "t", "T", "true", "TRUE", "True")
 FALSE = ("0", "f", "F", "false", "FALSE", "False")
@@ -37,6 +38,8 @@ def integer(text: str) -> int:
 class Flag:
     """One option. ``word`` is its type in ``--help``; ``parse`` raises ValueError with a sentence."""
 
+    limit = ""  # what of it is not supported yet
+
     def __init__(
         self,
         name: str,
@@ -54,8 +57,6 @@ class Flag:
         self.parse, self.default, self.many = parse, default, many
         self.hidden, self.shown_default = hidden, shown_default
         self.key = (alias_of or name).replace("-", "_")
-        self.heading = ""  # what it stands under in ``--help``
-        self.limit = ""  # what of it is not supported yet
 
     @property
     def label(self) -> str:
@@ -115,11 +116,9 @@ def repeated(
     return Flag(name, short, word, help, parse, None, many=True, hidden=bool(alias_of), alias_of=alias_of)
 
 
-def group(heading: str, *flags: Flag) -> tuple[Flag, ...]:
-    """Flags that stand together in ``--help``, in this order."""
-    for flag in flags:
-        flag.heading = heading
-    return flags
+def all_of(groups: Groups) -> tuple[Flag, ...]:
+    """The flags of all groups."""
+    return tuple([flag for _, flags in groups for flag in flags])
 
 
 def later(flag: Flag, limit: str = "not supported yet") -> Flag:
@@ -178,11 +177,12 @@ class Command:
         interspersed: bool,
         quoted: bool,
         examples: Examples,
+        groups: Groups,
     ) -> None:
         self.run, self.usage, self.flags = run, usage, flags
         self.least, self.most = least, most
         self.interspersed, self.quoted = interspersed, quoted
-        self.examples = examples
+        self.examples, self.groups = examples, groups
 
 
 def command(
@@ -193,13 +193,15 @@ def command(
     interspersed: bool = True,
     quoted: bool = False,
     examples: Examples = (),
+    groups: Groups = (),
 ) -> Callable[[Callable[[Context, Options], int | None]], Command]:
     """Declare a function as a command. ``least`` and ``most`` count its arguments; with ``interspersed=False`` flags
     end at the first argument, as for ``run IMAGE COMMAND -x``. With ``quoted`` an argument may itself be options in
-    quotes: a word with a space in it is no flag. ``examples`` are command lines, each with what it does."""
+    quotes: a word with a space in it is no flag. ``examples`` are command lines, each with what it does;
+    ``groups`` are the flags under headings, where there are many."""
 
     def declare(function: Callable[[Context, Options], int | None]) -> Command:
-        return Command(function, usage, flags, least, most, interspersed, quoted, examples)
+        return Command(function, usage, flags, least, most, interspersed, quoted, examples, groups)
 
     return declare
 

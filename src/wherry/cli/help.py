@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wherry.cli.command import Command, Examples, Flag
+    from wherry.cli.command import Command, Examples, Flag, Groups
 
 PROGRAM = "wherry"
 NARROW = 24  # the least width that help texts get
@@ -23,16 +23,13 @@ def _width() -> int:
         return 80
 
 
-def flag_lines(flags: Sequence[Flag]) -> list[str]:
-    """The flags under their headings, one entry each, the texts aligned and wrapped to the terminal."""
-    shown = [flag for flag in flags if not flag.hidden]
-    column = max((len(_head(flag)) for flag in shown), default=0) + 3
+def flag_lines(flags: Sequence[Flag], groups: Groups = ()) -> list[str]:
+    """The flags under the headings of their groups, or all under one, sorted; their texts aligned and wrapped."""
+    column = max((len(_head(flag)) for flag in flags if not flag.hidden), default=0) + 3
     lines: list[str] = []
-    for heading in dict.fromkeys(flag.heading for flag in shown):
-        under = [flag for flag in shown if flag.heading == heading]
-        lines += ["", f"{heading or 'Options'}:"]
-        for flag in under if heading else sorted(under, key=lambda flag: flag.name):
-            lines += _entry(flag, column)
+    for heading, under in groups or (("Options", sorted(flags, key=lambda flag: flag.name)),):
+        entries = [line for flag in under if not flag.hidden for line in _entry(flag, column)]
+        lines += ["", f"{heading}:", *entries] if entries else []
     return lines
 
 
@@ -72,7 +69,7 @@ def command_help(entry: tree.Entry, declared: Command, called: str) -> str:
         parts += ["", "Aliases:", "  " + ", ".join(f"{PROGRAM} {name}" for name in entry.names)]
     if declared.examples:
         parts += ["", "Examples:", *_examples(declared.examples)]
-    return "\n".join([*parts, *flag_lines(declared.flags)])
+    return "\n".join([*parts, *flag_lines(declared.flags, declared.groups)])
 
 
 def _examples(examples: Examples) -> list[str]:

@@ -9,7 +9,7 @@ from wherry.cli.command import Context, Options, command
 from wherry.cli.conversation import Attached, attach, begin_wait, converse, exit_code, signals_for
 from wherry.cli.create_body import create_body
 from wherry.cli.errors import ENGINE_FAILED, ApiError, CliError, UsageError, start_code
-from wherry.cli.run_flags import CREATE_FLAGS, RUN_FLAGS
+from wherry.cli.run_flags import CREATE_FLAGS, CREATE_GROUPS, RUN_FLAGS, RUN_GROUPS
 from wherry.cli.terminal import NO_SIZE, check_tty, parse_detach_keys, size
 from wherry.errors import InvalidArgument
 from wherry.values.references import Reference, is_full_id
@@ -26,6 +26,7 @@ PULL_CHOICES = ("always", "missing", "never")
 REMOVAL_PATIENCE = 3.0  # seconds for a container that did not start to be removed
 
 
+USAGE = "[OPTIONS] IMAGE [COMMAND] [ARG...]"
 EXAMPLES = (
     ("wherry run --rm -it debian bash", "a shell, and nothing left when it ends"),
     ("wherry run -d --init --name web -p 8080:80 debian busybox httpd -f", "in the background, with a port"),
@@ -39,7 +40,7 @@ class Created:
         self.id, self.body = id, body
 
 
-@command("[OPTIONS] IMAGE [COMMAND] [ARG...]", CREATE_FLAGS, least=1, interspersed=False)
+@command(USAGE, CREATE_FLAGS, least=1, interspersed=False, groups=CREATE_GROUPS)
 def create(context: Context, options: Options) -> int:
     """Print the new container's id, or with ``--dry-run`` its plan."""
     body = _body(context, options)
@@ -50,7 +51,7 @@ def create(context: Context, options: Options) -> int:
     return 0
 
 
-@command("[OPTIONS] IMAGE [COMMAND] [ARG...]", RUN_FLAGS, least=1, interspersed=False, examples=EXAMPLES)
+@command(USAGE, RUN_FLAGS, least=1, interspersed=False, examples=EXAMPLES, groups=RUN_GROUPS)
 def run(context: Context, options: Options) -> int:
     """The container's exit code; 0 detached or with ``--dry-run``. CliErrors have 125, as docker's."""
     if options.detach and options.attach:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wherry.cli.command import Flag, group, later, number, repeated, switch, text, value
+from wherry.cli.command import Flag, all_of, later, number, repeated, switch, text, value
 from wherry.cli.cpus import parse_cpus
 from wherry.cli.endpoints import parse_network
 from wherry.cli.key_files import parse_env, parse_label
@@ -17,6 +17,8 @@ from wherry.values.sysctls import is_of_ipc, is_of_network
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from wherry.cli.command import Groups
 
 ULIMITS = frozenset(
     ("core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio",
@@ -131,9 +133,8 @@ def _duration(name: str, help: str) -> Flag:
     return Flag(name, "", "duration", f"{help} (ms|s|m|h)", parse_duration, 0, shown_default="0s")
 
 
-CREATE_FLAGS: tuple[Flag, ...] = (
-    *group(
-        "Container options",
+CREATE_GROUPS: Groups = (
+    ("Container options", (
         text("name", "", "Assign a name to the container"),
         switch("rm", "", "Automatically remove the container and its associated anonymous volumes when it exits"),
         switch("interactive", "i", "Keep STDIN open even if not attached"),
@@ -156,9 +157,8 @@ CREATE_FLAGS: tuple[Flag, ...] = (
         switch("quiet", "q", "Suppress the pull output"),
         later(text("runtime", "", "Runtime to use for this container"), "only Wherry's own, also by runc's name"),
         switch("disable-content-trust", "", "Skip image verification", default=True, hidden=True),
-    ),
-    *group(
-        "Process options",
+    )),
+    ("Process options", (
         repeated("env", "e", "Set environment variables", parse=parse_env),
         repeated("env-file", "", "Read in a file of environment variables"),
         text("entrypoint", "", "Overwrite the default ENTRYPOINT of the image"),
@@ -166,9 +166,8 @@ CREATE_FLAGS: tuple[Flag, ...] = (
         text("user", "u", "Username or UID (format: <name|uid>[:<group|gid>])"),
         repeated("group-add", "", "Add additional groups to join"),
         switch("init", "", "Run an init inside the container that forwards signals and reaps processes", default=None),
-    ),
-    *group(
-        "Network options",
+    )),
+    ("Network options", (
         later(
             repeated("network", "", "Connect a container to a network", "network", parse_network),
             "only bridge, host, none and container:NAME so far",
@@ -191,9 +190,8 @@ CREATE_FLAGS: tuple[Flag, ...] = (
         later(text("ip6", "", "IPv6 address (e.g., 2001:db8::33)")),
         later(repeated("link", "", "Add link to another container")),
         later(repeated("link-local-ip", "", "Container IPv4/IPv6 link-local addresses")),
-    ),
-    *group(
-        "File options",
+    )),
+    ("File options", (
         later(repeated("volume", "v", "Bind mount a volume"), "no named volumes so far"),
         later(
             repeated("mount", "", "Attach a filesystem mount to the container", "mount", parse_mount),
@@ -205,9 +203,8 @@ CREATE_FLAGS: tuple[Flag, ...] = (
         later(repeated("storage-opt", "", "Storage driver options for the container")),
         later(text("volume-driver", "", "Optional volume driver for the container")),
         later(repeated("volumes-from", "", "Mount volumes from the specified container(s)")),
-    ),
-    *group(
-        "Resource limits",
+    )),
+    ("Resource limits", (
         _bytes("memory", "m", "Memory limit"),
         _bytes("memory-reservation", "", "Memory soft limit"),
         value(
@@ -234,9 +231,8 @@ CREATE_FLAGS: tuple[Flag, ...] = (
         repeated("device-write-bps", "", "Limit write rate (bytes per second) to a device", parse=parse_rate),
         repeated("device-write-iops", "", "Limit write rate (IO per second) to a device", parse=parse_operations),
         text("cgroup-parent", "", "Optional parent cgroup for the container"),
-    ),
-    *group(
-        "Rights and isolation",
+    )),
+    ("Rights and isolation", (
         switch("privileged", "", "Give extended privileges to this container"),
         repeated("cap-add", "", "Add Linux capabilities"),
         repeated("cap-drop", "", "Drop Linux capabilities"),
@@ -250,14 +246,12 @@ CREATE_FLAGS: tuple[Flag, ...] = (
         text("userns", "", "User namespace to use"),
         text("cgroupns", "", "Cgroup namespace to use (host|private)"),
         later(text("isolation", "", "Container isolation technology", hidden=True)),
-    ),
-    *group(
-        "Logging",
+    )),
+    ("Logging", (
         later(text("log-driver", "", "Logging driver for the container"), "only json-file and none so far"),
         repeated("log-opt", "", "Log driver options"),
-    ),
-    *group(
-        "Health checks",
+    )),
+    ("Health checks", (
         later(text("health-cmd", "", "Command to run to check health")),
         later(_duration("health-interval", "Time between running the check")),
         later(number("health-retries", "", "Consecutive failures needed to report unhealthy")),
@@ -270,15 +264,16 @@ CREATE_FLAGS: tuple[Flag, ...] = (
         ),
         later(_duration("health-timeout", "Maximum time to allow one check to run")),
         switch("no-healthcheck", "", "Disable any container-specified HEALTHCHECK"),
-    ),
+    )),
 )  # fmt: skip
 
-RUN_FLAGS: tuple[Flag, ...] = (
-    *group(
-        "Container options",
+RUN_GROUPS: Groups = (
+    (CREATE_GROUPS[0][0], (
         switch("detach", "d", "Run container in background and print container ID"),
         text("detach-keys", "", "Override the key sequence for detaching a container"),
         switch("sig-proxy", "", "Proxy received signals to the process", default=True),
-    ),
-    *CREATE_FLAGS,
-)
+        *CREATE_GROUPS[0][1],
+    )),
+    *CREATE_GROUPS[1:],
+)  # fmt: skip
+CREATE_FLAGS, RUN_FLAGS = all_of(CREATE_GROUPS), all_of(RUN_GROUPS)
