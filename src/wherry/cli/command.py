@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from wherry.cli.errors import ENGINE_FAILED, UsageError
-from wherry.values.quoting import quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -147,6 +146,8 @@ class Options:
         try:
             parsed = flag.parse(raw)
         except ValueError as error:
+            from wherry.values.quoting import quoted
+
             raise UsageError(
                 f'invalid argument {quoted(raw)} for "{flag.label}" flag: {error}', ENGINE_FAILED
             ) from None
