@@ -19,7 +19,7 @@
     STEP(13, PROPAGATION, propagation, "propagation", CHILD, "i") \
     STEP(14, OVERLAY_ROOT, overlay_root, "overlay-root", CHILD, "pppptt*") \
     STEP(15, BIND_ROOT, bind_root, "bind-root", CHILD, "p") \
-    STEP(16, MOUNT, mount, "mount", CHILD, "ttpit") \
+    STEP(16, MOUNT, mount, "mount", CHILD, "ttpiti") \
     STEP(17, BIND, bind, "bind", CHILD, "ppiii") \
     STEP(18, MASK, mask, "mask", CHILD, "p") \
     STEP(19, READ_ONLY_PATH, read_only_path, "read-only", CHILD, "p") \
@@ -61,7 +61,7 @@ enum { JOIN_NAMESPACE_FD, JOIN_NAMESPACE_NAMESPACES };
 enum { PROPAGATION_FLAGS };
 enum { OVERLAY_ROOT_LAYERS_DIR, OVERLAY_ROOT_UPPER, OVERLAY_ROOT_WORK, OVERLAY_ROOT_TARGET, OVERLAY_ROOT_OPTIONS, OVERLAY_ROOT_LOWER };
 enum { BIND_ROOT_SOURCE };
-enum { MOUNT_FSTYPE, MOUNT_SOURCE, MOUNT_TARGET, MOUNT_FLAGS, MOUNT_DATA };
+enum { MOUNT_FSTYPE, MOUNT_SOURCE, MOUNT_TARGET, MOUNT_FLAGS, MOUNT_DATA, MOUNT_PROPAGATION };
 enum { BIND_SOURCE, BIND_TARGET, BIND_FLAGS, BIND_PROPAGATION, BIND_EVERYWHERE };
 enum { MASK_PATH };
 enum { READ_ONLY_PATH_PATH };

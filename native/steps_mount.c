@@ -23,7 +23,8 @@ unsigned mount_attributes_of(uint64_t flags)
 {
     return (flags & MS_RDONLY ? ATTR_RDONLY : 0) | (flags & MS_NOSUID ? ATTR_NOSUID : 0) |
            (flags & MS_NODEV ? ATTR_NODEV : 0) | (flags & MS_NOEXEC ? ATTR_NOEXEC : 0) |
-           (flags & MS_NOATIME ? ATTR_NOATIME : 0) | (flags & MS_STRICTATIME ? ATTR_STRICTATIME : 0);
+           (flags & MS_NOATIME ? ATTR_NOATIME : 0) | (flags & MS_STRICTATIME ? ATTR_STRICTATIME : 0) |
+           (flags & MS_NODIRATIME ? ATTR_NODIRATIME : 0);
 }
 
 int close_keeping_errno(int file)
@@ -107,7 +108,12 @@ int step_mount(struct launch *launch, const struct step *step)
         return fail_text(launch, "a %s over %s would hide what the kernel shows there", type, path);
     }
     int mounted = mount_new(type, step_text(step, MOUNT_SOURCE), (uint64_t)step_integer(step, MOUNT_FLAGS), step_text(step, MOUNT_DATA));
-    int result = mounted < 0 ? -1 : sys_move_mount(mounted, target);
+    const struct mount_attributes sharing = {0, 0, (uint64_t)step_integer(step, MOUNT_PROPAGATION) & ~(uint64_t)MS_REC, 0};
+    int result = mounted < 0 ? -1 : 0;
+    if (result == 0 && sharing.propagation != 0)
+        result = sys_mount_setattr(mounted, 0, &sharing);
+    if (result == 0)
+        result = sys_move_mount(mounted, target);
     if (result != 0)
         fail_on(launch, path);
     if (mounted >= 0)

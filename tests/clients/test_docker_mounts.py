@@ -184,3 +184,29 @@ def test_the_engines_files_in_a_bind_or_tmpfs_over_etc(daemon: Daemon) -> None:
     daemon.run_in_ns(["mkdir", "-p", own])
     for option in (("-v", f"{own}:/etc"), ("--tmpfs", "/etc", "--read-only")):
         assert tuple(sorted(shell(daemon, "ls /etc", *option).split())) == tuple(sorted(FILES))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("", {"rw", "nosuid", "nodev", "noexec", "relatime"}),
+        ("exec,suid,dev", {"rw", "relatime"}),
+        ("ro", {"ro", "nosuid", "nodev", "noexec", "relatime"}),
+        ("sync,dirsync", {"rw", "sync", "dirsync", "nosuid", "nodev", "noexec", "relatime"}),
+        ("nodiratime,noatime", {"rw", "nosuid", "nodev", "noexec", "nodiratime", "noatime"}),
+        ("strictatime", {"rw", "nosuid", "nodev", "noexec"}),
+        ("async,nomand,defaults,shared", {"rw", "nosuid", "nodev", "noexec", "relatime"}),
+        ("size=64k,mode=750,uid=5,gid=6,nr_inodes=1k",
+         {"rw", "nosuid", "nodev", "noexec", "relatime", "size=64k", "mode=750", "uid=5", "gid=6", "nr_inodes=1024"}),
+    ],
+)  # fmt: skip
+def test_each_option_of_a_tmpfs_takes_effect(daemon: Daemon, options: str, words: set[str]) -> None:
+    asked = f"/t:{options}" if options else "/t"
+    (line,) = shell(daemon, "grep ' /t ' /proc/mounts", "--tmpfs", asked).splitlines()
+    assert set(line.split()[3].split(",")) - {"inode64", "inode32"} == words
+
+
+def test_a_shared_tmpfs_is_shared_within_the_container(daemon: Daemon) -> None:
+    line = shell(daemon, "grep ' /t ' /proc/self/mountinfo", "--tmpfs", "/t:shared")
+    assert " shared:" in line
+    assert " shared:" not in shell(daemon, "grep ' /t ' /proc/self/mountinfo", "--tmpfs", "/t")

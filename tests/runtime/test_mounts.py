@@ -4,16 +4,8 @@ from hypothesis import strategies as st
 
 from wherry.errors import InvalidArgument
 from wherry.messages.container import BindOptions, HostConfig, Mount, TmpfsOptions
-from wherry.runtime.mounts import (
-    MountPoint,
-    in_mount_order,
-    parse_bind,
-    parse_mount,
-    parse_options,
-    requested,
-    tmpfs_options,
-    tmpfs_point,
-)
+from wherry.runtime.mount_options import parse_options, tmpfs_options
+from wherry.runtime.mounts import MountPoint, in_mount_order, parse_bind, parse_mount, requested, tmpfs_point
 from wherry.runtime.steps import MountFlag
 
 
@@ -175,3 +167,31 @@ def test_oci_options():
     assert options.propagation == MountFlag.SLAVE | MountFlag.REC
     assert parse_options(["ro", "rw"]).flags == MountFlag(0)
     assert parse_options(["mode=755", "size=1k"]).data == "mode=755,size=1k"
+
+
+@pytest.mark.parametrize(
+    ("option", "named"),
+    [("foo=bar", "foo"), ("huge=never", "huge"), ("bind", "bind"), ("rbind", "rbind"), ("remount", "remount"),
+     ("rro", "rro"), ("size=1m,", ""), ("MODE=700", "MODE"), ("size=x", "size=x")],
+)  # fmt: skip
+def test_what_no_tmpfs_has_is_named(option, named):
+    with pytest.raises(InvalidArgument) as refused:
+        tmpfs_options(option)
+    assert refused.value.message == f'invalid tmpfs option "{named}"'
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("ro", "rw"), ("sync", "async"), ("mand", "nomand"), ("diratime", "nodiratime"), ("exec", "noexec")],
+)
+def test_the_last_of_opposites_counts(first, second):
+    for one, other in ((first, second), (second, first)):
+        kept = tmpfs_options(f"{one},{other}")
+        assert other in kept and one not in kept
+
+
+def test_what_the_filesystem_itself_takes_is_its_data():
+    options = parse_options(tmpfs_options("sync,dirsync,mand,nodiratime,size=1m"))
+    assert options.data == "sync,dirsync,mand,size=1m"
+    assert MountFlag.NODIRATIME in options.flags
+    assert parse_options(["async", "nomand", "diratime", "defaults"]) == parse_options([])

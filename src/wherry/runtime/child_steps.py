@@ -103,6 +103,7 @@ class Mount(ChildStep):
     target: AbsolutePath  # inside the root; the launcher resolves it with RESOLVE_IN_ROOT
     flags: MountFlag = MountFlag(0)
     data: Text = ""
+    propagation: MountFlag = MountFlag(0)  # private without
 
     def describe(self) -> str:
         return f"mount {self.fstype} on {self.target} ({self.flags.words()}{',' + self.data if self.data else ''})"

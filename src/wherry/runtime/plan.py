@@ -16,7 +16,7 @@ from wherry.runtime import oci_spec as oci
 from wherry.runtime.causes import together
 from wherry.runtime.cgroups import Cgroups, CgroupSteps
 from wherry.runtime.checks import sysctl_path
-from wherry.runtime.mounts import MountOptions, parse_options
+from wherry.runtime.mount_options import MountOptions, parse_options
 from wherry.runtime.seccomp import SeccompProgram as SeccompProgram  # noqa: PLC0414 - part of this face
 from wherry.runtime.steps import (
     DEFAULT,
@@ -266,7 +266,10 @@ def mount_steps(
         )
     if is_bind(mount):
         return (bind_step(mount, options, cause),)
-    return (Mount(mount.type, mount.source, mount.destination, flags, options.data, cause=cause),)
+    spread = (
+        options.propagation if options.propagation & ~PRIVATE else MountFlag(0)
+    )  # private is what a new one is
+    return (Mount(mount.type, mount.source, mount.destination, flags, options.data, spread, cause=cause),)
 
 
 def bind_step(mount: oci.Mount, options: MountOptions, cause: Cause) -> Bind:

@@ -10,7 +10,8 @@ from pathlib import Path, PurePosixPath
 from wherry.errors import InvalidArgument
 from wherry.linux import mountinfo
 from wherry.linux.mountinfo import MountEntry
-from wherry.runtime.mounts import BIND, RSHARED, RSLAVE, MountPoint
+from wherry.runtime.mount_options import RSHARED, RSLAVE
+from wherry.runtime.mounts import BIND, MountPoint
 
 MOUNTS = Path("/proc/self/mountinfo")
 SLAVES, PEERS = frozenset({"slave", RSLAVE}), frozenset({"shared", RSHARED})

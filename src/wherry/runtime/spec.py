@@ -23,7 +23,8 @@ from wherry.runtime.causes import (
 )
 from wherry.runtime.checks import CONTAINER, check_sysctls
 from wherry.runtime.image_config import ProcessRequest
-from wherry.runtime.mounts import BIND, TMPFS, MountPoint, in_mount_order, size_word, tmpfs_options
+from wherry.runtime.mount_options import tmpfs_options
+from wherry.runtime.mounts import BIND, TMPFS, MountPoint, in_mount_order, size_word
 from wherry.runtime.security import Security
 from wherry.runtime.steps import Cause, Origin, asked
 

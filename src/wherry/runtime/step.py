@@ -105,6 +105,7 @@ class MountFlag(IntFlag):
     NOEXEC = 8
     REMOUNT = 32
     NOATIME = 1024
+    NODIRATIME = 2048
     BIND = 4096
     REC = 16384
     UNBINDABLE = 1 << 17
