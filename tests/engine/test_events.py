@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from wherry.engine.events import BACKLOG, EventBus, EventQuery
+from wherry.engine.events import BACKLOG, BACKLOG_BYTES, HISTORY_BYTES, EventBus, EventQuery, weight
 from wherry.engine.filters import Filters, parse_filters
 from wherry.engine.record import ContainerRecord
 from wherry.errors import InvalidArgument
@@ -95,6 +95,38 @@ def test_history_is_bounded() -> None:
             bus.publish("network", "create", str(number), {})
         past = await collect(bus, EventQuery(since=1, until=time.time_ns()))
         assert [e.actor.id for e in past] == [str(n) for n in range(15, 25)]
+
+    run(scenario())
+
+
+def test_history_is_bounded_in_bytes() -> None:
+    """A command may have megabytes of arguments; whoever listens hears all of them."""
+
+    async def scenario() -> None:
+        bus = EventBus()
+        live = bus.subscribe()
+        for number in range(20):
+            bus.publish("container", f"exec_create: {'x' * (HISTORY_BYTES // 4)}", str(number), {})
+            bus.publish("network", "create", str(number), {"name": "y" * (HISTORY_BYTES // 8)})
+        assert sum(map(weight, bus._history.events)) <= HISTORY_BYTES
+        assert [e.actor.id for e in bus._history.events] == ["17", "18", "18", "19", "19"]
+        bus.publish("container", "exec_create: " + "x" * HISTORY_BYTES, "large", {})
+        assert not bus._history.events
+        live.close()
+        assert len([e async for batch in live for e in batch]) == 41
+
+    run(scenario())
+
+
+def test_a_subscriber_that_lags_by_many_bytes_is_dropped() -> None:
+    async def scenario() -> None:
+        bus = EventBus()
+        slow = bus.subscribe()
+        bus.publish("container", "x" * (2 * BACKLOG_BYTES), "alone", {})
+        for number in range(10):
+            bus.publish("container", "x" * (BACKLOG_BYTES // 4), str(number), {})
+        assert [e.actor.id async for batch in slow for e in batch] == ["alone"]
+        assert not bus._subscribers
 
     run(scenario())
 

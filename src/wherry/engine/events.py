@@ -17,7 +17,9 @@ from wherry.engine.record import ContainerRecord
 from wherry.messages.event import Actor, Event
 
 HISTORY = 1000
+HISTORY_BYTES = 2 << 20
 BACKLOG = 4096  # events that a subscriber may lag behind
+BACKLOG_BYTES = 32 << 20
 EVENT_FILTERS = frozenset(
     {
         "config", "container", "daemon", "event", "image", "label", "network", "node", "plugin", "scope", "secret",
@@ -50,6 +52,7 @@ class Subscription:
         self._bus = bus
         self._query = query
         self._queue: deque[Event] = deque(past)
+        self._bytes = 0  # of what is queued, without the past
         self._wake = asyncio.Event()
         self._closed = False
         if past:
@@ -59,10 +62,11 @@ class Subscription:
         """Queue an event, if the subscriber wants it; end a subscription that has not kept up."""
         if not self._query.wants(event):
             return
-        if len(self._queue) >= BACKLOG:
+        if len(self._queue) >= BACKLOG or (self._queue and self._bytes + weight(event) > BACKLOG_BYTES):
             self.close()
             return
         self._queue.append(event)
+        self._bytes += weight(event)
         self._wake.set()
 
     def close(self) -> None:
@@ -79,6 +83,7 @@ class Subscription:
             while await self._wait():
                 batch = list(self._queue)
                 self._queue.clear()
+                self._bytes = 0
                 self._wake.clear()
                 if batch:
                     yield batch
@@ -99,11 +104,27 @@ class Subscription:
         return bool(self._queue) or not self._closed
 
 
+class History:
+    """The last events, bounded in number and in bytes: a command that is told of may have megabytes of arguments."""
+
+    def __init__(self, most: int) -> None:
+        self.events: deque[Event] = deque()
+        self._most = most
+        self._bytes = 0
+
+    def add(self, event: Event) -> None:
+        """Keep an event, in place of the oldest ones where need be."""
+        self.events.append(event)
+        self._bytes += weight(event)
+        while len(self.events) > self._most or self._bytes > HISTORY_BYTES:
+            self._bytes -= weight(self.events.popleft())
+
+
 class EventBus:
     """Publish and subscribe, in one event loop. Nothing here waits for a subscriber."""
 
     def __init__(self, history: int = HISTORY) -> None:
-        self._history: deque[Event] = deque(maxlen=history)
+        self._history = History(history)
         self._subscribers: set[Subscription] = set()
         self._last_ns = 0
 
@@ -112,7 +133,7 @@ class EventBus:
     ) -> Event:
         """Tell everybody. ``type`` is a noun of the API: container, image, network, volume, daemon, builder."""
         event = self._make(type, action, actor_id, dict(attributes), scope)
-        self._history.append(event)
+        self._history.add(event)
         for subscriber in tuple(self._subscribers):
             subscriber.offer(event)
         return event
@@ -135,7 +156,11 @@ class EventBus:
         """Events from now on and, with ``since``, those of the past that are still kept."""
         query = query or EventQuery()
         query.filters.check(EVENT_FILTERS)
-        past = [event for event in self._history if query.wants(event)] if query.since or query.until else []
+        past = (
+            [event for event in self._history.events if query.wants(event)]
+            if query.since or query.until
+            else []
+        )
         subscription = Subscription(self, query, past)
         if query.until and query.until <= time.time_ns():
             subscription.close()
@@ -173,6 +198,11 @@ class EventBus:
         if type == "container":
             event.source = attributes.get("image", "")
         return event
+
+
+def weight(event: Event) -> int:
+    """About how many bytes of text an event holds."""
+    return len(event.action) + sum(map(len, event.actor.attributes.values()))
 
 
 # ---------------------------------------------------------------- filters

@@ -8,7 +8,7 @@ import os
 import struct
 from dataclasses import dataclass, field
 
-from wherry.engine.container import Container
+from wherry.engine.container import Container, WaitResult
 from wherry.engine.containers import Containers
 from wherry.engine.events import EventBus
 from wherry.engine.executor import Executor, Run
@@ -54,7 +54,9 @@ class Execs:
         self._executor = executor
         self._events = events
         self._by_id: dict[str, Exec] = {}
-        self._watched: set[str] = set()  # containers with execs, whose removal is waited for
+        self._watched: dict[
+            str, asyncio.Event
+        ] = {}  # the ends of containers that are waited for, by their ids
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def create(self, container_ref: str, request: ExecCreate) -> str:
@@ -70,7 +72,7 @@ class Execs:
         return instance.id
 
     def inspect(self, id: str) -> Exec:
-        """The exec instance of that id. NotFound, also for one that ended a while ago."""
+        """The exec instance of that id. NotFound, also for one that ended a while ago, or whose container did."""
         instance = self._by_id.get(id)
         if instance is None:
             raise NotFound(f"No such exec instance: {id}")
@@ -175,14 +177,30 @@ class Execs:
         self._forget_later(instance)
 
     def _forget_with(self, container: Container) -> None:
-        """What was prepared but never started goes when its container does."""
+        """As with Docker, what was only prepared goes when its container ends, all else when that is removed."""
+        if self._watched.get(container.id) is container.ended:
+            return
         if container.id not in self._watched:
-            self._watched.add(container.id)
-            container.waiter("removed").add_done_callback(lambda _: self._drop_prepared(container.id))
+            self._await_removal(container)
+        self._watched[container.id] = container.ended
+        container.waiter("next-exit").add_done_callback(lambda _: self._drop_prepared(container.id))
+
+    def _await_removal(self, container: Container) -> None:
+        def removed(waited: asyncio.Future[WaitResult]) -> None:
+            if waited.cancelled() or waited.result().error is None:
+                self._drop_all(container.id)
+            else:  # it could not be removed, this time
+                self._await_removal(container)
+
+        container.waiter("removed").add_done_callback(removed)
 
     def _drop_prepared(self, container_id: str) -> None:
-        self._watched.discard(container_id)
         for id in [e.id for e in self._by_id.values() if e.container.id == container_id and not e.started]:
+            del self._by_id[id]
+
+    def _drop_all(self, container_id: str) -> None:
+        self._watched.pop(container_id, None)
+        for id in [e.id for e in self._by_id.values() if e.container.id == container_id]:
             del self._by_id[id]
 
     def _forget_later(self, instance: Exec) -> None:
