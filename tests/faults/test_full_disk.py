@@ -58,6 +58,44 @@ def test_nearly_full(fresh_daemon: Callable[..., Daemon], kilobytes: int) -> Non
     assert daemon.leaks() == []
 
 
+@pytest.mark.parametrize("kilobytes", [0, 8, 12, 20, 40])
+def test_what_a_user_does_on_a_full_disk(fresh_daemon: Callable[..., Daemon], kilobytes: int) -> None:
+    """Runs fail by 125 and leave nothing, or work; who waits is answered; containers and images can be removed."""
+    daemon = fresh_daemon()
+    daemon.docker("tag", "busybox", "other")
+    daemon.docker("run", "-d", "--name", "runs", "busybox", "sleep", "600")
+    daemon.docker("run", "-d", "--name", "ends", "busybox", "sh", "-c", "sleep 2; exit 3")
+    waiting = daemon.docker_popen("wait", "ends")
+    fill(daemon, kilobytes)
+    for _ in range(4):
+        done = daemon.docker("run", "--rm", "busybox", "echo", "on", check=False, timeout=20)
+        assert done.returncode in (0, 125), done  # its process may have been under way when the disk was full
+        assert done.returncode == 0 or "cannot" in done.stderr or "no space left" in done.stderr, done
+        assert names(daemon) == {"/runs", "/ends"}
+    said, _ = waiting.communicate(timeout=20)
+    assert (waiting.returncode, said) == (0, "3\n")
+    daemon.docker("rm", "-f", "runs", timeout=20)
+    daemon.docker("rm", "ends", timeout=20)
+    daemon.docker("rmi", "other", "busybox", timeout=20)
+    assert names(daemon) == set() and daemon.docker("images", "-q").stdout == ""
+    assert daemon.stop() == 0 and daemon.leaks() == []
+
+
+def test_a_run_that_cannot_be_planned_ends(fresh_daemon: Callable[..., Daemon]) -> None:
+    """Also for a client that waits for its removal: with the host's /etc/resolv.conf a directory."""
+    daemon = fresh_daemon()
+    etc = daemon.sandbox.state / "etc"
+    daemon.run_in_ns(
+        f"mkdir -p {etc}/resolv.conf && cp /etc/hosts /etc/passwd {etc} && mount --bind {etc} /etc"
+    )
+    done = daemon.docker("run", "--rm", "busybox", "true", check=False, timeout=20)
+    assert (
+        done.returncode == 126 and "is a directory: /etc/resolv.conf" in done.stderr
+    )  # the client's reading of it
+    assert names(daemon) == set()
+    daemon.run_in_ns(["umount", "/etc"])
+
+
 def test_a_daemon_on_a_full_disk_comes_up_or_says_why_not(fresh_daemon: Callable[..., Daemon]) -> None:
     daemon = fresh_daemon()
     assert daemon.api("POST", "/containers/create?name=kept", BODY).status == 201

@@ -160,6 +160,13 @@ class Daemon:
         """Run the unmodified docker command line against this daemon."""
         return self._client(self.docker_argv(*arguments), check, input, timeout)
 
+    def docker_popen(self, *arguments: str | Path) -> subprocess.Popen[str]:
+        """The same, not waited for."""
+        return subprocess.Popen(
+            self.docker_argv(*arguments), env=self.client_environment(), text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+
     def wherry(
         self, *arguments: str | Path, check: bool = True, input: str | None = None, timeout: float = 60
     ) -> Finished:

@@ -109,15 +109,18 @@ def test_execs_whose_children_keep_stdout(besieged: Daemon) -> None:
 
 
 def test_execs_that_never_start_go_with_their_container(besieged: Daemon) -> None:
-    """What a client prepares and forgets is not kept for ever, neither as exec nor as event: 25 of 12 MiB."""
-    container = start(besieged)
-    before = resident(besieged.pid)
-    body = {"Cmd": ["x" * 120_000] * 35, "Env": ["y" * 120_000] * 70}
-    made = [besieged.api("POST", f"/containers/{container}/exec", body).body["Id"] for _ in range(25)]
-    besieged.docker("kill", container)
-    assert eventually(lambda: {besieged.api("GET", f"/exec/{id}/json").status for id in made} == {404})
-    assert {besieged.api("POST", f"/exec/{id}/start", {"Detach": True}).status for id in made} == {404}
-    assert resident(besieged.pid) - before < 100 << 10
+    """What a client prepares and forgets is not kept for ever, neither as exec nor as event: 25 of 4.8 MB, again and
+    again. (The first time fills what the allocator keeps for the next.)"""
+    body = {"Cmd": ["x" * 120_000] * 20, "Env": ["y" * 120_000] * 20}
+    after = []
+    for _ in range(3):
+        container = start(besieged)
+        made = [besieged.api("POST", f"/containers/{container}/exec", body).body["Id"] for _ in range(25)]
+        besieged.docker("kill", container)
+        assert eventually(lambda: {besieged.api("GET", f"/exec/{id}/json").status for id in made} == {404})  # noqa: B023
+        assert {besieged.api("POST", f"/exec/{id}/start", {"Detach": True}).status for id in made} == {404}
+        after.append(resident(besieged.pid))
+    assert after[-1] - after[0] < 20 << 10, after
 
 
 def test_execs_that_have_run_go_when_their_container_is_removed(besieged: Daemon) -> None:
