@@ -128,7 +128,7 @@ def lives(engine: Engine) -> Iterator[Round]:
         },
     }
     while True:
-        yield {row: milliseconds(lambda host=host: whole_life(api, host)) for row, host in hosts.items()}
+        yield {row: milliseconds(partial(whole_life, api, host)) for row, host in hosts.items()}
 
 
 def command_line(engine: Engine) -> Iterator[Round]:
@@ -322,7 +322,7 @@ def load(engine: Engine) -> Iterator[Round]:
     while True:
         archive = ARCHIVES.get(number)
         number += 1
-        yield {"load": milliseconds(lambda a=archive: api.call("POST", "/images/load?quiet=1", raw=a))}
+        yield {"load": milliseconds(partial(api.call, "POST", "/images/load?quiet=1", raw=archive))}
         with suppress(ApiError):
             api.call("DELETE", "/images/large:latest?force=1")
 

@@ -22,7 +22,7 @@ VERBS: dict[str, list[str]] = {
 def processor_time(command: Sequence[str], environment: dict[str, str]) -> float:
     """Milliseconds, in the kernel too, that a command takes of a processor. RuntimeError where it fails."""
     null = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in range(3)]
-    pid = os.posix_spawn(command[0], command, environment, file_actions=null)
+    pid = os.posix_spawn(command[0], list(command), environment, file_actions=null)
     _, status, used = os.wait4(pid, 0)
     if status:
         raise RuntimeError(f"{' '.join(command)}: exit {os.waitstatus_to_exitcode(status)}")

@@ -226,7 +226,8 @@ def encoded(messages: Iterable[Message]) -> bytes:
 
 
 def table_change(kind: nftables.Kind) -> bytes:
-    change = nftables.element_message(kind, "floor", *firewall.encode(PUBLISHED))
+    name, element = firewall.encode(PUBLISHED)
+    change = nftables.elements_message(kind, "floor", name, [element])
     begin, body, end = nftables.batch([change])
     return encoded([begin, body, end])
 

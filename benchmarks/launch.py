@@ -84,7 +84,7 @@ async def bench_ours(bundle: Bundle, rounds: int) -> None:
     target = await launcher.launch(sleeper, fds={}, listen_path=listen)
     await our_execs(launcher, bundle, target, rounds)
     print(f"wherry monitor of an idle container: {memory(target.pid)} kB PSS")
-    await target.signal(9)
+    target.signal(9)
     await target.cleaned
     launcher.close()
 

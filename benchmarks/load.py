@@ -72,7 +72,17 @@ def gnu_tar(packed: list[bytes], folder: Path) -> None:
 
 
 def gnu_pack(tree: Path) -> None:
-    command = ["tar", "-c", "--format=posix", "--sort=name", "--numeric-owner", "--xattrs", "-C", tree, "."]
+    command = [
+        "tar",
+        "-c",
+        "--format=posix",
+        "--sort=name",
+        "--numeric-owner",
+        "--xattrs",
+        "-C",
+        str(tree),
+        ".",
+    ]
     subprocess.run(command, stdout=subprocess.PIPE, check=True)
 
 

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from pathlib import Path
 from statistics import median, quantiles
 
@@ -61,7 +62,7 @@ def make_endpoints() -> None:
         cpu.append(time.process_time() - before)
     show("endpoint, made by Wherry", wall)
     show("  of that, CPU time of this process", cpu)
-    show("endpoint, by ip commands (seven processes)", (timed(lambda n=n: by_commands(n)) for n in range(15)))
+    show("endpoint, by ip commands (seven processes)", (timed(partial(by_commands, n)) for n in range(15)))
     for number in range(15):
         subprocess.run(["ip", "netns", "delete", f"cmp{number}"], check=True)
     start = time.perf_counter()
@@ -85,6 +86,7 @@ async def start_costs(networks: Networks) -> None:
         marks = [time.perf_counter()]
         endpoint = await networks.attach()
         marks.append(time.perf_counter())
+        assert endpoint.address is not None
         networks.host.publish(endpoint.address, wanted)
         marks.append(time.perf_counter())
         networks.release(endpoint.attachment)

@@ -113,7 +113,7 @@ def fetched_kernel() -> Path:
         ["apt-cache", "depends", PACKAGE], check=True, text=True, capture_output=True
     ).stdout
     (name,) = re.findall(r"Depends: (linux-image-\S+)", names)
-    tree = CACHE / name
+    tree = CACHE / str(name)
     if tree.exists():
         return tree
     CACHE.mkdir(parents=True, exist_ok=True)
@@ -198,9 +198,15 @@ def shared_tree(work: Path) -> Iterator[Path]:
     view.mkdir()
     script = 'mount --bind / "$1" && mount -o remount,bind,ro "$1" && shift && exec "$@"'
     server = next(path for path in VIRTIOFSD if path.exists())
-    command = [server, f"--socket-path={socket}", "-o", f"source={view},cache=always", "--rlimit-nofile=0"]
+    command = [
+        str(server),
+        f"--socket-path={socket}",
+        "-o",
+        f"source={view},cache=always",
+        "--rlimit-nofile=0",
+    ]
     process = subprocess.Popen(
-        ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", view, *command],
+        ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", str(view), *command],
         stderr=(work / "share.log").open("wb"),
     )
     try:
