@@ -12,6 +12,7 @@ from tests.harness.daemon import Daemon
 from wherry.api.connection import HEAD_LIMIT, as_upgrade, is_raw
 from wherry.engine.filters import found, parse_filters
 from wherry.errors import InvalidArgument
+from wherry.runtime.resources import parse_set
 from wherry.values.expressions import LONGEST
 
 SLOW = ["(a+)+$", "(a|aa)+$", "(a*)*b", "([a-zA-Z]+)*!", "(.*a){25}!"]
@@ -90,3 +91,35 @@ def test_a_head_that_comes_byte_by_byte(daemon: Daemon) -> None:
         for index in range(len(head)):
             client.send(head[index : index + 1])
         assert client.recv(64).startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_set_of_processors_costs_no_more_than_its_length() -> None:
+    assert len(parse_set(",".join(["0-8191", "0-8190"] * 500_000), "cpus")) == 8192
+
+
+@pytest.mark.parametrize(
+    ("host", "field"),
+    [
+        ({"CpusetCpus": ",".join(["0-1"] * 50_000)}, "CpusetCpus"),
+        ({"CpusetMems": ",".join(["0"] * 50_000)}, "CpusetMems"),
+        ({"Binds": [f"/tmp:/t{n}" for n in range(2000)]}, "Binds"),
+        ({"Tmpfs": {f"/t{n}": "" for n in range(2000)}}, "Tmpfs"),
+        ({"MaskedPaths": ["/t"] * 5000}, "MaskedPaths"),
+        ({"Devices": [{"PathOnHost": "/dev"}] * 600}, "Devices"),
+        ({"Binds": [f"/{'a/' * 1900}{n}:/t{n}" for n in range(8)]}, "Binds"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_is_too_much_is_named(daemon: Daemon, host: dict[str, object], field: str) -> None:
+    answer = daemon.api("POST", "/containers/create", {"Image": "busybox", "HostConfig": host})
+    assert answer.status == 400 and answer.body["message"].startswith(f"invalid {field}: ")
+
+
+def test_devices_are_not_looked_for_everywhere(daemon: Daemon) -> None:
+    body = {
+        "Image": "busybox",
+        "HostConfig": {"Devices": [{"PathOnHost": "/", "PathInContainer": "/dev/all"}]},
+    }
+    id = daemon.api("POST", "/containers/create", body).body["Id"]
+    answer = daemon.api("POST", f"/containers/{id}/start")
+    assert answer.status == 400 and "more than 10000 files to look at" in answer.body["message"]

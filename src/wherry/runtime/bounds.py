@@ -15,12 +15,14 @@ from wherry.values.paths import check_path
 # execve(2): one word, and all words together with a pointer for each
 LONGEST_WORD, ALL_WORDS, POINTER = (128 << 10) - 1, 6 << 20, 8
 LONGEST_HOSTNAME = 64  # uname(2)
+LONGEST_SET = 100 + 6 * 8192  # cpuset(7): what a kernel for 8192 processors takes
 MOST_ENTRIES = 4096  # of what becomes a step, or a few
+MOST_MOUNTS = 1024  # each is looked at on the host, too
 MOST_DEVICES = 512  # each may be a directory full of them
 BOUNDED: Mapping[str, int] = {
-    "binds": MOST_ENTRIES,
-    "mounts": MOST_ENTRIES,
-    "tmpfs": MOST_ENTRIES,
+    "binds": MOST_MOUNTS,
+    "mounts": MOST_MOUNTS,
+    "tmpfs": MOST_MOUNTS,
     "masked_paths": MOST_ENTRIES,
     "readonly_paths": MOST_ENTRIES,
     "sysctls": MOST_ENTRIES,
@@ -48,6 +50,9 @@ def check_bounds(config: Config, host: HostConfig) -> None:
     for what, name in (("Hostname", config.hostname), ("Domainname", config.domainname)):
         if len(name.encode()) > LONGEST_HOSTNAME:
             raise InvalidArgument(f"invalid {what}: it is longer than {LONGEST_HOSTNAME} bytes")
+    for what, name in (("CpusetCpus", host.cpuset_cpus), ("CpusetMems", host.cpuset_mems)):
+        if len(name) > LONGEST_SET:
+            raise InvalidArgument(f"invalid {what}: it is longer than {LONGEST_SET} characters")
     check_words("Entrypoint or Cmd", (*(config.entrypoint or ()), *(config.cmd or ())), config.env or ())
 
 

@@ -24,6 +24,7 @@ from wherry.values.sysctls import is_of_ipc, is_of_network
 
 CONTAINER = "container:"
 HIGHEST_ID = (1 << 31) - 1
+LONGEST_USER = 512  # native/user.c, SPEC_MAX
 
 
 def check(config: Config, host: HostConfig, facts: HostFacts, available: Sequence[str]) -> list[str]:
@@ -112,6 +113,8 @@ def check_user(spec: str) -> None:
 
     All else is looked up in the image at start.
     """
+    if len(spec.encode()) >= LONGEST_USER:
+        raise InvalidArgument(f"invalid user: it is longer than {LONGEST_USER - 1} bytes")
     if not spec.isprintable():
         raise InvalidArgument(f"invalid user: {spec!r}")
     for part in spec.split(":", 1):

@@ -17,6 +17,8 @@ from wherry.runtime.steps import Cause, asked
 MINIMUM_MEMORY = 6 * 1024 * 1024
 PERIOD = 100_000  # microseconds, of --cpus
 BILLION = 1_000_000_000
+HIGHEST_CPU = 8191
+RANGE = re.compile(r"(\d{1,4})(?:-(\d{1,4}))?", re.ASCII)
 NO_SWAPPINESS = -1
 UNLIMITED = (1 << 63) - 1  # the most that a number of bytes can be
 
@@ -114,14 +116,16 @@ def check_sets(r: HostConfig, facts: HostFacts) -> None:
 
 def parse_set(text: str, what: str) -> set[int]:
     """``0-2,7`` as numbers. cpuset(7) "List format". Numbers beyond 8191 are no CPU of any kernel."""
-    numbers: set[int] = set()
-    for part in filter(None, (piece.strip() for piece in text.split(","))):
-        match = re.fullmatch(r"(\d{1,4})(?:-(\d{1,4}))?", part)
+    found = bytearray(
+        HIGHEST_CPU + 1
+    )  # a mark for each: ranges may overlap, and are many where somebody wants it
+    for part in set(filter(None, map(str.strip, text.split(",")))):
+        match = RANGE.fullmatch(part)
         low, high = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
-        if low > high or high > 8191:
-            raise InvalidArgument(f"Invalid value {text} for cpuset {what}")
-        numbers.update(range(low, high + 1))
-    return numbers
+        if low > high or high > HIGHEST_CPU:
+            raise InvalidArgument(f"Invalid value {text[:64]} for cpuset {what}")
+        found[low : high + 1] = b"\1" * (high + 1 - low)
+    return {number for number, marked in enumerate(found) if marked}
 
 
 def memory_warnings(r: HostConfig, facts: HostFacts) -> list[str]:

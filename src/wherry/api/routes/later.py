@@ -36,7 +36,6 @@ LATER = (
     ("GET", "/containers/{ref}/attach/ws", "attaching over a web socket"),
     ("POST", "/networks/{ref}/connect", "networks but bridge, host and none"),
     ("POST", "/networks/{ref}/disconnect", "networks but bridge, host and none"),
-    ("PUT", "/volumes/{name}", "volumes"),
     ("POST", "/session", "builds"),
     ("POST", "/grpc", "builds"),
 )

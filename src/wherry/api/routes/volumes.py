@@ -33,6 +33,12 @@ async def remove(name: str) -> None:
     raise NotFound(f"get {name}: no such volume")
 
 
+@routes.put("/volumes/{name}")
+async def update(name: str) -> None:
+    """503: only volumes of a swarm can be changed."""
+    raise HttpError(503, "volume update only valid for cluster volumes, but swarm is unavailable")
+
+
 @routes.post("/volumes/create", status=201)
 async def create() -> None:
     """501: not there yet."""
