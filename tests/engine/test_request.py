@@ -17,6 +17,7 @@ from wherry.engine.request import (
 )
 from wherry.errors import InvalidArgument, NotFound
 from wherry.image.manifest import HealthCheck, ImageConfig, RunConfig
+from wherry.messages.base import Nothing
 from wherry.messages.container import (
     ContainerCreate,
     DeviceRequest,
@@ -188,3 +189,26 @@ def test_what_is_accepted_but_not_done_is_said() -> None:
     run = RunConfig(cmd=["sh"], volumes={"/data": {}}, healthcheck=HealthCheck(test=["CMD", "true"]))
     said = ignored(record(run=run), image(run))
     assert any("/data" in warning for warning in said) and any("health" in warning for warning in said)
+
+
+@pytest.mark.parametrize(
+    ("address", "fits"), [("127.0.0.1", True), ("::1", True), ("nonsense", False), ("1.2", False)]
+)
+def test_a_port_is_published_on_an_address(address: str, fits: bool) -> None:
+    host = HostConfig(port_bindings={"80/tcp": [PortBinding(host_ip=address)]})
+    if fits:
+        record(host)
+        return
+    with pytest.raises(InvalidArgument, match="invalid HostIp of port 80/tcp"):
+        record(host)
+
+
+def test_what_cannot_be_published_of_ports_that_are_exposed() -> None:
+    """Who names a port and says -P wants it published; an image's own says so to whoever runs it."""
+    host = HostConfig(publish_all_ports=True)
+    for port in ("abc/tcp", "80-90/tcp", "80/sctp", "70000"):
+        with pytest.raises(InvalidArgument, match="invalid ExposedPorts"):
+            record(host, exposed_ports={port: Nothing()})
+        run = RunConfig(cmd=["sh"], exposed_ports={port: {}})
+        assert any("cannot be published" in said for said in ignored(record(host, run=run), image(run)))
+        record(exposed_ports={port: Nothing()})

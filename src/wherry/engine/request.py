@@ -32,7 +32,7 @@ from wherry.runtime import mounts
 from wherry.runtime.checks import check_conflicts, check_health
 from wherry.runtime.image_config import Merged, merge
 from wherry.runtime.resources import swap_limit
-from wherry.values.hosts import address_family, is_name_server
+from wherry.values.hosts import is_address, is_name_server
 from wherry.values.platforms import parse_platform, runs
 from wherry.values.ports import is_publishable, parse_host_port, with_protocol
 
@@ -203,10 +203,8 @@ def check_ports(bindings: dict[str, list[PortBinding] | None]) -> None:
             raise InvalidArgument(f"invalid port specification: {port!r}")
         for binding in hosts or ():
             parse_host_port(binding.host_port)
-            if binding.host_ip and address_family(binding.host_ip) != socket.AF_INET:
-                raise InvalidArgument(
-                    f"invalid HostIp of port {port}: {binding.host_ip!r} is not an IPv4 address"
-                )
+            if binding.host_ip and not is_address(binding.host_ip):
+                raise InvalidArgument(f"invalid HostIp of port {port}: {binding.host_ip!r} is no IP address")
 
 
 def check_exposed(request: ContainerCreate, host: HostConfig) -> None:
