@@ -123,6 +123,9 @@ class Explainer:
             else:
                 pause()
                 self._fill(explanation, subject, observed, host)
+                pause()
+                if subject.plan is not NOTHING:
+                    explanation.drift = self._drift(subject, observed, host)
         return explanation
 
     def _subject(self, view: ContainerView, notes: list[str]) -> Subject:
@@ -181,8 +184,6 @@ class Explainer:
             explanation.notes.append(unlisted(observed.unread))
         left = explanation.cost
         explanation.cost = items.cost(observed, writable=left.writable, log=left.log)
-        if plan is not NOTHING:
-            explanation.drift = self._drift(subject, observed, host)
 
     # ------------------------------------------------------------ drift, in a thread
 
