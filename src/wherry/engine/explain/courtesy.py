@@ -7,7 +7,9 @@ import time
 from wherry.engine.containers import Containers
 
 PATIENCE = 0.1  # seconds that one answer waits at most
-LINGER = 0.003  # seconds that starts count as going on after the last one was seen: one seldom comes alone
+# Starts count as going on for some time after the last one was seen: one seldom comes alone, and between the requests
+# of a short life (create, start, wait, remove) there is no lock to be seen.
+LINGER = 0.006  # seconds
 TURN = 0.0005  # seconds between two looks
 
 
