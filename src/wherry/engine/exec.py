@@ -75,7 +75,7 @@ class Execs:
         """The exec instance of that id. NotFound, also for one that ended a while ago, or whose container did."""
         instance = self._by_id.get(id)
         if instance is None:
-            raise NotFound(f"No such exec instance: {id}")
+            raise no_such(id)
         return instance
 
     async def settled(self, id: str) -> Exec:
@@ -95,10 +95,13 @@ class Execs:
         return [e.id for e in self._by_id.values() if e.container.id == container_id and e.running]
 
     def check_start(self, id: str) -> None:
-        """Raise what ``start`` would, while the answer can still be an error."""
+        """Raise what ``start`` would, while the answer can still be an error. NotFound where its container has ended:
+        it is about to be forgotten."""
         instance = self.inspect(id)
         if instance.started:
             raise Conflict(f"exec command {id} has already run")
+        if not instance.container.running:
+            raise no_such(id)
         self._running(instance.container)
 
     async def start(
@@ -233,6 +236,11 @@ def check_user_there(run: Run, spec: str) -> None:
             database = read_in_root(run.pid, f"/etc/{what}", DATABASE_MAX)
             if database is not None:
                 check_known(name, what, database)
+
+
+def no_such(id: str) -> NotFound:
+    """The error in Docker's words."""
+    return NotFound(f"No such exec instance: {id}")
 
 
 def write_stdout(client_fd: int, text: bytes, framed: bool) -> None:

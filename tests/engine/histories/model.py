@@ -206,11 +206,9 @@ def exec_start(call: Call, world: World) -> Steps:
     container = next((c for c in world if call.of in c.execs), None)
     if container is None or container.life is Life.GONE:
         yield said(world, 404)
-    elif container.running:
+    else:
         yield said(world, 200)
         yield Half("exec", container.number, container.ended), world
-    else:
-        yield said(world, 409)
 
 
 def attach(call: Call, container: Container, world: World) -> Steps:
@@ -305,10 +303,11 @@ def by_itself(world: World) -> Iterator[World]:
 
 
 def over(container: Container, code: int) -> Container:
-    """Its run is over. With ``--rm`` it is gone in the same moment, unless a restart or a removal has it."""
+    """Its run is over, and what was prepared to run beside it is forgotten. With ``--rm`` it is gone in the same
+    moment, unless a restart or a removal has it."""
     goes = container.auto_remove and not (container.restarting or container.removing)
     life = Life.GONE if goes else Life.EXITED
-    return replace(container, life=life, codes=(*container.codes, code), dying=False)
+    return replace(container, life=life, codes=(*container.codes, code), dying=False, execs=frozenset())
 
 
 def crashed(world: World) -> Iterator[World]:

@@ -109,6 +109,8 @@ REFUSED = {
     "gone without --rm": running().told("a", Verb.STOP, 204).lists(),
     "an exec in what has ended": running().told("a", Verb.PREPARE, 201).told("a", Verb.STOP, 204)
     .told("", Verb.EXEC, 200, of=2),
+    "an exec of an earlier run": running().told("a", Verb.PREPARE, 201).told("a", Verb.RESTART, 204)
+    .told("", Verb.EXEC, 200, of=2),
     "an exec of a former daemon": running().told("a", Verb.PREPARE, 201).crash().told("", Verb.EXEC, 200, of=2),
     "removing, and it has a process": running().told("a", Verb.REMOVE_FORCE, 204, at=(200, 300)).told(
         "a", Verb.REMOVE, 204, at=(210, 220)),
