@@ -59,7 +59,7 @@ static int take_terminal(struct launch *launch, int slave)
     struct winsize size = {.ws_row = settings->rows, .ws_col = settings->columns};
     if (size.ws_row && size.ws_col)
         ioctl(slave, TIOCSWINSZ, &size);
-    if (ioctl(slave, TIOCSCTTY, 0) != 0)
+    if (!enters_pids(launch) && ioctl(slave, TIOCSCTTY, 0) != 0)
         return fail_on(launch, "controlling terminal");
     for (int fd = 0; fd <= 2; fd++)
         if (dup2(slave, fd) < 0)

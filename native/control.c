@@ -83,8 +83,9 @@ static void control_close(struct monitor *monitor)
 void control_receive(struct monitor *monitor)
 {
     int descriptor;
+    pid_t daemon;
     while (monitor->control >= 0) {
-        ssize_t size = receive_packet(monitor->control, packet, sizeof packet, &descriptor, MSG_DONTWAIT);
+        ssize_t size = receive_packet(monitor->control, packet, sizeof packet, &descriptor, &daemon, MSG_DONTWAIT);
         if (size < 0 && errno != ECONNRESET)
             break; /* nothing is there, or it cannot be had now: it is asked for again */
         if (size > 0)

@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 enum { COMMAND_MAX = 4096, AT_EFFECTIVE = 0x200 };
 
@@ -55,46 +54,6 @@ static const char *find_command(const char *name, const char *search, char found
     return NULL;
 }
 
-static bool is_null(int fd)
-{
-    struct stat status;
-    return fstat(fd, &status) == 0 && S_ISCHR(status.st_mode) && status.st_rdev == makedev(1, 3);
-}
-
-/* The container's own /dev/null, or -1 where that is something else: a container may have made it so. */
-static int own_null(const struct launch *launch)
-{
-    int place = launch->root < 0 ? -1 : root_open(launch, "/dev/null", O_PATH, 0);
-    bool real = place >= 0 && is_null(place);
-    if (place >= 0)
-        close(place);
-    int null = real ? root_open(launch, "/dev/null", O_RDWR | O_NOCTTY, 0) : -1;
-    if (null < 0 || is_null(null))
-        return null;
-    close(null);
-    return -1;
-}
-
-/*
- * An empty stdin is never the host's /dev/null, whose mode and owner the command could change through it. Where the
- * container has none of its own, a pipe that is at its end serves.
- */
-static int leave_host_null(const struct launch *launch)
-{
-    int own = own_null(launch), ends[2];
-    if (own < 0) {
-        if (pipe2(ends, O_CLOEXEC) != 0)
-            return -1;
-        close(ends[1]);
-        own = ends[0];
-    }
-    for (int fd = 0; fd <= 2; fd++)
-        if (is_null(fd) && dup2(own, fd) < 0)
-            return -1;
-    close(own);
-    return 0;
-}
-
 /* argv and envp, each ended by a null pointer, in memory of their own. An empty HOME is none, as with runc. */
 static char **make_vectors(struct launch *launch, const struct step *step, uint32_t words, char ***environment)
 {
@@ -122,7 +81,7 @@ int step_exec(struct launch *launch, const struct step *step)
     uint32_t words = (uint32_t)step_integer(step, EXEC_WORDS);
     const char *name = step_text(step, EXEC_TEXTS), *search = variable(step, words + 1, "PATH=");
     char found[COMMAND_MAX], **environment;
-    if (launch->retry_directory && enter_directory(launch) != 0)
+    if (launch->retry_directory[0] && enter_directory(launch, launch->retry_directory) != 0)
         return -1;
     const char *path = find_command(name, search, found);
     if (!path)
@@ -130,7 +89,7 @@ int step_exec(struct launch *launch, const struct step *step)
     char **arguments = make_vectors(launch, step, words, &environment);
     if (!arguments)
         return fail_on(launch, name);
-    if (leave_host_null(launch) != 0)
+    if (!launch->shed && leave_host_null(launch) != 0)
         return fail_on(launch, "stdin");
     if (launch->init && init_start(launch) != 0)
         return fail_on(launch, "init");

@@ -55,6 +55,13 @@ static const char *keep(const char *text)
     return memcpy(place, text, size);
 }
 
+/* A child's copy of them, before others can look at it. */
+void forget_texts(struct launch *launch)
+{
+    memset(kept, 0, sizeof kept);
+    memset(&launch->settings, 0, sizeof launch->settings);
+}
+
 int keep_text(struct launch *launch, const char **place, const char *text)
 {
     *place = keep(text);

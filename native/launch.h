@@ -11,8 +11,8 @@
 /* Descriptors that the daemon leaves open for the launcher; Fd in step.py. */
 enum { FD_PLAN = 3, FD_CONTROL = 4, FD_LISTEN = 5, FD_NET = 6, FD_TARGET = 11, FD_FREE = 12 };
 
-enum { CGROUPS_MAX = 64, HOME_MAX = 4096, LISTEN_BACKLOG = 128, GROUPS_MAX = 65536 /* the kernel's own bound */ };
-enum { HELD_MAX = 256 };
+enum { CGROUPS_MAX = 64, HOME_MAX = 4096, DIRECTORY_MAX = 4096, GROUPS_MAX = 65536 /* the kernel's own bound */ };
+enum { HELD_MAX = 256, LISTEN_BACKLOG = 128 };
 
 /* Signals that are the daemon's business; its monitors ignore them. */
 static const int ignored_signals[] = {SIGPIPE, SIGHUP, SIGINT, SIGTERM, SIGQUIT};
@@ -54,8 +54,8 @@ struct launch {
     int mounts;     /* the container's mount namespace, which then outlives its processes, or -1 */
     const char *cgroup;    /* child: of version 2, to be entered because the clone could not place it there, or NULL */
     bool cgroup_namespace; /* child: unshare it once every cgroup has been entered */
-    bool retry_directory;  /* child: the working directory was closed to root; try as the user */
-    const char *directory;
+    char retry_directory[DIRECTORY_MAX]; /* child: a working directory that was closed to root; try as the user */
+    bool shed;             /* child: it has nothing of the host's any more */
     bool init;             /* child: stay as process 1 */
     char home[HOME_MAX];   /* child: HOME=..., for an environment without it */
     char detail[DETAIL_MAX]; /* what the failing step failed on */
@@ -68,6 +68,7 @@ int fail_text(struct launch *launch, const char *format, ...) __attribute__((for
 int warn_text(struct launch *launch, const char *text);
 int keep_text(struct launch *launch, const char **place, const char *text);
 _Noreturn void leave(void);
+void forget_texts(struct launch *launch);
 
 /* Each kind of step has a function; one that fails ends the plan. */
 #define DECLARED(code, constant, function, name, side, arguments) \
@@ -88,11 +89,25 @@ int close_keeping_errno(int file);
 bool is_procfs(int file);
 bool shadows_procfs(const char *path, int target, bool procfs);
 
+/* envoy.c */
+int procfs_context(struct launch *launch, int pids);
+
+/* enter.c */
+bool enters_pids(const struct launch *launch);
+
+/* shed.c */
+int leave_host_null(const struct launch *launch);
+bool shed_plan(struct launch *launch, uint32_t first);
+int shed(struct launch *launch);
+
+/* rights.c */
+int set_capabilities(uint64_t effective, uint64_t permitted, uint64_t inheritable);
+
 /* steps_cgroup.c */
 int cgroup_enter(struct launch *launch, const char *group);
 
 /* steps_child.c */
-int enter_directory(struct launch *launch);
+int enter_directory(struct launch *launch, const char *directory);
 void die_with_monitor(const struct launch *launch);
 
 /* init.c */
@@ -104,12 +119,15 @@ int root_directory(const struct launch *launch, const char *path, mode_t mode);
 int root_file(const struct launch *launch, const char *path);
 int root_parent(const struct launch *launch, const char *path, const char **name);
 
+/* room.c */
+bool room_move(const struct plan *plan, pid_t pid, bool above);
+
 /* spawner.c */
 void spawner_run(void);
 
 /* monitor.c */
-bool monitor_open(struct launch *launch, pid_t child);
-bool monitor_watch(const struct launch *launch, int console);
+bool monitor_open(struct launch *launch);
+bool monitor_watch(const struct launch *launch, pid_t child, int console);
 void monitor_started(void);
 _Noreturn void monitor_run(void);
 

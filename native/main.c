@@ -163,10 +163,11 @@ enum { UNDO_TRIES = 200, UNDO_PAUSE_US = 5000 };
 /* Nothing of the child may be left when the daemon hears of its failure. Returns how it ended. */
 static int undo(pid_t child)
 {
-    int status = 0;
+    int ended, status = 0;
     kill(child, SIGKILL);
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-        ;
+    for (pid_t pid; (pid = waitpid(-1, &ended, 0)) > 0 || errno == EINTR;) /* also one that has made way for another */
+        if (pid > 0 && ended != 0)
+            status = ended;
     for (int tries = 0; !cgroups_remove(&launch.settings, tries > 0) && tries < UNDO_TRIES; tries++)
         usleep(UNDO_PAUSE_US);
     return status;
@@ -199,24 +200,42 @@ static _Noreturn void undo_unwatched(pid_t child)
     refuse(~0U, 0, text);
 }
 
-/* Listens to the child until it has become the command, or failed. Returns the terminal's master, or -1. */
-static int await_exec(pid_t child, int status)
+static bool is_child(pid_t pid)
+{
+    siginfo_t info;
+    return pid > 0 && waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
+/*
+ * Listens to the child until it has become the command, or failed. Returns the terminal's master, or -1. It may have made
+ * way for a successor, which the kernel names as the sender; from that one, which others may have in their hands, nothing
+ * but its words is taken.
+ */
+static int await_exec(pid_t *child, int status)
 {
     unsigned char packet[9 + DETAIL_MAX];
     int descriptor, console = -1;
+    const pid_t first = *child;
     bool ready = false;
-    for (ssize_t size; (size = receive_packet(status, packet, sizeof packet, &descriptor, 0)) > 0;) {
-        if (packet[0] == 'C')
+    pid_t sender;
+    for (ssize_t size; (size = receive_packet(status, packet, sizeof packet, &descriptor, &sender, 0)) > 0;) {
+        if (packet[0] == 'C' && sender == first && console < 0)
             console = descriptor;
-        else if (packet[0] == 'E')
+        else if (descriptor >= 0)
+            close(descriptor);
+        if (is_child(sender))
+            *child = sender;
+        if (packet[0] == 'E')
             ready = true;
+        else if (packet[0] == 'R' || packet[0] == 'I') /* out of a full group, and in again */
+            send_reply(status, sender == (packet[0] == 'R' ? first : *child) && room_move(&launch.plan, sender, packet[0] == 'R'));
         else if (packet[0] == 'W')
             send(FD_CONTROL, packet, (size_t)size, MSG_NOSIGNAL);
         else if (packet[0] == 'F')
-            undo_failed(child, packet, (size_t)size);
+            undo_failed(*child, packet, (size_t)size);
     }
     if (!ready)
-        undo_silent(child);
+        undo_silent(*child);
     close(status);
     return console;
 }
@@ -235,9 +254,12 @@ int main(int argc, char **argv)
     const char *wrong = plan_read(bytes, size, &launch.plan);
     if (wrong)
         refuse(~0U, EINVAL, wrong);
+    launch.plan.text = (struct plan_memory){(void *)(uintptr_t)bytes, size};
     if (run_steps(&launch, 0, launch.plan.clone) != 0)
         give_up();
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
+    const int yes = 1;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0 ||
+        setsockopt(ends[0], SOL_SOCKET, SO_PASSCRED, &yes, sizeof yes) != 0) {
         fail_on(&launch, "status socket");
         give_up();
     }
@@ -254,12 +276,12 @@ int main(int argc, char **argv)
     close(ends[1]);
     close_child_ends();
     keep_mounts(child);
-    if (!monitor_open(&launch, child)) /* now, while the child is at work */
+    if (!monitor_open(&launch)) /* now, while the child is at work */
         undo_unwatched(child);
-    if (!monitor_watch(&launch, await_exec(child, ends[0])))
+    int console = await_exec(&child, ends[0]);
+    if (!monitor_watch(&launch, child, console))
         undo_unwatched(child);
     monitor_started();
     plan_release(&launch.plan);
-    munmap((void *)(uintptr_t)bytes, size);
     monitor_run();
 }

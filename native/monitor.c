@@ -223,13 +223,12 @@ _Noreturn static void loop(struct monitor *monitor)
 }
 
 /* Everything that can fail, before the daemon is told of a start. False, with errno. */
-bool monitor_open(struct launch *launch, pid_t child)
+bool monitor_open(struct launch *launch)
 {
     struct monitor *monitor = &self;
     monitor->settings = &launch->settings;
     monitor->control = FD_CONTROL;
     monitor->mounts = launch->mounts;
-    monitor->child = child;
     monitor->code = -1;
     monitor->held = -1;
     monitor->now = milliseconds();
@@ -237,10 +236,11 @@ bool monitor_open(struct launch *launch, pid_t child)
     return open_all(monitor);
 }
 
-/* The rest of it: the streams. "console" is the master of the container's terminal, or -1 where it has pipes. */
-bool monitor_watch(const struct launch *launch, int console)
+/* The rest of it: the process and its streams. "console" is the master of its terminal, or -1 where it has pipes. */
+bool monitor_watch(const struct launch *launch, pid_t child, int console)
 {
     struct monitor *monitor = &self;
+    monitor->child = child;
     bool typed = console >= 0 && monitor->settings->stdin_open;
     int input = typed ? fcntl(console, F_DUPFD_CLOEXEC, 0) : console >= 0 ? -1 : launch->input[1];
     return (input >= 0 || !typed) && watch_stream(monitor, 0, console >= 0 ? console : launch->output[0]) &&

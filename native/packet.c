@@ -43,6 +43,18 @@ int send_ready(int socket)
     return send_packet(socket, "E", 1);
 }
 
+/* A question of the child's to the monitor: one byte each way. */
+bool ask(int socket, char what)
+{
+    char said = 0;
+    return send_packet(socket, &what, 1) == 0 && read(socket, &said, 1) == 1 && said == 'y';
+}
+
+void send_reply(int socket, bool yes)
+{
+    send(socket, yes ? "y" : "n", 1, MSG_NOSIGNAL);
+}
+
 union descriptor_message {
     struct cmsghdr header;
     char bytes[CMSG_SPACE(sizeof(int))];
@@ -63,21 +75,57 @@ int send_descriptor(int socket, int descriptor)
     return sendmsg(socket, &message, MSG_NOSIGNAL) < 0 ? -1 : 0;
 }
 
-/* Receives one packet and the descriptor that rides with it, or -1. Returns the size, 0 at the end. */
-ssize_t receive_packet(int socket, void *data, size_t size, int *descriptor, int flags)
+union companions {
+    struct cmsghdr header;
+    char bytes[CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(struct ucred))];
+};
+
+/* One descriptor is wanted with a packet; a sender that gives more does not fill our table with them. */
+static void take_descriptors(struct cmsghdr *header, int *wanted)
+{
+    size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (size_t i = 0; i < count; i++) {
+        int descriptor;
+        memcpy(&descriptor, CMSG_DATA(header) + i * sizeof(int), sizeof(int));
+        if (*wanted < 0)
+            *wanted = descriptor;
+        else
+            close(descriptor);
+    }
+}
+
+static void take_companions(struct msghdr *message, int *descriptor, pid_t *sender)
+{
+    struct ucred who;
+    for (struct cmsghdr *header = CMSG_FIRSTHDR(message); header; header = CMSG_NXTHDR(message, header)) {
+        if (header->cmsg_level != SOL_SOCKET)
+            continue;
+        if (header->cmsg_type == SCM_RIGHTS)
+            take_descriptors(header, descriptor);
+        if (header->cmsg_type == SCM_CREDENTIALS && header->cmsg_len == CMSG_LEN(sizeof who)) {
+            memcpy(&who, CMSG_DATA(header), sizeof who);
+            *sender = who.pid;
+        }
+    }
+}
+
+/*
+ * Receives one packet, the descriptor that rides with it, or -1, and who has sent it as the kernel knows it, where the
+ * socket was told to ask (SO_PASSCRED), or 0. Returns the size, 0 at the end.
+ */
+ssize_t receive_packet(int socket, void *data, size_t size, int *descriptor, pid_t *sender, int flags)
 {
     struct iovec place = {data, size};
-    union descriptor_message control;
+    union companions control;
     struct msghdr message = {.msg_iov = &place, .msg_iovlen = 1, .msg_control = &control,
                              .msg_controllen = sizeof control.bytes};
     ssize_t length;
     *descriptor = -1;
+    *sender = 0;
     do
         length = recvmsg(socket, &message, flags | MSG_CMSG_CLOEXEC);
     while (length < 0 && errno == EINTR);
-    struct cmsghdr *header = length < 0 ? NULL : CMSG_FIRSTHDR(&message);
-    if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
-        header->cmsg_len == CMSG_LEN(sizeof(int)))
-        memcpy(descriptor, CMSG_DATA(header), sizeof(int));
+    if (length >= 0)
+        take_companions(&message, descriptor, sender);
     return length;
 }

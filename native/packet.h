@@ -2,6 +2,7 @@
 #ifndef WHERRY_PACKET_H
 #define WHERRY_PACKET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -11,7 +12,9 @@ enum { DETAIL_MAX = 1024 }; /* of a text in a packet */
 int send_failure(int socket, uint32_t step, int error, const char *text);
 int send_warning(int socket, uint32_t step, const char *text);
 int send_ready(int socket);
+bool ask(int socket, char what);
+void send_reply(int socket, bool yes);
 int send_descriptor(int socket, int descriptor);
-ssize_t receive_packet(int socket, void *data, size_t size, int *descriptor, int flags);
+ssize_t receive_packet(int socket, void *data, size_t size, int *descriptor, pid_t *sender, int flags);
 
 #endif

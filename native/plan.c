@@ -105,18 +105,24 @@ static const char *count_arguments(struct cursor cursor, uint32_t steps, uint32_
     return cursor.bad || cursor.at != cursor.end ? "a length is wrong" : NULL;
 }
 
+static bool take_memory(struct plan_memory *memory, size_t size)
+{
+    void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    *memory = (struct plan_memory){at == MAP_FAILED ? NULL : at, size};
+    return memory->at != NULL;
+}
+
 static bool make_index(struct plan *plan, uint32_t steps, uint32_t arguments)
 {
-    plan->index_size = steps * sizeof(struct step) + arguments * sizeof(struct argument) + 1;
-    plan->index = mmap(NULL, plan->index_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    plan->steps = plan->index;
+    bool made = take_memory(&plan->index, steps * sizeof(struct step) + arguments * sizeof(struct argument) + 1);
+    plan->steps = plan->index.at;
     plan->count = steps;
-    return plan->index != MAP_FAILED;
+    return made;
 }
 
 static const char *fill_index(struct cursor cursor, struct plan *plan)
 {
-    struct step *steps = plan->index;
+    struct step *steps = plan->index.at;
     struct argument *arguments = (struct argument *)(steps + plan->count);
     for (uint32_t i = 0; i < plan->count; i++) {
         steps[i].code = take_u32(&cursor);
@@ -181,8 +187,38 @@ const char *plan_read(const char *bytes, size_t size, struct plan *plan)
 
 void plan_release(struct plan *plan)
 {
-    munmap(plan->index, plan->index_size);
+    const struct plan_memory both[] = {plan->index, plan->text};
+    for (int i = 0; i < 2; i++)
+        if (both[i].at)
+            munmap(both[i].at, both[i].size);
     memset(plan, 0, sizeof *plan);
+}
+
+/* Steps, arguments and texts of a plan each lie in the order of the plan, so what is left is the end of each. */
+bool plan_forget(struct plan *plan, uint32_t first)
+{
+    const struct step *last = &plan->steps[plan->count - 1]; /* exec, which has arguments */
+    const struct argument *from = plan->steps[first].args, *end = last->args + last->argc;
+    size_t arguments = (size_t)(end - from);
+    size_t length = (size_t)(end[-1].text + end[-1].length + 1 - from->text);
+    struct plan left = *plan;
+    if (!take_memory(&left.index, plan->count * sizeof(struct step) + arguments * sizeof(struct argument)))
+        return false;
+    if (!take_memory(&left.text, length)) {
+        munmap(left.index.at, left.index.size);
+        return false;
+    }
+    struct step *steps = left.index.at;
+    struct argument *moved = (struct argument *)(steps + plan->count);
+    memcpy(left.text.at, from->text, length);
+    for (uint32_t i = first; i < plan->count; i++)
+        steps[i] = (struct step){plan->steps[i].code, plan->steps[i].argc, moved + (plan->steps[i].args - from)};
+    for (size_t i = 0; i < arguments; i++)
+        moved[i] = (struct argument){(const char *)left.text.at + (from[i].text - from->text), from[i].length};
+    plan_release(plan);
+    left.steps = steps;
+    *plan = left;
+    return true;
 }
 
 int64_t step_integer(const struct step *step, uint32_t index)

@@ -15,7 +15,7 @@ enum step_code { EACH_STEP(CODE) STEP_LAST = 0 EACH_STEP(COUNTED) };
 #undef COUNTED
 
 /* Where a step may stand: on the host, before the clone; or in the child, behind it. */
-enum side { HOST = 1, CHILD = 2, EITHER = 3 };
+enum side { HOST = 1, CHILD = 2 };
 
 /*
  * Bounds on a plan. Above all that a request can ask for (runtime/bounds.py), and low enough to count without
@@ -46,13 +46,18 @@ struct plan {
     const struct step *steps;
     uint32_t count;
     uint32_t clone; /* index of the Clone step */
-    void *index;    /* the memory of steps and arguments */
-    size_t index_size;
+    struct plan_memory {
+        void *at; /* NULL where there is none */
+        size_t size;
+    } index, text; /* of steps and arguments; of what these point to */
 };
 
-/* Reads and checks a plan. Returns NULL, or why it is refused; nothing needs freeing then. */
+/* Reads and checks a plan. Returns NULL, or why it is refused; nothing needs freeing then. The bytes stay the caller's,
+ * who may give them to the plan (a mapping, as "text"): plan_release unmaps them with it. */
 const char *plan_read(const char *bytes, size_t size, struct plan *plan);
 void plan_release(struct plan *plan);
+/* Only the steps from "first" on are left, under their numbers, in memory of their own. False, with errno. */
+bool plan_forget(struct plan *plan, uint32_t first);
 
 int64_t step_integer(const struct step *step, uint32_t index);
 const char *step_text(const struct step *step, uint32_t index);

@@ -57,7 +57,7 @@ struct capability_data {
     uint32_t effective, permitted, inheritable;
 };
 
-static int set_capabilities(uint64_t effective, uint64_t permitted, uint64_t inheritable)
+int set_capabilities(uint64_t effective, uint64_t permitted, uint64_t inheritable)
 {
     struct capability_header header = {CAPABILITY_VERSION_3, 0};
     struct capability_data data[2] = {

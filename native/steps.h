@@ -15,11 +15,11 @@
     STEP(9, CGROUP_DEVICES, cgroup_devices, "cgroup-devices", HOST, "pb") \
     STEP(10, CLONE, clone, "clone", HOST, "it") \
     STEP(11, CGROUP_ATTACH, cgroup_attach, "cgroup-attach", CHILD, "p") \
-    STEP(12, JOIN_NAMESPACE, join_namespace, "join-namespace", EITHER, "ii") \
+    STEP(12, JOIN_NAMESPACE, join_namespace, "join-namespace", CHILD, "ii") \
     STEP(13, PROPAGATION, propagation, "propagation", CHILD, "i") \
     STEP(14, OVERLAY_ROOT, overlay_root, "overlay-root", CHILD, "pppptt*") \
     STEP(15, BIND_ROOT, bind_root, "bind-root", CHILD, "p") \
-    STEP(16, MOUNT, mount, "mount", CHILD, "ttpiti") \
+    STEP(16, MOUNT, mount, "mount", CHILD, "ttpitii") \
     STEP(17, BIND, bind, "bind", CHILD, "ppiii") \
     STEP(18, MASK, mask, "mask", CHILD, "p") \
     STEP(19, READ_ONLY_PATH, read_only_path, "read-only", CHILD, "p") \
@@ -43,7 +43,8 @@
     STEP(37, TINY_INIT, tiny_init, "init", CHILD, "") \
     STEP(38, EXEC, exec, "exec", CHILD, "it*") \
     STEP(39, HOLD_TREE, hold_tree, "hold-tree", CHILD, "pi") \
-    STEP(40, OWN_DIRECTORY, own_directory, "own-directory", CHILD, "p")
+    STEP(40, OWN_DIRECTORY, own_directory, "own-directory", CHILD, "p") \
+    STEP(41, ENTER_PIDS, enter_pids, "enter-pids", CHILD, "")
 
 /* The arguments of each, by place. */
 enum { MONITOR_EXIT_FILE, MONITOR_SPOOL_DIR, MONITOR_LISTEN, MONITOR_MOUNTS_LAST };
@@ -61,7 +62,7 @@ enum { JOIN_NAMESPACE_FD, JOIN_NAMESPACE_NAMESPACES };
 enum { PROPAGATION_FLAGS };
 enum { OVERLAY_ROOT_LAYERS_DIR, OVERLAY_ROOT_UPPER, OVERLAY_ROOT_WORK, OVERLAY_ROOT_TARGET, OVERLAY_ROOT_OPTIONS, OVERLAY_ROOT_LOWER };
 enum { BIND_ROOT_SOURCE };
-enum { MOUNT_FSTYPE, MOUNT_SOURCE, MOUNT_TARGET, MOUNT_FLAGS, MOUNT_DATA, MOUNT_PROPAGATION };
+enum { MOUNT_FSTYPE, MOUNT_SOURCE, MOUNT_TARGET, MOUNT_FLAGS, MOUNT_DATA, MOUNT_PROPAGATION, MOUNT_PIDS };
 enum { BIND_SOURCE, BIND_TARGET, BIND_FLAGS, BIND_PROPAGATION, BIND_EVERYWHERE };
 enum { MASK_PATH };
 enum { READ_ONLY_PATH_PATH };

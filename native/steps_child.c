@@ -92,26 +92,27 @@ int step_loopback_up(struct launch *launch, const struct step *step)
 }
 
 /* Enter the working directory, and make sure that it lies below the root (CVE-2024-21626). */
-int enter_directory(struct launch *launch)
+int enter_directory(struct launch *launch, const char *directory)
 {
     char where[4096];
-    if (chdir(launch->directory) != 0)
-        return fail_on(launch, launch->directory);
+    if (chdir(directory) != 0)
+        return fail_on(launch, directory);
     long length = syscall(SYS_getcwd, where, sizeof where);
     if (length < 0)
-        return fail_on(launch, launch->directory);
+        return fail_on(launch, directory);
     if (length < 2 || where[0] != '/')
-        return fail_text(launch, "the working directory %s is outside of the container's root", launch->directory);
+        return fail_text(launch, "the working directory %s is outside of the container's root", directory);
     return 0;
 }
 
 /* Docker lets a directory that only root may enter be the start of an unprivileged command, and the other way round. */
 int step_working_directory(struct launch *launch, const struct step *step)
 {
-    launch->directory = step_text(step, WORKING_DIRECTORY_PATH);
-    launch->retry_directory = false;
-    if (enter_directory(launch) == 0)
+    const char *directory = step_text(step, WORKING_DIRECTORY_PATH);
+    if (enter_directory(launch, directory) == 0)
         return 0;
-    launch->retry_directory = errno == EACCES;
-    return launch->retry_directory ? 0 : -1;
+    if (errno != EACCES)
+        return -1;
+    snprintf(launch->retry_directory, DIRECTORY_MAX, "%s", directory); /* a longer one would have failed otherwise */
+    return 0;
 }

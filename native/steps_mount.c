@@ -54,10 +54,9 @@ static int configure(int context, const char *data)
     return 0;
 }
 
-/* A new mount that is nowhere yet. Returns its descriptor. */
-int mount_new(const char *type, const char *source, uint64_t flags, const char *data)
+/* A new mount that is nowhere yet, of a context, which is closed. Returns its descriptor. */
+static int mount_of(int context, const char *source, uint64_t flags, const char *data)
 {
-    int context = sys_fsopen(type);
     if (context < 0)
         return -1;
     int mounted = -1;
@@ -66,6 +65,11 @@ int mount_new(const char *type, const char *source, uint64_t flags, const char *
         mounted = sys_fsmount(context, mount_attributes_of(flags));
     close_keeping_errno(context);
     return mounted;
+}
+
+int mount_new(const char *type, const char *source, uint64_t flags, const char *data)
+{
+    return mount_of(sys_fsopen(type), source, flags, data);
 }
 
 /* False also where it cannot be told. */
@@ -107,7 +111,9 @@ int step_mount(struct launch *launch, const struct step *step)
         close(target);
         return fail_text(launch, "a %s over %s would hide what the kernel shows there", type, path);
     }
-    int mounted = mount_new(type, step_text(step, MOUNT_SOURCE), (uint64_t)step_integer(step, MOUNT_FLAGS), step_text(step, MOUNT_DATA));
+    int pids = (int)step_integer(step, MOUNT_PIDS);
+    int mounted = mount_of(pids ? procfs_context(launch, pids) : sys_fsopen(type), step_text(step, MOUNT_SOURCE),
+                           (uint64_t)step_integer(step, MOUNT_FLAGS), step_text(step, MOUNT_DATA));
     const struct mount_attributes sharing = {0, 0, (uint64_t)step_integer(step, MOUNT_PROPAGATION) & ~(uint64_t)MS_REC, 0};
     int result = mounted < 0 ? -1 : 0;
     if (result == 0 && sharing.propagation != 0)

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 HEADER, PAGE = ROOT / "native" / "steps.h", ROOT / "docs" / "launcher.md"
 SOURCE = "written by `make docs` from the classes in src/wherry/runtime/host_steps.py and child_steps.py"
 BEGIN, END = f"<!-- steps: {SOURCE} -->\n", "<!-- end of steps -->\n"
-PLACES = {Side.HOST: "host", Side.CHILD: "child", Side.EITHER: "either"}
+PLACES = {Side.HOST: "host", Side.CHILD: "child"}
 
 
 def launcher_steps() -> list[type[Step]]:

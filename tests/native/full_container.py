@@ -19,6 +19,7 @@ from wherry.runtime.steps import (
     CgroupCreate,
     Clone,
     Console,
+    EnterPids,
     Exec,
     Fd,
     Hostname,
@@ -256,15 +257,15 @@ def container_plan(bundle: Bundle, wanted: Wanted) -> Plan:
 
 def exec_plan(bundle: Bundle, wanted: Wanted) -> Plan:
     """A command in the namespaces of a running container; its pidfd is Fd.TARGET."""
-    namespaces = Namespace.MOUNT | Namespace.NET | Namespace.IPC | Namespace.UTS | Namespace.CGROUP
+    namespaces = NAMESPACES
     steps: list[Step] = [
         Monitor(spool_dir=str(bundle.base / "spool"), listen=False),
         Stdio(wanted.tty, wanted.stdin, True, wanted.rows, wanted.columns),
-        JoinNamespace(Fd.TARGET, Namespace.PID),
         Clone(Namespace(0)),
         *[CgroupAttach(path) for path in bundle.cgroups(wanted.container)],
         JoinNamespace(Fd.TARGET, namespaces),
     ]
     if wanted.tty:
         steps.append(Console(bind=False))
-    return Plan((*steps, *right_steps(wanted)))
+    *rights, command = right_steps(wanted)
+    return Plan((*steps, *rights, EnterPids(), command))

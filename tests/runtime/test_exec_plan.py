@@ -18,29 +18,31 @@ def test_order():
     assert list(dict.fromkeys(names(plan(ExecRequest(("ls",)))))) == [
         "monitor",
         "stdio",
-        "join-namespace",
         "clone",
         "cgroup-attach",
+        "join-namespace",
         "seccomp",
         "chdir",
         "user",
         "capabilities",
+        "enter-pids",
         "exec",
     ]
 
 
-def test_pid_namespace_before_the_clone_and_the_rest_behind_it():
+def test_all_namespaces_are_joined_behind_the_cgroups():
     made = plan(ExecRequest(("ls",)))
-    pid, rest = of(made, steps.JoinNamespace)
-    clone = names(made).index("clone")
-    assert made.index(pid) < clone < made.index(rest)
-    assert pid.namespaces == steps.Namespace.PID
-    assert rest.namespaces == (
-        steps.Namespace.MOUNT | steps.Namespace.NET | steps.Namespace.UTS | steps.Namespace.IPC
+    (joined,) = of(made, steps.JoinNamespace)
+    assert joined.namespaces == (
+        steps.Namespace.MOUNT
+        | steps.Namespace.PID
+        | steps.Namespace.NET
+        | steps.Namespace.UTS
+        | steps.Namespace.IPC
     )
-    assert {pid.fd, rest.fd} == {steps.Fd.TARGET}
+    assert joined.fd == steps.Fd.TARGET
     (attached, *_) = of(made, steps.CgroupAttach)
-    assert made.index(attached) < made.index(rest)
+    assert made.index(attached) < made.index(joined)
     assert attached.path == f"/cg/memory/wherry/{ID}"
 
 
@@ -48,6 +50,7 @@ def test_shared_namespaces_are_not_entered():
     made = plan(ExecRequest(("ls",)), HostConfig(pid_mode="host", network_mode="host"))
     (rest,) = of(made, steps.JoinNamespace)
     assert not rest.namespaces & (steps.Namespace.PID | steps.Namespace.NET)
+    assert "enter-pids" not in names(made)
 
 
 def test_the_containers_own_by_default():
@@ -79,8 +82,8 @@ def test_privileged():
 
 
 def test_no_new_privileges_holds_here_too():
-    tail = names(plan(ExecRequest(("ls",)), HostConfig(security_opt=["no-new-privileges"])))[-6:]
-    assert tail == ["no-new-privileges", "chdir", "user", "capabilities", "seccomp", "exec"]
+    tail = names(plan(ExecRequest(("ls",)), HostConfig(security_opt=["no-new-privileges"])))[-7:]
+    assert tail == ["no-new-privileges", "chdir", "user", "capabilities", "seccomp", "enter-pids", "exec"]
 
 
 def test_term_goes_with_the_commands_terminal():

@@ -339,7 +339,7 @@ def test_exec_in_a_container_that_has_gone(lab: Lab) -> None:  # noqa: F811
         monitored.signal(9)
         await lab.finish(monitored)
         try:
-            with pytest.raises(LaunchFailed, match="join-namespace"):
+            with pytest.raises(LaunchFailed, match="cgroup-attach"):
                 await lab.launch(exec_plan(lab.bundle, Wanted()), fds={Fd.TARGET: pidfd})
         finally:
             os.close(pidfd)

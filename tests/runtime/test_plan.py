@@ -6,6 +6,7 @@ import pytest
 
 from tests.runtime.test_spec import build
 from wherry.errors import InvalidArgument
+from wherry.linux.classic_bpf import LINE, RETURN
 from wherry.messages.container import Config, HostConfig, Mount
 from wherry.runtime import oci_spec as oci
 from wherry.runtime import steps
@@ -19,7 +20,8 @@ V1 = CgroupsV1(
 )
 V2 = CgroupsV2("/cg", frozenset({"memory", "cpu", "pids"}))
 ROOT = steps.OverlayRoot("/layers", ("b", "a"), "/up", "/work", "/merged")
-FILTER = SeccompProgram(b"\0" * 16, 4)
+FILTER = SeccompProgram(LINE.pack(RETURN, 0, 0, 0x7FFF0000), 4)  # allows all
+REFUSING = SeccompProgram(LINE.pack(RETURN, 0, 0, 0x00050001), 4)
 
 
 def plan(
@@ -104,6 +106,35 @@ def test_filter_before_rights_are_given_up_and_behind_with_no_new_privileges():
     assert tail == ["no-new-privileges", "chdir", "user", "capabilities", "seccomp", "exec"]
 
 
+@pytest.mark.parametrize(
+    ("seccomp", "order"),
+    [
+        (FILTER, ["join-namespace", "seccomp", "chdir", "user", "capabilities", "enter-pids", "exec"]),
+        (None, ["join-namespace", "chdir", "user", "capabilities", "enter-pids", "exec"]),
+        (REFUSING, ["join-namespace", "enter-pids", "seccomp", "chdir", "user", "capabilities", "exec"]),
+    ],
+)
+def test_others_see_a_process_that_has_its_rights_already(seccomp: SeccompProgram | None, order: list[str]):
+    """But a filter that forbids what the entering needs comes behind it."""
+    joined = {"joined": JoinedNamespaces(pid="/proc/5/ns/pid")}
+    made = names(plan(HostConfig(pid_mode="container:x"), build_with=joined, seccomp=seccomp))
+    assert [name for name in made[made.index("pivot-root") + 1 :] if name != "rlimit"] == order
+
+
+def test_the_filter_is_last_with_no_new_privileges():
+    joined = {"joined": JoinedNamespaces(pid="/proc/5/ns/pid")}
+    host = HostConfig(pid_mode="container:x", security_opt=["no-new-privileges"])
+    assert names(plan(host, build_with=joined))[-3:] == ["seccomp", "enter-pids", "exec"]
+    assert names(plan(host, build_with=joined, seccomp=REFUSING))[-3:] == ["enter-pids", "seccomp", "exec"]
+
+
+def test_procfs_is_that_of_the_joined_namespace():
+    joined = {"joined": JoinedNamespaces(pid="/proc/5/ns/pid")}
+    made = plan(HostConfig(pid_mode="container:x"), build_with=joined)
+    shown = {mount.target: mount.pids for mount in of(made, steps.Mount)}
+    assert shown.pop("/proc") == steps.Fd.PID and set(shown.values()) == {0}
+
+
 def test_init_stands_last_before_the_command():
     assert names(plan(init=True))[-2:] == ["init", "exec"]
 
@@ -118,10 +149,10 @@ def test_joining():
     joined = JoinedNamespaces(network="/proc/5/ns/net", pid="/proc/5/ns/pid")
     made = plan(host, build_with={"joined": joined})
     order = names(made)
-    pid, net = of(made, steps.JoinNamespace)
+    net, pid = of(made, steps.JoinNamespace)
     assert (pid.fd, pid.namespaces) == (steps.Fd.PID, steps.Namespace.PID)
     assert (net.fd, net.namespaces) == (steps.Fd.NET, steps.Namespace.NET)
-    assert made.index(pid) < order.index("clone") < made.index(net)
+    assert order.index("clone") < made.index(net) < order.index("pivot-root") < made.index(pid)
     assert str(net.cause) == "request: --network container:x"
     (clone,) = of(made, steps.Clone)
     assert clone.namespaces == steps.Namespace.MOUNT | steps.Namespace.UTS | steps.Namespace.IPC

@@ -11,6 +11,7 @@
 #include <net/if.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -25,6 +26,7 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/un.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -188,6 +190,184 @@ static int hunt(int seconds)
     printf("foreign: %ld\nwritable: %ld\n", opened, written);
     return 0;
 }
+
+/* What a look at other processes found; each counts the looks that found it. */
+struct findings {
+    long seen, root, directory, descriptor, memory, rights, unfiltered;
+};
+
+/* The host as the test describes it: a path that is only there, and the numbers of its filesystems. */
+struct host {
+    const char *path;
+    char **devices;
+};
+
+static bool is_of(const struct host *host, const char *path)
+{
+    struct stat status;
+    if (stat(path, &status) != 0)
+        return false;
+    for (char **device = host->devices; *device; device++)
+        if (strtoull(*device, NULL, 10) == status.st_dev)
+            return true;
+    return false;
+}
+
+static bool has_text(int memory, unsigned long from, unsigned long to, const char *text)
+{
+    static char bytes[1 << 20];
+    size_t size = to - from < sizeof bytes ? to - from : sizeof bytes;
+    ssize_t got = pread(memory, bytes, size, (off_t)from);
+    return got > 0 && memmem(bytes, (size_t)got, text, strlen(text));
+}
+
+/* Whether the text is anywhere in a process's memory, or in the names of what it has mapped. */
+static bool remembers(int pid, const char *text)
+{
+    char path[64], line[512];
+    bool found = false;
+    snprintf(path, sizeof path, "/proc/%d/mem", pid);
+    int memory = open(path, O_RDONLY | O_CLOEXEC);
+    snprintf(path, sizeof path, "/proc/%d/maps", pid);
+    FILE *maps = fopen(path, "re");
+    unsigned long from, to;
+    while (maps && !found && fgets(line, sizeof line, maps))
+        found = strstr(line, text) || (sscanf(line, "%lx-%lx", &from, &to) == 2 && has_text(memory, from, to, text));
+    if (maps)
+        fclose(maps);
+    if (memory >= 0)
+        close(memory);
+    return found;
+}
+
+/* A number of /proc/PID/status, such as CapPrm; -1 where there is none. */
+static long long number_of(const char *status, const char *name, int base)
+{
+    const char *line = strstr(status, name);
+    return line ? (long long)strtoull(line + strlen(name), NULL, base) : -1;
+}
+
+static void look_at_rights(int pid, struct findings *found)
+{
+    static char own[8192], others[8192];
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/status", pid);
+    const char *const paths[] = {"/proc/self/status", path};
+    char *const texts[] = {own, others};
+    for (int i = 0; i < 2; i++) {
+        int file = open(paths[i], O_RDONLY | O_CLOEXEC);
+        ssize_t size = file < 0 ? 0 : read(file, texts[i], sizeof own - 1);
+        texts[i][size > 0 ? size : 0] = 0;
+        if (file >= 0)
+            close(file);
+    }
+    long long theirs = number_of(others, "CapPrm:", 16);
+    found->rights += theirs > 0 && (theirs & ~number_of(own, "CapPrm:", 16)) != 0;
+    found->unfiltered += number_of(others, "\nSeccomp:", 10) == 0;
+}
+
+/* Whether a process is still the engine's: its program is no file of the container's. */
+static bool is_engines(int pid)
+{
+    char path[64], name[256];
+    snprintf(path, sizeof path, "/proc/%d/exe", pid);
+    ssize_t length = readlink(path, name, sizeof name - 1);
+    name[length > 0 ? length : 0] = 0;
+    return strstr(name, "memfd:") != NULL;
+}
+
+static void look_at(int pid, const struct host *host, struct findings *found)
+{
+    char path[64];
+    found->seen++;
+    snprintf(path, sizeof path, "/proc/%d/root/.", pid);
+    found->root += is_of(host, path);
+    snprintf(path, sizeof path, "/proc/%d/cwd/.", pid);
+    found->directory += is_of(host, path);
+    for (int fd = 0; fd < 20; fd++) {
+        snprintf(path, sizeof path, "/proc/%d/fd/%d", pid, fd);
+        found->descriptor += is_of(host, path);
+    }
+    look_at_rights(pid, found);
+    found->memory += remembers(pid, host->path);
+}
+
+static volatile sig_atomic_t over;
+
+static void end_it(int number)
+{
+    over = number;
+}
+
+/* The next process that appears here, or -1 when a SIGTERM has come. */
+static int next_process(int last)
+{
+    char path[64];
+    signal(SIGTERM, end_it);
+    while (!over)
+        for (int pid = last + 1; pid < last + 8; pid++) {
+            snprintf(path, sizeof path, "/proc/%d", pid);
+            if (access(path, F_OK) == 0)
+                return pid;
+        }
+    return -1;
+}
+
+/* Looks at every process that comes in, from its first moment on: "watch PATH DEVICE …". */
+static int watch(char **words)
+{
+    const struct host host = {words[0], words + 1};
+    struct findings found = {0};
+    for (int pid = getpid(); (pid = next_process(pid)) > 0;)
+        while (is_engines(pid))
+            look_at(pid, &host, &found);
+    printf("seen: %ld\nroot: %ld\ncwd: %ld\nfd: %ld\nmemory: %ld\nrights: %ld\nunfiltered: %ld\n", found.seen, found.root,
+           found.directory, found.descriptor, found.memory, found.rights, found.unfiltered);
+    return 0;
+}
+
+#ifdef __x86_64__
+/* Lets a stopped process make one call of ours, by the instruction that it is stopped behind. Its result. */
+static long call_as(int pid, struct user_regs_struct registers, long number, unsigned long one, unsigned long two)
+{
+    int status;
+    registers.rip -= 2;
+    registers.rax = (unsigned long)number;
+    registers.orig_rax = -1UL;
+    registers.rdi = one;
+    registers.rsi = two;
+    if (ptrace(PTRACE_SETREGS, pid, 0, &registers) != 0 || ptrace(PTRACE_SINGLESTEP, pid, 0, 0) != 0 ||
+        waitpid(pid, &status, __WALL) != pid || !WIFSTOPPED(status) || ptrace(PTRACE_GETREGS, pid, 0, &registers) != 0)
+        return -1;
+    return (long)registers.rax;
+}
+
+/* Takes every process that comes in as its own, and has it do what this one may not. */
+static int seize(void)
+{
+    long seized = 0, obeyed = 0;
+    for (int pid = getpid(); (pid = next_process(pid)) > 0;) {
+        struct user_regs_struct registers;
+        int status;
+        if (ptrace(PTRACE_SEIZE, pid, 0, 0) != 0)
+            continue;
+        if (ptrace(PTRACE_INTERRUPT, pid, 0, 0) == 0 && waitpid(pid, &status, __WALL) == pid && WIFSTOPPED(status) &&
+            is_engines(pid) && ptrace(PTRACE_GETREGS, pid, 0, &registers) == 0) {
+            seized++;
+            obeyed += call_as(pid, registers, SYS_sethostname, registers.rsp, 1) == 0;
+        }
+        kill(pid, SIGKILL);
+        waitpid(pid, &status, __WALL);
+    }
+    printf("seized: %ld\nobeyed: %ld\n", seized, obeyed);
+    return 0;
+}
+#else
+static int seize(void)
+{
+    return no_such_verb();
+}
+#endif
 
 /* Swaps two names as fast as it can. */
 static int swap(const char *one, const char *other, int seconds)
@@ -360,6 +540,10 @@ int main(int argc, char **argv)
         return overwrite(argv + 2);
     if (!strcmp(verb, "hunt") && argc == 3)
         return hunt(atoi(argv[2]));
+    if (!strcmp(verb, "watch") && argc > 3)
+        return watch(argv + 2);
+    if (!strcmp(verb, "seize"))
+        return seize();
     if (!strcmp(verb, "swap") && argc == 5)
         return swap(argv[2], argv[3], atoi(argv[4]));
     if (!strcmp(verb, "node") && argc == 5)

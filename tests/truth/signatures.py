@@ -193,6 +193,7 @@ RULES: dict[str, Rule] = {
     "seccomp": lambda args, call: call.name == "seccomp" or (call.name == "prctl" and "SECCOMP" in call.args),
     "chdir": lambda args, call: call.name in ("chdir", "fchdir"),
     "init": calls("clone3", "clone", "vfork", "fork"),
+    "enter-pids": lambda args, call: call.name == "clone" and "CLONE_PARENT" in call.args,
     "exec": calls("execve"),
 }
 

@@ -64,6 +64,12 @@ def newest() -> int:
     return known
 
 
+def number(name: str) -> int:
+    """A call's number on this machine, as the library has it; UNKNOWN for a name that it does not know."""
+    found: int = library().seccomp_syscall_resolve_name(name.encode())
+    return found
+
+
 class Filter:
     """A filter under construction. A context manager; the library's errors become OSError."""
 
@@ -92,8 +98,8 @@ class Filter:
 
     def resolve(self, name: str) -> int | None:
         """A call's number in the library's own numbering (negative for calls of other machines), or None."""
-        number: int = self._lib.seccomp_syscall_resolve_name(name.encode())
-        return None if number == UNKNOWN else number
+        found = number(name)
+        return None if found == UNKNOWN else found
 
     def add_rule(self, action: int, number: int, comparisons: Sequence[Comparison] = ()) -> None:
         """What to do with a call whose arguments compare so; one that is there already is fine."""

@@ -15,7 +15,6 @@ from wherry.runtime.step import (
     MountFlag,
     Namespace,
     Note,
-    Side,
     Text,
     Texts,
 )
@@ -40,10 +39,10 @@ class CgroupAttach(ChildStep):
 class JoinNamespace(ChildStep):
     """setns(2) to a namespace descriptor, or to several through a pidfd.
 
-    The PID namespace must be joined before ``Clone`` (it takes effect in children), all others after it.
+    A PID namespace counts for children only: ``EnterPids`` makes the one that it is meant for.
     """
 
-    code, name, heading, side = 12, "join-namespace", Heading.NAMESPACES, Side.EITHER
+    code, name, heading = 12, "join-namespace", Heading.NAMESPACES
     identity = "namespaces"
     fd: Fd
     namespaces: Namespace
@@ -94,7 +93,10 @@ class BindRoot(ChildStep):
 
 @dataclass(frozen=True, slots=True)
 class Mount(ChildStep):
-    """Mount a filesystem inside the new root, making the directory. OCI runtime-spec, config.md "Mounts"."""
+    """Mount a filesystem inside the new root, making the directory. OCI runtime-spec, config.md "Mounts".
+
+    ``pids`` is the descriptor of the PID namespace that a procfs shows; 0: that of the process itself.
+    """
 
     code, name, heading = 16, "mount", Heading.FILESYSTEMS
     identity = "target"
@@ -104,6 +106,7 @@ class Mount(ChildStep):
     flags: MountFlag = MountFlag(0)
     data: Text = ""
     propagation: MountFlag = MountFlag(0)  # private without
+    pids: int = 0
 
     def describe(self) -> str:
         return f"mount {self.fstype} on {self.target} ({self.flags.words()}{',' + self.data if self.data else ''})"
@@ -430,3 +433,13 @@ class OwnDirectory(ChildStep):
 
     def describe(self) -> str:
         return f"mount {self.path} of the root on itself, to stay writable"
+
+
+@dataclass(frozen=True, slots=True)
+class EnterPids(ChildStep):
+    """Go on as a new process, in the PID namespace that was joined, with nothing of the host's any more."""
+
+    code, name, heading = 41, "enter-pids", Heading.NAMESPACES
+
+    def describe(self) -> str:
+        return "go on as a process of the PID namespace"

@@ -27,6 +27,7 @@ from wherry.runtime.steps import (
 TERM = "TERM=xterm"
 KINDS = {
     "mount": Namespace.MOUNT,
+    "pid": Namespace.PID,
     "network": Namespace.NET,
     "uts": Namespace.UTS,
     "ipc": Namespace.IPC,
@@ -111,7 +112,7 @@ def plan_exec(request: ExecRequest, container: oci.Spec, context: ExecContext) -
             *enter_steps(linux, process, context),
             *([Console(bind=False)] if request.tty else []),
             *rlimit_steps(process, causes),
-            *rights_steps(process, causes, context.seccomp),
+            *rights_steps(process, causes, context.seccomp, enters=has_pids(linux)),
             exec_step(process, causes),
         )
     )
@@ -128,21 +129,21 @@ def exec_causes(request: ExecRequest) -> Causes:
 
 
 def enter_steps(linux: oci.Linux, process: oci.Process, context: ExecContext) -> Iterator[Step]:
-    """The PID namespace is entered before the clone, since it counts for children only; the rest behind it.
-
-    Only namespaces that the container has are entered: those that it shares with the host are ours already, and
+    """Only namespaces that the container has are entered: those that it shares with the host are ours already, and
     one that it joined from another container is what its first process is in. What is written to /proc is written
     before the mount namespace is entered: behind that, /proc is what the container made of it (CVE-2025-52881).
     """
-    types = [namespace.type for namespace in linux.namespaces]
-    if "pid" in types:
-        yield JoinNamespace(Fd.TARGET, Namespace.PID, "the container")
     entry = context.cgroups.entry(linux.cgroups_path)
     yield Clone(Namespace(0), entry.born_in)
     yield from entry.moves
     if process.oom_score_adj is not None and process.oom_score_adj != context.oom_score_adj:
         yield OomScoreAdjust(process.oom_score_adj)
-    rest = Namespace(0)
-    for name in types:
-        rest |= KINDS.get(name, Namespace(0))
-    yield JoinNamespace(Fd.TARGET, rest, "the container")
+    wanted = Namespace(0)
+    for namespace in linux.namespaces:
+        wanted |= KINDS.get(namespace.type, Namespace(0))
+    yield JoinNamespace(Fd.TARGET, wanted, "the container")
+
+
+def has_pids(linux: oci.Linux) -> bool:
+    """Whether the container is in a PID namespace other than the host's."""
+    return any(namespace.type == "pid" for namespace in linux.namespaces)

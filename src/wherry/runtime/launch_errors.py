@@ -6,7 +6,7 @@ import errno
 import os
 
 from wherry.errors import LaunchFailed
-from wherry.runtime.steps import Exec, Launchable, OwnDirectory, Step, User, WorkingDirectory
+from wherry.runtime.steps import EnterPids, Exec, Launchable, OwnDirectory, Step, User, WorkingDirectory
 from wherry.values.quoting import quoted
 
 NOT_FOUND = 127
@@ -48,6 +48,8 @@ def step_text(index: int, step: Step, number: int, detail: str) -> str:
         return f"chdir to cwd ({quoted(str(step.path))}) failed: {reason(number)}"
     if isinstance(step, OwnDirectory) and number == errno.ENOTDIR:
         return f"cannot mount volume over existing file, file exists {step.path}"
+    if isinstance(step, EnterPids) and number == errno.EAGAIN:
+        return f"no further process can be made for it: {reason(number)} (the container may be at its --pids-limit)"
     words = f"{reason(number)}: {detail}" if number else detail
     return f"step {index} ({step.name}: {step.describe()}): {words}"
 

@@ -18,6 +18,7 @@ from wherry.runtime.cgroups import Cgroups, CgroupSteps
 from wherry.runtime.checks import sysctl_path
 from wherry.runtime.mount_options import MountOptions, parse_options
 from wherry.runtime.seccomp import SeccompProgram as SeccompProgram  # noqa: PLC0414 - part of this face
+from wherry.runtime.seccomp_answers import lets_through
 from wherry.runtime.steps import (
     DEFAULT,
     Bind,
@@ -27,6 +28,7 @@ from wherry.runtime.steps import (
     Clone,
     Console,
     Domainname,
+    EnterPids,
     Exec,
     Fd,
     HoldTree,
@@ -75,6 +77,11 @@ NAMESPACES = {
 JOIN_FDS = {"network": Fd.NET, "pid": Fd.PID, "ipc": Fd.IPC, "uts": Fd.UTS, "cgroup": Fd.CGROUP}
 BIND_FLAGS = MountFlag.RDONLY | MountFlag.NOSUID | MountFlag.NODEV | MountFlag.NOEXEC
 PRIVATE = MountFlag.PRIVATE | MountFlag.REC
+CLONE_PARENT, SIGCHLD = 0x8000, 17
+ENTERING = (  # what EnterPids calls
+    ("clone", CLONE_PARENT | SIGCHLD), ("mmap",), ("munmap",), ("dup3",), ("close_range",), ("setsid",),
+    ("ioctl",), ("read",), ("exit_group",),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +122,7 @@ def plan_container(spec: oci.Spec, causes: Causes, context: PlanContext) -> Plan
             *namespace_steps(linux, causes, cgroups),
             *identity_steps(spec, linux, causes, context),
             *root_steps(spec, linux, causes, context),
-            *process_steps(process, causes, context),
+            *process_steps(process, linux, causes, context),
         )
     )
 
@@ -161,12 +168,9 @@ def stdio_step(process: oci.Process, causes: Causes, context: PlanContext) -> St
 
 
 def namespace_steps(linux: oci.Linux, causes: Causes, cgroups: CgroupSteps) -> Iterator[Step]:
-    """The PID namespace is joined before the clone and all others behind it; cgroups are entered first of all,
-    because a new cgroup namespace begins where its maker then is."""
+    """Cgroups are entered first of all, because a new cgroup namespace begins where its maker then is. A PID namespace
+    is joined last (``process_steps``): who is in it sees no process that is still on the host."""
     joined = [namespace for namespace in linux.namespaces if namespace.path]
-    for namespace in joined:
-        if namespace.type == "pid":
-            yield join_step(namespace, causes)
     yield Clone(new_namespaces(linux), cgroups.entry.born_in, cause=clone_cause(linux, causes))
     yield from cgroups.entry.moves
     for namespace in joined:
@@ -269,7 +273,15 @@ def mount_steps(
     spread = (
         options.propagation if options.propagation & ~PRIVATE else MountFlag(0)
     )  # private is what a new one is
-    return (Mount(mount.type, mount.source, mount.destination, flags, options.data, spread, cause=cause),)
+    pids = Fd.PID if mount.type == "proc" and joined_pids(linux) else 0
+    return (
+        Mount(mount.type, mount.source, mount.destination, flags, options.data, spread, pids, cause=cause),
+    )
+
+
+def joined_pids(linux: oci.Linux) -> oci.LinuxNamespace | None:
+    """The PID namespace that is another container's."""
+    return next((n for n in linux.namespaces if n.type == "pid" and n.path), None)
 
 
 def bind_step(mount: oci.Mount, options: MountOptions, cause: Cause) -> Bind:
@@ -313,9 +325,14 @@ def hiding_steps(read_only: tuple[str, ...], masked: tuple[str, ...]) -> tuple[S
 # ---------------------------------------------------------------- the process
 
 
-def process_steps(process: oci.Process, causes: Causes, context: PlanContext) -> Iterator[Step]:
+def process_steps(
+    process: oci.Process, linux: oci.Linux, causes: Causes, context: PlanContext
+) -> Iterator[Step]:
+    joined = joined_pids(linux)
+    if joined is not None:
+        yield join_step(joined, causes)
     yield from rlimit_steps(process, causes)
-    yield from rights_steps(process, causes, context.seccomp)
+    yield from rights_steps(process, causes, context.seccomp, enters=joined is not None)
     if context.init:
         yield TinyInit(cause=causes.get("init", DEFAULT))
     yield exec_step(process, causes)
@@ -329,10 +346,19 @@ def rlimit_steps(process: oci.Process, causes: Causes) -> Iterator[Step]:
         yield Rlimit(number, rlimits.signed(limit.soft), rlimits.signed(limit.hard), name, cause=cause)
 
 
-def rights_steps(process: oci.Process, causes: Causes, seccomp: SeccompProgram | None) -> Iterator[Step]:
+def rights_steps(
+    process: oci.Process, causes: Causes, seccomp: SeccompProgram | None, *, enters: bool
+) -> Iterator[Step]:
     """A filter needs CAP_SYS_ADMIN, so it comes before rights are given up; with no-new-privileges it needs
-    none, and comes last, so that it need not allow what leads up to it."""
-    filters = [seccomp_step(seccomp, causes)] if seccomp is not None else []
+    none, and comes last, so that it need not allow what leads up to it.
+
+    A PID namespace that others are in is entered last of all, with the command's own rights and filter: who may trace
+    in there has what comes in at their command. Only a filter that forbids the entering comes behind it.
+    """
+    filters: list[Step] = [seccomp_step(seccomp, causes)] if seccomp is not None else []
+    early = enters and seccomp is not None and not lets_through(seccomp.program, *ENTERING)
+    if early:
+        filters = [EnterPids(), *filters]
     if process.no_new_privileges:
         yield NoNewPrivileges(cause=causes.get("process.noNewPrivileges", DEFAULT))
     else:
@@ -344,6 +370,8 @@ def rights_steps(process: oci.Process, causes: Causes, seccomp: SeccompProgram |
         yield capabilities_step(process.capabilities, causes.get("process.capabilities", DEFAULT))
     if process.no_new_privileges:
         yield from filters
+    if enters and not early:
+        yield EnterPids()
 
 
 def seccomp_step(program: SeccompProgram, causes: Causes) -> Seccomp:

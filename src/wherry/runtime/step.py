@@ -158,7 +158,6 @@ class Side(Flag):
     ENGINE = 0  # never among the launcher's
     HOST = 1  # before the clone
     CHILD = 2  # behind it
-    EITHER = HOST | CHILD
 
 
 KINDS: dict[str, type[Step]] = {}  # every kind of step by its name; filled as the classes are made
