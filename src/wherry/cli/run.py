@@ -35,6 +35,34 @@ EXAMPLES = (
 )
 
 
+class IdFile:
+    """``--cidfile``: made before the container, so that there is none whose id could not be kept, and gone again where
+    there is no container. Without a path, nothing."""
+
+    def __init__(self, path: str) -> None:
+        self._path, self._kept = path, not path
+        try:
+            self._file = (
+                os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644) if path else -1
+            )
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise CliError(f"failed to create the container ID file: open {path}: {reason}") from None
+
+    def keep(self, id: str) -> None:
+        """Write the id. OSError where that cannot be done."""
+        if self._path:
+            os.write(self._file, id.encode())
+            self._kept = True
+
+    def close(self) -> None:
+        """Remove the file if no id is in it."""
+        if self._path:
+            os.close(self._file)
+        if not self._kept:
+            os.unlink(self._path)
+
+
 class Created:
     def __init__(self, id: str, body: Json) -> None:
         self.id, self.body = id, body
@@ -68,7 +96,7 @@ def run(context: Context, options: Options) -> int:
             return _run_detached(context, created)
         return _run_attached(context.client, options, created)
     except CliError as error:
-        error.code = ENGINE_FAILED if error.code == 1 else error.code
+        error.code = start_code(str(error)) if error.code == 1 else error.code
         error.hint = error.hint or _hint(context)
         raise
 
@@ -117,30 +145,35 @@ def _named(image: str) -> Reference:
 
 
 def _create(context: Context, options: Options, body: Json) -> Created:
-    """Create the container, pulling its image first where it is missing (or always, if asked)."""
-    client, image = context.client, options.args[0]
+    """Create the container, and keep its id where that is wanted."""
+    file = IdFile(options.cidfile)
+    try:
+        answer = _created(context.client, options, body)
+        file.keep(answer["Id"])
+    finally:
+        file.close()
+    for warning in answer.get("Warnings") or ():
+        print(f"WARNING: {warning}", file=sys.stderr)
+    return Created(answer["Id"], body)
+
+
+def _created(client: Client, options: Options, body: Json) -> Json:
+    """The engine's answer; its image is pulled first where that is missing (or always, if asked)."""
+    image = options.args[0]
     named = not is_full_id(image)
     if options.pull == "always" and named:
         _pull(client, options)
     query = {"name": options.name or None, "platform": options.platform or None}
     try:
-        answer = client.call("POST", "/containers/create", query, body)
+        answer: Json = client.call("POST", "/containers/create", query, body)
     except ApiError as error:
-        if (
-            error.status != 404
-            or not named
-            or options.pull != "missing"
-            or "No such image" not in error.message
-        ):
+        missing = error.status == 404 and "No such image" in error.message
+        if not (missing and named and options.pull == "missing"):
             raise
         print(f"Unable to find image '{_named(image).familiar()}' locally", file=sys.stderr)
         _pull(client, options)
         answer = client.call("POST", "/containers/create", query, body)
-    for warning in answer.get("Warnings") or ():
-        print(f"WARNING: {warning}", file=sys.stderr)
-    if options.cidfile:
-        _write_new(options.cidfile, answer["Id"])
-    return Created(answer["Id"], body)
+    return answer
 
 
 def _pull(client: Client, options: Options) -> None:
@@ -149,18 +182,12 @@ def _pull(client: Client, options: Options) -> None:
     pull_image(client, _named(options.args[0]), options.platform, options.quiet)
 
 
-def _write_new(path: str, text: str) -> None:
-    with open(path, "x") as file:
-        file.write(text)
-
-
 def _run_detached(context: Context, created: Created) -> int:
+    """As docker, print the id also where the start fails."""
     try:
         context.client.call("POST", f"/containers/{created.id}/start")
-    except ApiError as error:
-        error.code = start_code(error.message)
-        raise
-    print(created.id)
+    finally:
+        print(created.id, flush=True)
     return 0
 
 
@@ -176,8 +203,7 @@ def _run_attached(client: Client, options: Options, created: Created) -> int:
         def begin() -> None:
             try:
                 client.call("POST", f"{path}/start")
-            except ApiError as error:
-                error.code = start_code(error.message)
+            except ApiError:
                 if options.rm:
                     signals.wait_readable(waiting.connection.sock.fileno(), REMOVAL_PATIENCE)
                 raise
