@@ -172,11 +172,13 @@ def mode_words(mode: str) -> str:
     return f"{kind}{colon}{other[:SHORT_ID]}" if len(other) == FULL_ID else mode
 
 
-def namespace_causes(host: HostConfig, default_network: str) -> Causes:
+def namespace_causes(config: Config, host: HostConfig, default_network: str) -> Causes:
     """Of each kind of namespace, by the specification's name of the kind."""
     usual = {"network": ("", "default", default_network), "ipc": ("", "private")}
-    return {
+    disabled = {"network": asked("NetworkDisabled")} if config.network_disabled else {}
+    chosen = {
         kind: asked(f"{flag} {mode_words(mode)}")
         for kind, mode, flag in namespace_modes(host)
         if mode not in usual.get(kind, ("",))
     }
+    return chosen | disabled

@@ -223,7 +223,7 @@ def build_namespaces(wish: SpecInput, causes: Causes) -> list[oci.LinuxNamespace
         ("pid", host.pid_mode, joined.pid),
         ("ipc", host.ipc_mode, joined.ipc),
     )
-    for kind, cause in namespace_causes(host, wish.default_network).items():
+    for kind, cause in namespace_causes(wish.config, host, wish.default_network).items():
         causes[f"linux.namespaces:{kind}"] = cause
     namespaces = [oci.LinuxNamespace(type="mount")]
     for kind, mode, path in modes:

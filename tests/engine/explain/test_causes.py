@@ -10,6 +10,7 @@ from __future__ import annotations
 import shlex
 from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 
 import wherry.engine.preparation.planned  # noqa: F401 - every kind of step
@@ -19,6 +20,9 @@ from wherry.cli.create_body import create_body
 from wherry.cli.errors import UsageError
 from wherry.cli.run_flags import RUN_FLAGS
 from wherry.cli.terminal import NO_SIZE
+from wherry.engine.fate import Kind
+from wherry.engine.fates import FIELDS
+from wherry.messages.container import Config, HostConfig
 from wherry.runtime.steps import KINDS
 
 Step = dict[str, Any]
@@ -107,6 +111,7 @@ MORE = (
     Case("--dns 10.0.0.2 --add-host a:10.0.0.9 --hostname shop"),
     Case("--env A=1 --tty --hostname shop"),
     Case("--ipc host"),
+    Case("--ipc shareable"),
     Case("--log-opt max-file=3 --log-opt max-size=1m"),
     Case("--memory 64m", "--cgroup-parent /wherry-elsewhere"),
     Case("--network none"),
@@ -171,17 +176,22 @@ def body(options: str) -> dict[str, Any]:
     return create_body(parsed, {}, NO_SIZE)
 
 
-def planned(daemon: Daemon, options: str) -> dict[tuple[str, str], Step]:
+def planned(daemon: Daemon, wish: dict[str, Any]) -> dict[tuple[str, str], Step]:
     """The steps of a plan by what makes them the same ones in another plan."""
-    answer = daemon.api("POST", "/containers/create?dryRun=1", body(options))
+    answer = daemon.api("POST", "/containers/create?dryRun=1", wish)
     assert answer.status == 200, answer
     steps = answer.body["Steps"]
     return {(step["Name"], KINDS[step["Name"]].identify(step["Arguments"])): step for step in steps}
 
 
-def changed(daemon: Daemon, case: Case) -> list[Step]:
-    before, after = planned(daemon, case.base), planned(daemon, f"{case.base} {case.option}")
+def difference(before: dict[tuple[str, str], Step], after: dict[tuple[str, str], Step]) -> list[Step]:
+    """The steps that only the second has, or has otherwise."""
     return [s for key, s in after.items() if key not in before or before[key]["Arguments"] != s["Arguments"]]
+
+
+def changed(daemon: Daemon, case: Case) -> list[Step]:
+    without, with_it = body(case.base), body(f"{case.base} {case.option}")
+    return difference(planned(daemon, without), planned(daemon, with_it))
 
 
 def words_for(option: str) -> set[str]:
@@ -214,6 +224,47 @@ def test_what_an_option_changes_names_it(daemon: Daemon, case: Case) -> None:
         assert named and step["Origin"] == "request", f"{step['Text']}: {step['Origin']}, {step['Cause']}"
         unnamed -= named
     assert not unnamed, f"no step names {unnamed}"
+
+
+WITHOUT_A_FLAG = {
+    "AttachStdin AttachStdout AttachStderr": "who attaches says what he wants",
+    "ConsoleSize": "is the terminal's size, for --tty",
+    "Cmd": "is the command, which stands behind the options: see below",
+    "ContainerIDFile": "is the client's: --cidfile",
+    "Healthcheck": "has one value here, which is what always is",
+    "Image": "is named in the plan and the explanation",
+    "LogConfig": "is --log-driver and --log-opt, whose JSON is one",
+    "MacAddress": "is --mac-address, as older clients say it",
+    "NetworkDisabled": "has no flag: see below",
+    "RestartPolicy": "has one value here, which is what always is",
+    "Runtime": "has one value here, which is what always is",
+    "Volumes": "is what the image declares: its mounts say so",
+}
+
+
+def test_every_field_of_a_request_that_is_done_is_in_a_case() -> None:
+    """What no flag asks for has a reason; so a new field of the API fails here, too."""
+    plain = body("")
+    asked: set[str] = set()
+    for case in (*CASES.values(), *MORE):
+        wished = body(f"{case.base} {case.option}")
+        for before, after in ((plain, wished), (plain["HostConfig"], wished["HostConfig"])):
+            asked |= {key for key in after if after[key] != before.get(key)}
+    reasons = {word for words in WITHOUT_A_FLAG for word in words.split()}
+    for message in (Config, HostConfig):
+        keys = {field.name: field.encode_name for field in msgspec.structs.fields(message)}
+        done = {keys[name] for name, fate in FIELDS[message].items() if fate.kind is Kind.DONE}
+        assert done - asked - reasons == set()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "named"),
+    [("Cmd", ["false"], "the command"), ("NetworkDisabled", True, "NetworkDisabled")],
+)
+def test_what_has_no_flag_is_named_nevertheless(daemon: Daemon, field: str, value: Any, named: str) -> None:
+    before, after = planned(daemon, body("")), planned(daemon, {**body(""), field: value})
+    steps = difference(before, after)
+    assert steps and {step["Cause"] for step in steps} == {named}
 
 
 @pytest.mark.parametrize("option", REFUSED)

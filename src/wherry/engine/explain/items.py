@@ -49,7 +49,7 @@ SHORT = {"network": "net"}  # the kernel's word for a kind
 
 def namespace_items(subject: Subject, observed: Observed, host: Host) -> Iterator[NamespaceItem]:
     """Each namespace of the first process, with who shares it."""
-    asked = namespace_causes(subject.record.host_config, DEFAULT_NETWORK)
+    asked = namespace_causes(subject.record.config, subject.record.host_config, DEFAULT_NETWORK)
     causes = {SHORT.get(kind, kind): cause for kind, cause in asked.items()}
     for kind, inode in observed.namespaces.items():
         yield NamespaceItem(
