@@ -272,5 +272,18 @@ def test_three_thousand_ports(daemon: Daemon) -> None:
     assert published(daemon) == 0
 
 
+def test_what_somebody_takes_from_the_bridge_is_put_back(daemon: Daemon) -> None:
+    address = web(daemon, "server", "-p", "127.0.0.1:8080:80")
+    assert fetch(daemon, "http://127.0.0.1:8080/") == "page\n"
+    for harm in ("link delete wherry0", "address flush dev wherry0", "link set wherry0 down"):
+        daemon.run_in_ns(f"ip {harm}")
+        daemon.run_in_ns("nft flush ruleset")
+        assert eventually(lambda: "UP" in daemon.run_in_ns("ip -br link show wherry0", check=False).stdout)
+        assert eventually(lambda: "8080" in daemon.run_in_ns("nft list ruleset").stdout)
+        assert fetch(daemon, "http://127.0.0.1:8080/") == "page\n"
+        assert out(daemon, "run", "--rm", "busybox", "wget", "-qO-", f"http://{address}/") == "page"
+    assert "network bridge was changed by somebody; put back: the interface" in daemon.log.read_text()
+
+
 def published(daemon: Daemon) -> int:
     return daemon.run_in_ns("nft list map ip wherry published_any").stdout.count("tcp .")

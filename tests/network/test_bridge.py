@@ -155,7 +155,7 @@ def test_outside_does_not_reach_what_is_not_published(
     assert lab.connect(lab.outside, ip(web), 80, published) is None
     run("nft flush chain ip wherry forwarded")
     assert lab.connect(lab.outside, ip(web), 81, private) == NEIGHBOUR
-    assert ports.ensure()
+    assert ports.put_back()
     assert lab.connect(lab.outside, ip(web), 81, private) is None
 
 
@@ -369,7 +369,7 @@ class TestDaemonRestart:
         first.close()
         second = open_stack()
         second.ports.add_network("front", NetworkFacts(77, ()))
-        assert not second.ports.ensure()
+        assert not second.ports.put_back()
         assert "8080" in run("nft list table ip wherry")
         second.ports.reconcile()
         second.close()

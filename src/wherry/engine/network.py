@@ -15,7 +15,7 @@ from functools import partial
 
 from wherry.engine.config import EngineConfig
 from wherry.engine.filters import Filters
-from wherry.engine.firewall_watch import FirewallWatch
+from wherry.engine.network_watch import NetworkWatch
 from wherry.engine.store import Store
 from wherry.engine.store.networks import NetworkRecord
 from wherry.errors import Denied, InvalidArgument, NotFound, Unavailable, sentence
@@ -41,7 +41,7 @@ class Networks:
         self._networks = {name: self._predefined(name, driver) for name, driver in PREDEFINED.items()}
         self._drivers: dict[str, NetworkDriver] = {}
         self._host: HostNetwork | None = None
-        self._watch: FirewallWatch | None = None
+        self._watches: list[NetworkWatch] = []
 
     def _predefined(self, name: str, driver: str) -> Network:
         """As it is remembered from the first time on."""
@@ -55,7 +55,7 @@ class Networks:
     # ------------------------------------------------------------ lifecycle
 
     async def start(self) -> None:
-        """Open the host's part and all networks, and watch over the firewall's table.
+        """Open the host's part and all networks, and watch over what they have of the host.
 
         InvalidArgument for a bad --bip or --bridge; Unavailable where the host cannot have it.
         """
@@ -66,7 +66,10 @@ class Networks:
         except BaseException:
             await self._close(remove=False)
             raise
-        self._watch = FirewallWatch(self._host)
+        self._watches = [NetworkWatch("the firewall", self._host.changes, self._host.put_back)]
+        for name, driver in self._drivers.items():
+            if driver.changes is not None:
+                self._watches.append(NetworkWatch(f"network {name}", driver.changes, driver.put_back))
 
     async def _open(self, network: Network) -> None:
         options = self._options(network)
@@ -98,8 +101,8 @@ class Networks:
 
     async def stop(self) -> None:
         """Let go. Networks, table and ports stay as long as containers use them."""
-        watch, self._watch = self._watch, None
-        if watch is not None:
+        watches, self._watches = self._watches, []
+        for watch in watches:
             await watch.stop()
         await self._close(remove=True)
 

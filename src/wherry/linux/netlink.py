@@ -31,7 +31,7 @@ NLMSGERR_ATTR_MSG = 1
 SO_ATTACH_FILTER = 26
 BPF = struct.Struct("=HBBI")  # struct sock_filter
 FPROG = struct.Struct("@HP")  # struct sock_fprog
-BPF_LOAD_HALF, BPF_JUMP_EQUAL, BPF_RETURN = 0x28, 0x15, 0x06
+BPF_LOAD_WORD, BPF_LOAD_HALF, BPF_JUMP_EQUAL, BPF_RETURN = 0x20, 0x28, 0x15, 0x06
 BPF_KEEP, BPF_DROP = BPF.pack(BPF_RETURN, 0, 0, 0xFFFFFFFF), BPF.pack(BPF_RETURN, 0, 0, 0)
 RECEIVE_SIZE = 1 << 16
 NESTED = 0x8000  # NLA_F_NESTED
@@ -162,6 +162,13 @@ class Netlink:
         """Let the kernel drop datagrams whose first message is of one of these types."""
         attach_filter(self._socket, ignoring(types))
 
+    def only(self, index: int, *types: int) -> None:
+        """Let the kernel drop all datagrams but those that begin with one of these types, about one interface.
+
+        rtnetlink has its index at the same place in messages about links, addresses and filters.
+        """
+        attach_filter(self._socket, about_interface(index, types))
+
     def drain(self) -> None:
         """Throw away what is waiting, and the news that more than fits was sent."""
         while True:
@@ -240,6 +247,24 @@ def ignoring(types: tuple[int, ...]) -> bytes:
     wire = [int.from_bytes(U16.pack(type), "big") for type in types]
     tests = (BPF.pack(BPF_JUMP_EQUAL, len(wire) - place, 0, value) for place, value in enumerate(wire))
     return BPF.pack(BPF_LOAD_HALF, 0, 0, 4) + b"".join(tests) + BPF_KEEP + BPF_DROP
+
+
+def about_interface(index: int, types: tuple[int, ...]) -> bytes:
+    """A classic BPF program that keeps what begins with one of these message types, about this interface."""
+    wire = [int.from_bytes(U16.pack(type), "big") for type in types]
+    tests = (BPF.pack(BPF_JUMP_EQUAL, len(wire) - place, 0, value) for place, value in enumerate(wire))
+    own = BPF.pack(BPF_JUMP_EQUAL, 0, 1, int.from_bytes(U32.pack(index), "big"))
+    return b"".join(
+        (
+            BPF.pack(BPF_LOAD_HALF, 0, 0, 4),
+            *tests,
+            BPF_DROP,
+            BPF.pack(BPF_LOAD_WORD, 0, 0, HEADER.size + 4),
+            own,
+            BPF_KEEP,
+            BPF_DROP,
+        )
+    )
 
 
 def attach_filter(target: socket.socket, program: bytes) -> None:

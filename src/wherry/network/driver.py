@@ -9,11 +9,11 @@ namespace.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 from wherry.errors import Internal
 from wherry.linux.rtnetlink import NetworkState
@@ -77,6 +77,15 @@ class Description:
     options: dict[str, str] = field(default_factory=dict)  # under Docker's names
 
 
+class Watched(Protocol):
+    """Something whose descriptor is readable when somebody has changed it."""
+
+    def fileno(self) -> int: ...
+
+    def drain(self) -> None:
+        """Throw away what is waiting."""
+
+
 class NetworkDriver(ABC):
     """One open network."""
 
@@ -84,6 +93,7 @@ class NetworkDriver(ABC):
     gives_addresses: ClassVar[bool] = True  # False: an endpoint is a namespace with lo, and no more
     network: Network
     interface: str = ""  # of the host, that the network rests on
+    changes: Watched | None = None  # of what it has of the host, by whomever: then ``put_back`` is due
 
     @abstractmethod
     def __init__(self, network: Network, options: NetworkOptions, record: Recorder) -> None:
@@ -101,6 +111,10 @@ class NetworkDriver(ABC):
     @abstractmethod
     def describe(self) -> Description:
         """What ``inspect`` tells."""
+
+    def put_back(self) -> Sequence[str]:
+        """Have again what somebody took; what was missing, in words. OSError where that cannot be done."""
+        return ()
 
     # ------------------------------------------------------------ endpoints
 

@@ -31,7 +31,7 @@ class HostNetwork:
 
     def __init__(self, table: str) -> None:
         self._firewall = Firewall(table)
-        self.watch = Watch()  # readable when somebody changed the host's tables: see ``ensure``
+        self.changes = Watch()  # of the host's tables, by whomever: then ``put_back`` is due
         self._connections = conntrack.Connections()
         self._ports = Ports()
         self._networks: dict[str, NetworkFacts] = {}
@@ -145,13 +145,13 @@ class HostNetwork:
         for port in stale:
             log.info("removed port %s that no running container owns", port)
 
-    def ensure(self) -> bool:
-        """Put the table back if it was lost or damaged; whether it was. Unavailable where that cannot be done.
+    def put_back(self) -> Sequence[str]:
+        """Have the table again if it was lost or damaged; what was, in words. Unavailable where that cannot be done.
 
         Before ``reconcile`` it is an earlier daemon's, with ports that are not ours to name yet.
         """
         with self._lock:
-            return self._reconciled and self._firewall.ensure()
+            return ("the table",) if self._reconciled and self._firewall.ensure() else ()
 
     # ------------------------------------------------------------ the end
 
@@ -162,5 +162,5 @@ class HostNetwork:
             self._published.clear()
         if remove:
             self._firewall.remove()
-        for part in (self._firewall, self._connections, self.watch):
+        for part in (self._firewall, self._connections, self.changes):
             part.close()

@@ -41,6 +41,11 @@ class Kind(IntEnum):
     NEW_LINK, DELETE_LINK, GET_LINK = 16, 17, 18
     NEW_ADDRESS, DELETE_ADDRESS, GET_ADDRESS = 20, 21, 22
     NEW_ROUTE, GET_ROUTE = 24, 26
+    DELETE_QUEUE, DELETE_FILTER = 37, 45
+
+
+CHANGES = (Kind.NEW_LINK, Kind.DELETE_LINK, Kind.DELETE_ADDRESS, Kind.DELETE_QUEUE, Kind.DELETE_FILTER)
+CHANGE_GROUPS = (1, 4, 5)  # RTNLGRP_LINK, RTNLGRP_TC, RTNLGRP_IPV4_IFADDR
 
 
 class LinkFlag(IntFlag):
@@ -140,6 +145,11 @@ def set_down(index: int) -> Message:
     return Message(Kind.NEW_LINK, IFINFO.pack(0, 0, 0, index, 0, LinkFlag.UP), about=f"interface {index}")
 
 
+def rename(index: int, name: str) -> Message:
+    """Call the interface otherwise. EBUSY where the kernel wants it down for that."""
+    return Message(Kind.NEW_LINK, ifinfo(index) + text(LinkAttr.NAME, name), about=f"interface {index}")
+
+
 def settle(index: int) -> Message:
     """Ask for a link. The kernel (6.8 and later) first finishes what a new carrier brings; until then it may be up
     and yet drop what it is given to send, for a second at worst. net/core/rtnetlink.c, rtnl_getlink.
@@ -228,8 +238,14 @@ class Links:
 
     def find(self, name: str) -> Link | None:
         """The interface of that name; None where there is none."""
+        return self._one(Message(Kind.GET_LINK, ifinfo() + text(LinkAttr.NAME, name), about=name))
+
+    def at(self, index: int) -> Link | None:
+        """The interface of that index; None where there is none."""
+        return self._one(Message(Kind.GET_LINK, ifinfo(index) + SKIP_STATISTICS, about=f"interface {index}"))
+
+    def _one(self, query: Message) -> Link | None:
         try:
-            query = Message(Kind.GET_LINK, ifinfo() + text(LinkAttr.NAME, name), about=name)
             return read_link(self._netlink.request(query)[0])
         except OSError as error:
             if error.errno == 19:  # ENODEV
@@ -257,3 +273,27 @@ class Links:
         """The networks that this host has routes to, without the default."""
         query = Message(Kind.GET_ROUTE, RTMSG.pack(INET, 0, 0, 0, 0, 0, 0, 0, 0), about="routes")
         return [network for reply in self._netlink.dump(query) for network in read_route(reply)]
+
+
+class LinkWatch:
+    """Becomes readable when somebody changes an interface or takes something from it: an address, a filter.
+
+    Of the network namespace that the thread was in when this was made.
+    """
+
+    def __init__(self, index: int) -> None:
+        self._netlink = Netlink()
+        self._netlink.only(index, *CHANGES)
+        self._netlink.join(*CHANGE_GROUPS)
+
+    def fileno(self) -> int:
+        """For an event loop: readable when something has changed."""
+        return self._netlink.fileno()
+
+    def close(self) -> None:
+        """Let go of the socket."""
+        self._netlink.close()
+
+    def drain(self) -> None:
+        """Throw away what is waiting."""
+        self._netlink.drain()

@@ -69,6 +69,11 @@ class Pool:
         """How many endpoints the pool keeps ready at the moment."""
         return self._target
 
+    def stock(self) -> tuple[Endpoint, ...]:
+        """Those that wait to be taken."""
+        with self._wake:
+            return tuple(self._ready)
+
     def put(self, endpoint: Endpoint) -> None:
         """Add one that was made elsewhere to the stock."""
         with self._wake:

@@ -33,11 +33,12 @@ from wherry.network.drivers.bridge import DEFAULT_NETWORK
 from wherry.network.drivers.bridge.claim import claim_bridge
 from wherry.network.drivers.bridge.guard import open_loopback
 from wherry.network.drivers.bridge.messages import create_bridge
+from wherry.network.drivers.bridge.upkeep import Footing, put_back
 from wherry.network.drivers.bridge.wiring import Wiring, set_ipv6
 from wherry.network.endpoint import Attachment, Endpoint
 from wherry.network.firewall import NetworkFacts, check_interface_name
 from wherry.network.ipam import Leases
-from wherry.network.link import Link, Links
+from wherry.network.link import Link, Links, LinkWatch
 from wherry.network.pool import Pool
 from wherry.network.ports import ANY
 
@@ -101,8 +102,11 @@ class BridgeDriver(NetworkDriver):
             self.pool = Pool(self.wiring.make, self.wiring.discard, self._own, size=size)
             opened.callback(self.pool.close)
             self._raise(prime=size > 0)
+            self.changes = LinkWatch(self._index)
+            opened.callback(self.changes.close)
             made.pop_all()
             self._opened = opened.pop_all()
+        self._record = record
         self._makers: ThreadPoolExecutor | None = None
         self._endpoints: dict[str, Endpoint] = {}
         self._lock = threading.RLock()
@@ -143,6 +147,15 @@ class BridgeDriver(NetworkDriver):
             self.pool.put(endpoint)
             self._wait_until_operational(endpoint.host_interface)
         self._links.send(link.set_up(self._index), link.settle(self._index))
+
+    def put_back(self) -> Sequence[str]:
+        mac = ipam.mac_of(self.address.ip)
+        footing = Footing(self._index, self.interface, self.address, mac, self._options.mtu)
+        if self._links.at(self._index) is None:
+            self._record(self.interface)
+        with self._lock:
+            endpoints = (*self._endpoints.values(), *self.pool.stock())
+        return put_back(self._links, footing, [endpoint.host_interface for endpoint in endpoints])
 
     def _wait_until_operational(self, name: str) -> None:
         deadline = time.monotonic() + OPERATIONAL_SECONDS

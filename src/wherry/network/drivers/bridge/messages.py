@@ -15,11 +15,21 @@ class PortInfo(IntEnum):
     MODE = 4
 
 
-def create_bridge(name: str, mac: bytes, mtu: int = 1500) -> Message:
-    """A bridge with a MAC of its own: otherwise it takes on those of its ports, and changes with them."""
+def create_bridge(name: str, mac: bytes, mtu: int = 1500, *, index: int = 0) -> Message:
+    """A bridge with a MAC of its own: otherwise it takes on those of its ports, and changes with them.
+
+    ``index`` 0: any that is free.
+    """
     kind = nested(LinkAttr.INFO, text(LinkInfo.KIND, "bridge"))
     attributes = text(LinkAttr.NAME, name) + attribute(LinkAttr.ADDRESS, mac) + u32(LinkAttr.MTU, mtu) + kind
-    return Message(Kind.NEW_LINK, ifinfo() + attributes, NEW, about=name)
+    return Message(Kind.NEW_LINK, ifinfo(index) + attributes, NEW, about=name)
+
+
+def plug_in(name: str, index: int) -> Message:
+    """Make an interface a port of the bridge."""
+    return Message(
+        Kind.NEW_LINK, ifinfo() + text(LinkAttr.NAME, name) + u32(LinkAttr.MASTER, index), about=name
+    )
 
 
 def set_port_up(name: str) -> Message:

@@ -1,0 +1,69 @@
+"""Putting back what somebody took from a bridge: the interface itself, its name, address, filter and settings.
+
+What hangs on the interface goes with it, and opens nothing. But containers that run would be cut off until the engine
+is started again, for what may have been one command of another program's.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import IPv4Interface
+
+from wherry.network import link
+from wherry.network.drivers.bridge.guard import open_loopback
+from wherry.network.drivers.bridge.messages import create_bridge, plug_in, set_port_up
+from wherry.network.drivers.bridge.wiring import set_ipv6
+from wherry.network.link import Link, Links
+
+
+@dataclass(frozen=True, slots=True)
+class Footing:
+    """What a bridge is to be. Endpoints know it by its index."""
+
+    index: int
+    name: str
+    address: IPv4Interface
+    mac: bytes
+    mtu: int
+
+
+def put_back(links: Links, footing: Footing, ports: Iterable[str]) -> list[str]:
+    """Have the bridge as it is to be, and these interfaces on it; what was missing, in words. OSError."""
+    missing = []
+    found = links.at(footing.index)
+    if found is None:
+        missing.append("the interface")
+        links.send(create_bridge(footing.name, footing.mac, footing.mtu, index=footing.index))
+    elif found.name != footing.name:
+        missing.append("the name")
+        rename(links, found, footing.name)
+    set_ipv6(footing.name, disabled=True)
+    open_loopback(links, footing.name, footing.index)
+    if footing.address not in links.addresses(footing.index):
+        missing.append("the address")
+        links.send(link.add_address(footing.index, footing.address))
+    now = links.at(footing.index)
+    if now is not None and not now.up:
+        missing.append("the state up")
+        links.send(link.set_up(footing.index))
+    if found is None:
+        plug_all_in(links, footing.index, ports)
+    return missing
+
+
+def rename(links: Links, found: Link, name: str) -> None:
+    """Older kernels want it down for that."""
+    try:
+        links.send(link.rename(found.index, name))
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise
+        links.send(link.set_down(found.index), link.rename(found.index, name))
+
+
+def plug_all_in(links: Links, index: int, ports: Iterable[str]) -> None:
+    for name in ports:
+        if links.find(name) is not None:
+            links.send(plug_in(name, index), set_port_up(name))

@@ -1,0 +1,120 @@
+"""What somebody takes from the bridge is put back, and nobody notices but by the log."""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import time
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from tests.network.lab import HOST, NEIGHBOUR, Lab, eventually, interfaces, run
+from tests.network.test_bridge import ip, listen, tcp
+from wherry.engine.network_watch import NetworkWatch
+from wherry.linux import sysctl
+from wherry.network.drivers.bridge.driver import BridgeDriver
+from wherry.network.host import HostNetwork
+
+GATEWAY = "172.17.0.1"
+
+
+@pytest.mark.parametrize(
+    ("harm", "missing"),
+    [
+        ("ip link set wherry0 down && ip link set wherry0 name other && ip link set other up", ["the name"]),
+        ("ip address flush dev wherry0", ["the address"]),
+        ("ip link set wherry0 down", ["the state up"]),
+        ("tc qdisc delete dev wherry0 clsact", []),
+        ("ip link delete wherry0", ["the interface", "the address", "the state up"]),
+    ],
+)
+def test_what_is_taken_from_it_is_put_back(
+    lab: Lab, bridge: BridgeDriver, ports: HostNetwork, harm: str, missing: list[str]
+) -> None:
+    web, peer = bridge.make(), bridge.make()
+    ports.publish(web.address, [tcp(8080)])
+    server = listen(lab, web)
+    filters = run("tc filter show dev wherry0 ingress")
+    assert bridge.changes is not None
+    bridge.changes.drain()
+    assert lab.connect(lab.host, "127.0.0.1", 8080, server) == GATEWAY
+    assert not readable(bridge)
+    run(harm)
+    assert readable(bridge)
+    assert bridge.put_back() == missing
+    assert run("tc filter show dev wherry0 ingress") == filters
+    assert sysctl.read("net/ipv6/conf/wherry0/disable_ipv6") == "1"
+    assert eventually(lambda: lab.connect(lab.host, "127.0.0.1", 8080, server) == GATEWAY)
+    assert lab.connect(peer.netns_fd, ip(web), 80, server) == ip(peer)
+    assert lab.connect(lab.outside, HOST, 8080, server) == NEIGHBOUR
+    assert lab.connect(lab.outside, ip(web), 80, server) is None
+    third = bridge.make()
+    assert lab.connect(third.netns_fd, ip(web), 80, server) == ip(third)
+    bridge.changes.drain()
+    assert bridge.put_back() == [] and not readable(bridge), "what is put back is no change by others"
+    lab.close()
+    for endpoint in (web, peer, third):
+        bridge.release(endpoint.endpoint_id)
+
+
+def readable(bridge: BridgeDriver) -> bool:
+    assert bridge.changes is not None
+    return bool(select.select([bridge.changes.fileno()], [], [], 0)[0])
+
+
+def test_what_comes_and_goes_on_it_is_no_change_of_it(bridge: BridgeDriver) -> None:
+    made = [bridge.make() for _ in range(3)]
+    assert bridge.changes is not None
+    bridge.changes.drain()
+    made += [bridge.make() for _ in range(3)]
+    ends = {endpoint.host_interface for endpoint in made}
+    for endpoint in made:
+        bridge.release(endpoint.endpoint_id)
+    assert eventually(lambda: not ends & interfaces())
+    assert not readable(bridge)
+
+
+def watched(ports: HostNetwork, put_back: Callable[[], Sequence[str]], work: Callable[[], object]) -> bool:
+    """Whether the table is there some time after what was done to it, with a watch over it."""
+
+    async def scenario() -> bool:
+        watch = NetworkWatch("the firewall", ports.changes, put_back)
+        await asyncio.to_thread(work)
+        deadline = time.monotonic() + 20
+        while "chain forwarded" not in await asyncio.to_thread(run, "nft list ruleset"):
+            if time.monotonic() > deadline:
+                break
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(0.3)  # for a last flush to be seen to
+        there = "chain forwarded" in await asyncio.to_thread(run, "nft list ruleset")
+        await watch.stop()
+        return there
+
+    return asyncio.run(scenario())
+
+
+def test_a_change_during_a_check_is_seen_to(ports: HostNetwork) -> None:
+    """The table is lost once more while the one that was put back is looked at."""
+    ports.reconcile()
+    flushes = iter(["nft flush ruleset"] * 3)
+
+    def put_back() -> Sequence[str]:
+        missing = ports.put_back()
+        run(next(flushes, "true"))
+        return missing
+
+    assert watched(ports, put_back, lambda: run("nft flush ruleset"))
+
+
+def test_what_cannot_be_put_back_is_tried_again(ports: HostNetwork, caplog: pytest.LogCaptureFixture) -> None:
+    ports.reconcile()
+    failures = iter([OSError(12, "Cannot allocate memory")] * 2)
+
+    def put_back() -> Sequence[str]:
+        if error := next(failures, None):
+            raise error
+        return ports.put_back()
+
+    assert watched(ports, put_back, lambda: run("nft flush ruleset"))
+    assert caplog.text.count("cannot put back the firewall: cannot allocate memory") == 1
