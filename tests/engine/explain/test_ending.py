@@ -46,8 +46,14 @@ SENTENCES: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     (
         {"exit_code": 1, "oom_killed": True},
         MEMORY,
-        "Ended with 1, its own exit code; before that, the kernel had killed one of its processes at its limit of "
+        "Ended with 1, its own exit code. Before that, the kernel had killed one of its processes at its limit of "
         "8 MiB (--memory 8m).",
+    ),
+    (
+        {"exit_code": 137, "oom_killed": True, "asked": Asked("kill", 9)},
+        {**MEMORY, "oom_kill_disable": True},
+        "Ended with 137: `kill` sent it SIGKILL. Before that, it had run out of memory at its limit of 8 MiB "
+        "(--memory 8m), and waited for more.",
     ),
     ({"exit_code": 143, "asked": Asked("stop", 15)}, {}, "Ended with 143: `stop` sent it SIGTERM."),
     (

@@ -36,24 +36,24 @@ def how_it_ended(record: ContainerRecord, state: ContainerState) -> str:
         return f"{began} not start ({code}){NOT_STARTED.get(code, '')}: {state.error}"
     if never:
         return "It has not been started."
-    if state.oom_killed:
-        return out_of_memory(record, code)
-    if state.asked is not None and is_cause(record, state.asked, code):
-        return after(state.asked, code)
-    return by_itself(code)
+    asked = state.asked if state.asked is not None and is_cause(state.asked, code) else None
+    said = after(asked, code) if asked is not None else by_itself(code)
+    return with_memory(record, said, code, asked) if state.oom_killed else said
 
 
-def out_of_memory(record: ContainerRecord, code: int) -> str:
+def with_memory(record: ContainerRecord, said: str, code: int, asked: Asked | None) -> str:
+    """Of one that ran out of memory: that ended it, or came before its end."""
     limit = record.host_config.memory
-    where = "for want of memory"
-    if limit:
-        where = f"at its limit of {spaced_memory(limit)} (--memory {size_word(limit)})"
-    if code == BY_SIGNAL + SIGKILL:
+    where = f"at its limit of {spaced_memory(limit)} (--memory {size_word(limit)})" if limit else ""
+    if record.host_config.oom_kill_disable:
+        return f"{said} Before that, it had run out of memory {where or 'on the host'}, and waited for more."
+    where = where or "for want of memory"
+    if asked is None and code == BY_SIGNAL + SIGKILL:
         return f"Ended with {code}: the kernel killed it {where}."
-    return f"Ended with {code}, its own exit code; before that, the kernel had killed one of its processes {where}."
+    return f"{said} Before that, the kernel had killed one of its processes {where}."
 
 
-def is_cause(record: ContainerRecord, asked: Asked, code: int) -> bool:
+def is_cause(asked: Asked, code: int) -> bool:
     """Whether it ended because of what was asked: many signals are sent to be handled."""
     if asked.by != "kill" or asked.killed_after is not None:
         return True
@@ -61,12 +61,12 @@ def is_cause(record: ContainerRecord, asked: Asked, code: int) -> bool:
 
 
 def after(asked: Asked, code: int) -> str:
-    sent = f"`{asked.by}` sent it {name_of(asked.signal)}"
+    by, signal = f"`{asked.by}`", name_of(asked.signal)
     if asked.killed_after is not None:
-        return f"Ended with {code}: {sent}, and SIGKILL {counted(asked.killed_after, 'second')} later."
+        return f"Ended with {code}: {by} sent it {signal}, and SIGKILL {counted(asked.killed_after, 'second')} later."
     if code == BY_SIGNAL + asked.signal:
-        return f"Ended with {code}: {sent}."
-    return f"Ended with {code}, its own exit code, after {sent.replace(' sent', ' had sent')}."
+        return f"Ended with {code}: {by} sent it {signal}."
+    return f"Ended with {code}, its own exit code, after {by} had sent it {signal}."
 
 
 def by_itself(code: int) -> str:
