@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import time
 from pathlib import Path
@@ -55,6 +56,16 @@ def test_input_reaches_the_container_and_its_end_too(daemon: Daemon) -> None:
 )
 def test_exit_code(daemon: Daemon, command: list[str], code: int) -> None:
     assert daemon.docker("run", "--rm", "busybox", *command, check=False).returncode == code
+
+
+def test_a_limit_that_cannot_be_had_is_told(daemon: Daemon) -> None:
+    most = int(Path("/proc/sys/fs/nr_open").read_text()) + 1
+    own = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    done = daemon.docker(
+        "run", "--rm", "--ulimit", f"nofile={most}:{most}", "busybox", "sh", "-c", "ulimit -Hn"
+    )
+    assert done.stdout == f"{own}\n"
+    assert f"nofile={most}:{most} cannot be had on this host: the hard limit stays at {own}" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -170,7 +170,7 @@ FIELDS: Mapping[type[msgspec.Struct], Fates] = {
         "ipc_mode": done(),
         "cgroup": refused("a cgroup of another container (Cgroup {!r})"),
         "links": refused("--link"),
-        "oom_score_adj": done(),
+        "oom_score_adj": done("as `Ulimits`, where it may not be lowered"),
         "pid_mode": done(),
         "privileged": done(),
         "publish_all_ports": done(),
@@ -218,7 +218,7 @@ FIELDS: Mapping[type[msgspec.Struct], Fates] = {
         "memory_swappiness": done("on cgroup v1; on v2 the answer's warnings say that it is not"),
         "oom_kill_disable": done("on cgroup v1; on v2 the answer's warnings say that it is not"),
         "pids_limit": done(),
-        "ulimits": done(),
+        "ulimits": done("one that the kernel will not raise is told; with Docker the start fails"),
     },
     RestartPolicy: {
         "name": refused("restart policy {!r} (--restart)", "`no` is accepted", but=("no",)),

@@ -27,7 +27,7 @@ from wherry.messages.container import Config, HostConfig
 from wherry.messages.exec import ExecCreate, ExecStart
 from wherry.network import files
 from wherry.network.drivers.catalogue import DEFAULT_NETWORK
-from wherry.runtime import capabilities, devices, mounts
+from wherry.runtime import capabilities, devices, mounts, rlimits
 from wherry.runtime.causes import Causes
 from wherry.runtime.cgroups import Cgroups
 from wherry.runtime.checks import check
@@ -84,6 +84,11 @@ class Planner:
     def check(self, config: Config, host: HostConfig) -> list[str]:
         """Refuse at create what could never start; the answer are warnings for the user."""
         warnings = check(config, host, self._facts, self._available)
+        if host.oom_score_adj < self._oom_score_adj and rlimits.MAY_RAISE not in self._available:
+            warnings.append(
+                f"the OOM score adjustment {host.oom_score_adj} cannot be had on this host: "
+                f"it stays at {self._oom_score_adj}"
+            )
         points = wanted_mounts(host, self._config)
         for point in (*points, *declared_volumes(config, (), points, "")):
             if point.type == mounts.BIND and not point.create_source and not os.path.lexists(point.source):

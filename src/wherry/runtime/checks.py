@@ -41,6 +41,7 @@ def check(config: Config, host: HostConfig, facts: HostFacts, available: Sequenc
     check_modes(host)
     for limit in host.ulimits or ():
         rlimits.check(limit)
+    warnings += rlimits.not_to_be_had(host.ulimits or (), available)
     for rule in host.device_cgroup_rules or ():
         parse_rule(rule)
     parse_security(host.security_opt)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import resource
+from collections.abc import Iterable, Sequence
 from functools import cache
+from pathlib import Path
 
 from wherry.errors import InvalidArgument
 from wherry.messages.container import Ulimit
@@ -10,6 +13,8 @@ from wherry.messages.container import Ulimit
 NAMES = "cpu fsize data stack core rss nproc nofile memlock as locks sigpending msgqueue nice rtprio rttime"
 ALIASES_REFUSED = frozenset({"as"})  # Docker knows no --ulimit as=; an OCI spec may have RLIMIT_AS
 UNLIMITED = -1
+MAY_RAISE = "CAP_SYS_RESOURCE"
+MOST_FILES = Path("/proc/sys/fs/nr_open")
 
 
 @cache
@@ -45,3 +50,23 @@ def check(limit: Ulimit) -> None:
 def signed(value: int) -> int:
     """RLIM_INFINITY, however it was written, as -1."""
     return UNLIMITED if value < 0 or value >= 1 << 63 else value
+
+
+def not_to_be_had(limits: Iterable[Ulimit], available: Sequence[str]) -> list[str]:
+    """Warnings of limits that the kernel will not raise, so that they stay as the daemon's own. Looks at the host.
+
+    ``available`` are the daemon's capabilities. setrlimit(2).
+    """
+    told = []
+    for limit in limits:
+        own = signed(resource.getrlimit(numbers()[limit.name])[1])
+        most = ceiling(limit.name) if MAY_RAISE in available else own
+        if most != UNLIMITED and not 0 <= limit.hard <= most:
+            asked = f"{limit.name}={limit.soft}:{limit.hard}"
+            told.append(f"ulimit {asked} cannot be had on this host: the hard limit stays at {own}")
+    return told
+
+
+def ceiling(name: str) -> int:
+    """What nobody may exceed."""
+    return int(MOST_FILES.read_text()) if name == "nofile" else UNLIMITED
