@@ -32,7 +32,6 @@ What becomes of each thing that a client of Docker may say:
 * **done**: it has effect.
 * **refused**: it would be left undone, and whoever asks for it counts on it, so that the request is answered by 400,
   with words that name it. A field's zero value asks for nothing and is never refused.
-* **told**: it is left undone, and the answer's warnings say so.
 * **echoed**: it is kept and shown, as clients expect, and nothing depends on it.
 
 A field that is done can have values that are refused. What is not listed is not read, as Docker does not read what it

@@ -67,6 +67,7 @@ DEVICE = {"PathOnHost": "/dev/null", "PathInContainer": "/dev/nothing", "CgroupP
 CHANGES_THE_PLAN: dict[tuple[Struct, str], tuple[Body, Body]] = {
     (ContainerCreate, "hostname"): ({"Hostname": "one"}, BASE),
     (ContainerCreate, "domainname"): ({"Domainname": "example.org"}, BASE),
+    (ContainerCreate, "volumes"): ({"Volumes": {"/data": {}}}, BASE),
     (ContainerCreate, "user"): ({"User": "1:2"}, BASE),
     (ContainerCreate, "exposed_ports"): (
         {"ExposedPorts": {"80/tcp": {}}, **host(PublishAllPorts=True)},

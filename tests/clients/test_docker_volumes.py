@@ -59,12 +59,11 @@ def test_what_is_mounted_there_takes_its_place(daemon: Daemon) -> None:
     for option in (("--tmpfs", "/data"), ("-v", "/usr:/data/:ro")):
         done = daemon.docker("run", "--rm", *option, "new", "grep", "-c", " /data ", "/proc/mounts")
         assert done.stdout == "1\n"
-        assert "/data" not in done.stderr  # nobody is told of a volume that is none
 
 
 def test_without_an_image_that_says_so(daemon: Daemon) -> None:
     done = daemon.docker("run", "--rm", "--read-only", "-v", "/anon", "busybox", "touch", "/anon/it")
-    assert "go when it is removed: /anon" in done.stderr
+    assert (done.stdout, done.stderr) == ("", "")
 
 
 @pytest.mark.parametrize(

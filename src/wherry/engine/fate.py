@@ -18,7 +18,6 @@ class Kind(Enum):
 
     DONE = "done"
     REFUSED = "refused"
-    TOLD = "told"
     ECHOED = "echoed"
 
 
@@ -28,8 +27,7 @@ Wrong = Callable[[Any, Any], Iterable[object]]
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """``words`` are for readers of the table; ``option`` names to the user what is refused, or is the warning where
-    he is told, with ``{}`` for a value."""
+    """``words`` are for readers of the table; ``option`` names to the user what is refused, with ``{}`` for a value."""
 
     kind: Kind
     words: str = ""
@@ -55,11 +53,6 @@ def done(words: str = "", *, refused: str = "", wrong: Wrong | None = None) -> F
 def refused(option: str, words: str = "", *, but: Iterable[object] = ()) -> Fate:
     """``but`` are values that ask for nothing that is not done anyway."""
     return Fate(Kind.REFUSED, words, option, unless(*but))
-
-
-def told(words: str, warning: str) -> Fate:
-    """Left undone, and ``warning`` says so to the client."""
-    return Fate(Kind.TOLD, words, warning)
 
 
 def echoed(words: str) -> Fate:

@@ -2,7 +2,6 @@
 
 * *done*: it has effect;
 * *refused*: it would be left undone, and whoever asks for it counts on it, so that the request is refused in words;
-* *told*: it is left undone, and the answer's warnings say so;
 * *echoed*: it is kept and shown, as clients expect, and nothing depends on it.
 
 A field may be done and still have values that are refused. ``refuse`` works by this table, the API's parameters do,
@@ -17,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from wherry.engine.fate import NOT_HERE, Fate, Kind, done, echoed, refused, told
+from wherry.engine.fate import NOT_HERE, Fate, done, echoed, refused
 from wherry.errors import InvalidArgument
 from wherry.messages.base import Nothing
 from wherry.messages.container import (
@@ -111,9 +110,9 @@ CONFIG: Fates = {
     "healthcheck": done("`NONE` is what always is; see HealthConfig"),
     "args_escaped": echoed("concerns Windows"),
     "image": done(),
-    "volumes": told(
-        "also those of an image: directories of the container's own, writable also under `--read-only`",
-        "these volumes are no more than directories of the container, and go when it is removed: {}",
+    "volumes": done(
+        "also those of an image: as yet directories of the container's own, which go with it, where Docker "
+        "keeps them until `rm -v`"
     ),
     "working_dir": done(),
     "entrypoint": done(),
@@ -328,13 +327,6 @@ def refusals(message: msgspec.Struct) -> Iterator[str]:
         if isinstance(value, NESTING):
             for part in parts(value):
                 yield from refusals(part)
-
-
-def warnings(message: msgspec.Struct) -> list[str]:
-    """What is left undone, and is only told."""
-    fates = FIELDS[type(message)].items()
-    wanted = [(fate, getattr(message, name)) for name, fate in fates if fate.kind is Kind.TOLD]
-    return [fate.option.format(", ".join(value)) for fate, value in wanted if value]
 
 
 def parts(value: Any) -> Iterator[msgspec.Struct]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from wherry.engine.config import EngineConfig
-from wherry.engine.fates import refuse, warnings
+from wherry.engine.fates import refuse
 from wherry.engine.image_record import ImageRecord
 from wherry.engine.log_options import attributes, check_log, log_config
 from wherry.engine.record import ContainerRecord
@@ -253,8 +253,7 @@ def foreign(image: ImageRecord) -> list[str]:
 
 def ignored(record: ContainerRecord, image: ImageRecord) -> list[str]:
     """What is accepted but not done, said to the user."""
-    config = msgspec.structs.replace(record.config, volumes=uncovered_volumes(record))
-    told = warnings(config)
+    told = []
     if record.host_config.port_bindings and record.host_config.network_mode == "host":
         told.append("Published ports are discarded when using host network mode")
     if record.host_config.publish_all_ports:
@@ -263,10 +262,3 @@ def ignored(record: ContainerRecord, image: ImageRecord) -> list[str]:
     if image.config.run.healthcheck is not None and record.config.healthcheck is None:
         told.append("the health check of the image is not supported yet: the container has no health")
     return told
-
-
-def uncovered_volumes(record: ContainerRecord) -> dict[str, Nothing]:
-    """The declared volumes that nothing else is mounted on."""
-    taken = {point.target for point in mounts.requested(record.host_config)}
-    volumes = record.config.volumes or {}
-    return {path: empty for path, empty in volumes.items() if mounts.clean_target(path) not in taken}
