@@ -45,13 +45,22 @@ static void reserve_numbers(int null)
         close(null);
 }
 
+enum { SIGNALS = 64 };
+
+/* By the call itself: libraries refuse those that they keep for their threads, which glibc ignores in what it spawns. */
+static void take_default(int number)
+{
+    static const unsigned char none[64]; /* struct sigaction as the kernel has it: SIG_DFL, no flags, nothing blocked */
+    syscall(SYS_rt_sigaction, number, none, NULL, 8);
+}
+
 /* Nothing of the daemon's: no signals meant for it, none of its streams, no descriptors but those of the contract. */
 static void let_go_of_daemon(void)
 {
     sigset_t child;
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-    for (int number = 1; number < NSIG; number++)
-        signal(number, SIG_DFL); /* the daemon may ignore some, which an exec keeps */
+    for (int number = 1; number <= SIGNALS; number++)
+        take_default(number); /* the daemon may ignore some, which an exec keeps */
     for (int i = 0; i < IGNORED_SIGNALS; i++)
         signal(ignored_signals[i], SIG_IGN);
     sigemptyset(&child);

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from tests.runtime.test_seccomp_compact import ALLOW, REFUSE, X86_64, answer
 from wherry.errors import InvalidArgument
 from wherry.runtime import capabilities
 from wherry.runtime import oci_spec as oci
@@ -26,6 +27,7 @@ ALL = frozenset(capabilities.known())
 CLONE_NEWUSER, CLONE_NEWNS, CLONE_NEWNET, SIGCHLD = 0x10000000, 0x20000, 0x40000000, 17
 AF_UNIX, AF_NETLINK, AF_ALG, AF_KEY_39, AF_VSOCK = 1, 16, 38, 39, 40
 ALLOWED = 0
+MISSING = 0x00050026
 BAD = -1  # an argument that makes a call fail with something else than EPERM or ENOSYS
 
 NUMBERS = {
@@ -173,6 +175,34 @@ def test_calls_that_callers_fall_back_from_do_not_exist(compiler: SeccompCompile
     assert filter is not None
     missing: list[Call] = [("clone3", (0, 0)), ("a_call_of_the_future", ())]
     assert under(filter.program, missing) == [errno.ENOSYS] * 2
+
+
+@pytest.mark.parametrize("number", [467, 468, 469, 470, 999])
+def test_calls_newer_than_the_policy_do_not_exist(compiler: SeccompCompiler, number: int):
+    """Libraries try a new call first and fall back where there is none: EPERM would be an answer. As runc."""
+    for granted in (DEFAULT, ALL):
+        filter = compiler.program(granted)
+        assert filter is not None
+        NUMBERS["newer"] = number
+        assert under(filter.program, [("newer", (BAD, 0, 0, 0, 0, 0))]) == [errno.ENOSYS]
+
+
+def test_calls_newer_than_a_profile_do_not_exist(compiler: SeccompCompiler):
+    """And older ones that it does not name are refused, whatever the library knows."""
+    names = ["read", "write", "exit_group", "exit", "mseal"]
+    rule = {"names": names, "action": "SCMP_ACT_ALLOW"}
+    text = json.dumps({"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [rule]})
+    filter = compiler.program(DEFAULT, text)
+    assert filter is not None
+    answers = {
+        number: answer(filter.program, X86_64, number, [0] * 6) for number in (452, 462, 463, 467, 470)
+    }
+    assert answers == {452: REFUSE, 462: ALLOW, 463: MISSING, 467: MISSING, 470: MISSING}
+    permissive = compiler.program(
+        DEFAULT, profile(syscalls=[{"names": ["mseal"], "action": "SCMP_ACT_ERRNO"}])
+    )
+    assert permissive is not None
+    assert answer(permissive.program, X86_64, 999, [0] * 6) == ALLOW
 
 
 def test_capabilities_open_calls(compiler: SeccompCompiler):

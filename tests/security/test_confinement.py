@@ -309,3 +309,12 @@ def test_the_daemons_oom_score_is_not_inherited(fresh_daemon: Callable[..., Daem
     container = daemon.docker("run", "-d", "busybox", "sleep", "600").stdout.strip()
     assert daemon.docker("run", "--rm", "busybox", *script).stdout == "0\n"
     assert daemon.docker("exec", container, *script).stdout == "0\n"
+
+
+@pytest.mark.parametrize("options", [(), ("--init",), ("-t",), ("--user", "1000")])
+def test_no_signal_is_ignored_or_blocked(besieged: Daemon, options: tuple[str, ...]) -> None:
+    """Also not the two that glibc keeps for its threads, and ignores in what it spawns."""
+    besieged.docker("run", "-d", "--name", "open", *options, "busybox", "sleep", "600")
+    for command in (["run", "--rm", *options, "busybox"], ["exec", "open"]):
+        text = besieged.docker(*command, "grep", "-E", "^Sig(Ign|Blk)", "/proc/self/status").stdout
+        assert {line.split()[1] for line in text.splitlines()} == {"0" * 16}, (command, text)

@@ -40,6 +40,7 @@ def library() -> ctypes.CDLL:
         "seccomp_arch_native": (c_uint32, []),
         "seccomp_arch_resolve_name": (c_uint32, [c_char_p]),
         "seccomp_syscall_resolve_name": (c_int, [c_char_p]),
+        "seccomp_syscall_resolve_name_arch": (c_int, [c_uint32, c_char_p]),
         "seccomp_syscall_resolve_num_arch": (c_void_p, [c_uint32, c_int]),
         "seccomp_rule_add_array": (c_int, [c_void_p, c_uint32, c_int, c_uint, POINTER(Comparison)]),
         "seccomp_export_bpf": (c_int, [c_void_p, c_int]),
@@ -64,9 +65,15 @@ def newest() -> int:
     return known
 
 
-def number(name: str) -> int:
-    """A call's number on this machine, as the library has it; UNKNOWN for a name that it does not know."""
-    found: int = library().seccomp_syscall_resolve_name(name.encode())
+def number(name: str, machine: int = 0) -> int:
+    """A call's number on this machine, or on that of an AUDIT_ARCH_*, as the library has it; UNKNOWN for a name that it
+    does not know, and other negative ones for a call that the machine does not have."""
+    lib = library()
+    found: int = (
+        lib.seccomp_syscall_resolve_name_arch(machine, name.encode())
+        if machine
+        else lib.seccomp_syscall_resolve_name(name.encode())
+    )
     return found
 
 

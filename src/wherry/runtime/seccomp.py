@@ -19,7 +19,7 @@ from wherry.errors import InvalidArgument, Unavailable
 from wherry.linux import libseccomp
 from wherry.runtime import oci_spec as oci
 from wherry.runtime.seccomp_compact import compact
-from wherry.runtime.seccomp_newer import prefix
+from wherry.runtime.seccomp_newer import MACHINES, NUMBERS, prefix
 from wherry.runtime.seccomp_policy import ARCHITECTURES, Machine, default_policy, kernel_version, this_machine
 from wherry.runtime.seccomp_worker import Job, compiled
 from wherry.runtime.security import UNCONFINED, Security
@@ -34,6 +34,7 @@ ACTIONS = {
     "SCMP_ACT_LOG": 0x7FFC0000,
     "SCMP_ACT_ALLOW": 0x7FFF0000,
 }
+PERMISSIVE = frozenset({"SCMP_ACT_ALLOW", "SCMP_ACT_LOG", "SCMP_ACT_TRACE"})
 WITH_NUMBER = frozenset({"SCMP_ACT_ERRNO", "SCMP_ACT_TRACE"})
 OPERATORS = {
     "SCMP_CMP_NE": 1,
@@ -234,8 +235,7 @@ def compile_filter(policy: oci.Seccomp, label: str = "profile") -> SeccompProgra
         newer, main = build(policy)
     except OSError as error:
         raise InvalidArgument(f"the seccomp profile cannot be compiled: {error}") from error
-    strict = policy.default_action not in ("SCMP_ACT_ALLOW", "SCMP_ACT_LOG", "SCMP_ACT_TRACE")
-    program = compact(prefix(newer, libseccomp.newest(), strict=strict) + main)
+    program = compact(prefix(newer, libseccomp.newest(), horizons(policy)) + main)
     return SeccompProgram(program, flag_bits(policy.flags), label)
 
 
@@ -254,6 +254,20 @@ def build(policy: oci.Seccomp) -> tuple[dict[str, int], bytes]:
             if not filter.add_architecture(name.removeprefix("SCMP_ARCH_").lower()):
                 raise InvalidArgument(f'unknown seccomp architecture "{name}"')
         return add_rules(filter, policy.syscalls, default), filter.export()
+
+
+def horizons(policy: oci.Seccomp) -> dict[int, int]:
+    """By machine, the newest call that a policy names; nothing where it lets through what it does not name."""
+    if policy.default_action in PERMISSIVE:
+        return {}
+    names = {name for rule in policy.syscalls for name in rule.names}
+    found = {}
+    for machine in MACHINES:
+        numbers = [NUMBERS.get(name) or libseccomp.number(name, machine) for name in names]
+        newest = max(numbers, default=-1)
+        if newest >= 0:
+            found[machine] = newest
+    return found
 
 
 def flag_bits(names: list[str]) -> int:
