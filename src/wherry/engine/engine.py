@@ -27,6 +27,7 @@ from wherry.engine.system import System
 from wherry.engine.views import Views
 from wherry.errors import Unavailable
 from wherry.image.blobs import BlobStore
+from wherry.linux.rootdir import in_chroot
 from wherry.runtime import capabilities, cgroups
 from wherry.runtime.binary import launcher_path
 from wherry.runtime.launcher import Launcher
@@ -51,6 +52,7 @@ class Engine:
 
     def __init__(self, config: EngineConfig) -> None:
         self.config = config
+        check_root()
         make_directories(config)
         self._lock_file = lock_data_root(config)
         check_footing(config.data_root)
@@ -134,6 +136,15 @@ async def every(seconds: float, duty: Callable[[], Awaitable[None]]) -> None:
             await duty()
         except Exception:
             log.exception("what is done every %s seconds has failed", seconds)
+
+
+def check_root() -> None:
+    """Raises Unavailable in a chroot(8): what enters a container there, as exec does, is in the host's tree."""
+    if in_chroot():
+        raise Unavailable(
+            "wherryd runs in a chroot, where a container's exec would see the host's files: give it a root of its own "
+            "with pivot_root(8) or in a container"
+        )
 
 
 def make_directories(config: EngineConfig) -> None:
