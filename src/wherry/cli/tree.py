@@ -38,7 +38,7 @@ COMMANDS = (
     _entry("container exec, exec", "exec:execute", "Execute a command in a running container"),
     _entry("container ls, container list, container ps, ps", "container_list:ls", "List containers"),
     _entry("image ls, image list, images", "image_list:ls", "List images"),
-    _entry("image pull, pull", "image:pull", "Download an image from a registry"),
+    _entry("image pull, pull", "image:pull", "Download an image from a registry (not supported yet)"),
     _entry("version", "version:version", "Show the Wherry version information"),
     _entry("system info, info", "info:info", "Display system-wide information"),
     _entry(

@@ -128,7 +128,7 @@ def pull_refused(name: str, tag: str) -> HttpError:
     return HttpError(
         501,
         f"cannot pull {shown}: this version of wherry has no registry client yet; "
-        "bring the image with 'docker load' or 'docker import'",
+        "load or import the image instead",
     )
 
 

@@ -9,10 +9,10 @@ from wherry.api.routing import Handler, Route, Routes
 
 # Method, pattern, and what it is for.
 LATER = (
-    ("GET", "/containers/{ref}/archive", "copying out of containers (docker cp)"),
-    ("HEAD", "/containers/{ref}/archive", "copying from and to containers (docker cp)"),
-    ("PUT", "/containers/{ref}/archive", "copying into containers (docker cp)"),
-    ("GET", "/containers/{ref}/changes", "list of changes in a container (docker diff)"),
+    ("GET", "/containers/{ref}/archive", "copying out of containers (cp)"),
+    ("HEAD", "/containers/{ref}/archive", "copying from and to containers (cp)"),
+    ("PUT", "/containers/{ref}/archive", "copying into containers (cp)"),
+    ("GET", "/containers/{ref}/changes", "list of changes in a container (diff)"),
     ("GET", "/containers/{ref}/export", "export of containers"),
     ("GET", "/containers/{ref}/stats", "statistics (wherry explain shows limits and use)"),
     ("POST", "/containers/{ref}/pause", "pausing of containers"),
