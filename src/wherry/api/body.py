@@ -54,8 +54,8 @@ def decode_plainly(data: bytes, kind: type[T]) -> T | None:
 
 def is_respelled(data: bytes, kind: type[T]) -> bool:
     """Whether a key may be a field in another spelling, such as ``TmpFs``."""
-    names = spellings(kind)
-    return any(names.get(key.lower(), key) != key for key in set(KEY.findall(data)))
+    fields = spellings(kind)
+    return any(key.lower() in fields.lower for key in set(KEY.findall(data)) - fields.exact)
 
 
 def decode_leniently(data: bytes, kind: type[T]) -> T:

@@ -36,6 +36,7 @@ BOUNDED: Mapping[str, int] = {
     "blkio_device_read_i_ops": MOST_ENTRIES,
     "blkio_device_write_i_ops": MOST_ENTRIES,
 }
+BLOCK_DEVICES = tuple(field for field in BOUNDED if field.startswith("blkio"))
 ON_THE_WIRE = dict(zip(HostConfig.__struct_fields__, HostConfig.__struct_encode_fields__, strict=True))
 
 
@@ -60,6 +61,9 @@ def paths_of(host: HostConfig) -> Iterator[tuple[str, str]]:
     """The paths that are given as such, each with its field. ``mounts`` looks at its own."""
     for what, paths in (("MaskedPaths", host.masked_paths), ("ReadonlyPaths", host.readonly_paths)):
         yield from ((what, path) for path in paths or ())
+    for field in BLOCK_DEVICES:
+        for entry in getattr(host, field) or ():
+            yield f"Path of {ON_THE_WIRE[field]}", entry.path
     for device in host.devices or ():
         yield "PathOnHost of Devices", device.path_on_host
         if device.path_in_container:

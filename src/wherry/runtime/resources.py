@@ -103,12 +103,12 @@ def check_cpu(r: HostConfig, facts: HostFacts) -> None:
 
 def check_sets(r: HostConfig, facts: HostFacts) -> None:
     wanted = parse_set(r.cpuset_cpus, "cpus")
-    if facts.cpuset and not wanted <= parse_set(facts.cpuset, "cpus"):
+    if wanted and facts.cpuset and not wanted <= parse_set(facts.cpuset, "cpus"):
         raise InvalidArgument(
             f"Requested CPUs are not available - requested {r.cpuset_cpus}, available: {facts.cpuset}"
         )
     nodes = parse_set(r.cpuset_mems, "mems")
-    if facts.mems and not nodes <= parse_set(facts.mems, "mems"):
+    if nodes and facts.mems and not nodes <= parse_set(facts.mems, "mems"):
         raise InvalidArgument(
             f"Requested memory nodes are not available - requested {r.cpuset_mems}, available: {facts.mems}"
         )
@@ -116,16 +116,16 @@ def check_sets(r: HostConfig, facts: HostFacts) -> None:
 
 def parse_set(text: str, what: str) -> set[int]:
     """``0-2,7`` as numbers. cpuset(7) "List format". Numbers beyond 8191 are no CPU of any kernel."""
-    found = bytearray(
-        HIGHEST_CPU + 1
-    )  # a mark for each: ranges may overlap, and are many where somebody wants it
+    if not text:
+        return set()
+    found = bytearray(HIGHEST_CPU + 1)  # a mark for each: ranges may overlap, and there may be very many
     for part in set(filter(None, map(str.strip, text.split(",")))):
         match = RANGE.fullmatch(part)
         low, high = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
         if low > high or high > HIGHEST_CPU:
             raise InvalidArgument(f"Invalid value {text[:64]} for cpuset {what}")
         found[low : high + 1] = b"\1" * (high + 1 - low)
-    return {number for number, marked in enumerate(found) if marked}
+    return {number for number, marked in enumerate(found.rstrip(b"\0")) if marked}
 
 
 def memory_warnings(r: HostConfig, facts: HostFacts) -> list[str]:

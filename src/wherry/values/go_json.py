@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 from itertools import zip_longest
-from typing import Any
+from typing import Any, NamedTuple
+
+
+class Spellings(NamedTuple):
+    """Names of fields: as they are, and in lower case."""
+
+    exact: frozenset[bytes]
+    lower: frozenset[bytes]
 
 
 def as_go_reads(value: Any, kind: Any) -> Any:
@@ -22,9 +29,10 @@ def shape_of(kind: Any) -> Any:
 
 
 @cache
-def spellings(kind: Any) -> dict[bytes, bytes]:
-    """The names of all fields in a type's documents, by what they are in lower case."""
-    return {name.lower().encode(): name.encode() for name in field_names(shape_of(kind))}
+def spellings(kind: Any) -> Spellings:
+    """The names of all fields in a type's documents."""
+    names = frozenset(name.encode() for name in field_names(shape_of(kind)))
+    return Spellings(names, frozenset(map(bytes.lower, names)))
 
 
 def field_names(info: Any) -> Iterator[str]:
