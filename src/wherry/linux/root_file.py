@@ -1,17 +1,13 @@
-"""Files in the root of another process, which may have made of them what it likes. openat2(2)."""
+"""Files in the root of another process, which may have made of them what it likes."""
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import stat
-import struct
 
-from wherry.linux import libc
+from wherry.linux.openat2 import IN_ROOT, NO_MAGIC_LINKS, NO_OTHER_MOUNTS, openat2
 
-OPENAT2 = 437  # on every architecture
-NO_OTHER_MOUNTS, NO_MAGIC_LINKS, IN_ROOT = 0x01, 0x02, 0x10
 REFUSED = frozenset({errno.EXDEV, errno.ELOOP, errno.EAGAIN})
 FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 
@@ -39,12 +35,8 @@ def read_in_root(pid: int, path: str, limit: int) -> bytes | None:
 
 def open_in(root: int, path: str) -> int | None:
     """A descriptor; None where the way leads over a mount or a magic link."""
-    how = ctypes.create_string_buffer(
-        struct.pack("QQQ", FLAGS, 0, NO_OTHER_MOUNTS | NO_MAGIC_LINKS | IN_ROOT)
-    )
-    arguments = (OPENAT2, root, os.fsencode(path), ctypes.addressof(how), struct.calcsize("QQQ"), None)
     try:
-        return libc.call("syscall", *arguments, about=path)
+        return openat2(root, os.fsencode(path), FLAGS, NO_OTHER_MOUNTS | NO_MAGIC_LINKS | IN_ROOT)
     except OSError as error:
         if error.errno in REFUSED:
             return None
