@@ -7,8 +7,8 @@ import stat
 
 from wherry.linux.walk import Visit
 from wherry.snapshot.lower import OPAQUE, is_whiteout
+from wherry.snapshot.merged import inherited
 from wherry.snapshot.pack import root_entry
-from wherry.snapshot.tree import inherited
 from wherry.snapshot.upper import Upper, marks_of, opened
 
 

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from wherry.linux.walk import DIRECTORY
+
 OPAQUE = b"trusted.overlay.opaque"
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Found(NamedTuple):
@@ -21,7 +22,7 @@ class Found(NamedTuple):
 
     def open_directory(self) -> int:
         """A descriptor to list it by, which is the caller's to close. OSError where it is no directory."""
-        return os.open(self.path or b".", _DIRECTORY, dir_fd=self.tree)
+        return os.open(self.path or b".", DIRECTORY, dir_fd=self.tree)
 
     def open_file(self) -> int:
         """A descriptor to read it by, which is the caller's to close. OSError where it is a symlink."""
@@ -60,31 +61,65 @@ class Lower:
         prefix = path + b"/" if path else b""
         return {name for name in names if self.lookup(prefix + name)}
 
+    def level(self, path: bytes) -> Level:
+        """The directory ``path``, to look at many of its names; it is the caller's to close."""
+        return Level([(fd, os.open(path or b".", DIRECTORY, dir_fd=fd)) for fd in self._stack(path)])
+
     def _stack(self, path: bytes) -> tuple[int, ...]:
         """The layers that contribute to the directory ``path``, topmost first; empty if it is none."""
-        known = self._stacks.get(path)
-        if known is not None:
-            return known
-        at = 0
-        while at < len(path):  # from the top down, without recursion: a path can have 2,000 components
-            parent, at = path[: max(at - 1, 0)], path.find(b"/", at) + 1 or len(path) + 1
-            here = path[: at - 1]
-            if here not in self._stacks:
-                self._stacks[here] = self._merge(here, self._stacks[parent])
+        unknown: list[bytes] = []
+        here = path
+        while here not in self._stacks:
+            unknown.append(here)
+            here = here.rpartition(b"/")[0]
+        if unknown:
+            level = self.level(here)
+            for here in reversed(unknown):
+                inside = level.child(here.rpartition(b"/")[2])
+                level.close()
+                level = inside
+                self._stacks[here] = level.layers
+            level.close()
         return self._stacks[path]
 
-    def _merge(self, path: bytes, layers: tuple[int, ...]) -> tuple[int, ...]:
-        stack: list[int] = []
-        for fd in layers:
-            status = _lstat(path, fd)
-            if status is None:
+
+class Level:
+    """One directory of the merged view: of each layer that contributes to it, topmost first, the layer and it, open."""
+
+    def __init__(self, directories: list[tuple[int, int]]) -> None:
+        self._directories = directories
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        return tuple(layer for layer, _ in self._directories)
+
+    def find(self, name: bytes) -> Found | None:
+        """The topmost visible file of that name, unfollowed; None if there is none or a layer hides it."""
+        for _, directory in self._directories:
+            status = _lstat(name, directory)
+            if status is not None:
+                return None if is_whiteout(status) else Found(directory, name, status)
+        return None
+
+    def child(self, name: bytes) -> Level:
+        """The directory of that name, with nothing in it if there is none. The caller's to close."""
+        found: list[tuple[int, int]] = []
+        for layer, directory in self._directories:
+            try:
+                inside = os.open(name, DIRECTORY, dir_fd=directory)
+            except FileNotFoundError:
                 continue
-            if not stat.S_ISDIR(status.st_mode):
+            except NotADirectoryError:
                 break
-            stack.append(fd)
-            if _is_opaque(path, fd):
+            found.append((layer, inside))
+            if _is_opaque(inside):
                 break
-        return tuple(stack)
+        return Level(found)
+
+    def close(self) -> None:
+        for _, directory in self._directories:
+            os.close(directory)
+        self._directories = []
 
 
 def is_whiteout(status: os.stat_result) -> bool:
@@ -99,18 +134,15 @@ def _lstat(path: bytes, fd: int) -> os.stat_result | None:
         return None
 
 
-def _is_opaque(path: bytes, fd: int) -> bool:
-    directory = os.open(path, _DIRECTORY, dir_fd=fd)
+def _is_opaque(directory: int) -> bool:
     try:
         return os.getxattr(directory, OPAQUE) == b"y"
     except OSError:
         return False
-    finally:
-        os.close(directory)
 
 
 def _names(path: bytes, fd: int) -> list[str]:
-    directory = os.open(path, _DIRECTORY, dir_fd=fd)
+    directory = os.open(path, DIRECTORY, dir_fd=fd)
     try:
         return os.listdir(directory)
     finally:

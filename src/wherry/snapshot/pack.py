@@ -17,7 +17,7 @@ from wherry.errors import InvalidArgument
 from wherry.linux.walk import Visit
 from wherry.snapshot.files import xattrs_of
 from wherry.snapshot.lower import is_whiteout
-from wherry.snapshot.tree import inherited
+from wherry.snapshot.merged import inherited
 from wherry.snapshot.upper import Upper, is_opaque, marks_of, opened
 
 CHUNK = 1 << 20

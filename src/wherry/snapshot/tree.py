@@ -11,13 +11,15 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable
-from errno import E2BIG, EINVAL, EISDIR, ELOOP, ENAMETOOLONG, ENOTDIR, ERANGE
+from errno import E2BIG, EINVAL, EISDIR, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, ERANGE
 from pathlib import Path
 
 from wherry.content.names import Whiteout, clean, show, split_whiteout
 from wherry.content.tar import Entry, Kind
 from wherry.errors import Internal, InvalidArgument
+from wherry.linux.openat2 import BENEATH, NO_SYMLINKS, openat2
 from wherry.linux.trees import remove_tree
+from wherry.linux.walk import DIRECTORY
 from wherry.snapshot.files import (
     checked,
     copy_content,
@@ -30,11 +32,12 @@ from wherry.snapshot.files import (
     xattrs_of,
 )
 from wherry.snapshot.lower import OPAQUE, Found, Lower
-from wherry.snapshot.merged import Merged
+from wherry.snapshot.merged import Merged, inherited
+from wherry.snapshot.notes import Note
 
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_DIRECTORIES = 128
+_WALKED = frozenset({ENOENT, ENOTDIR, ELOOP})  # a step is missing or a symlink: to be looked at one by one
 _ARCHIVE_FAULTS = frozenset({E2BIG, EINVAL, EISDIR, ELOOP, ENAMETOOLONG, ENOTDIR, ERANGE})
 
 
@@ -47,11 +50,11 @@ class LayerTree:
 
     def __init__(self, root: Path, lower: Lower) -> None:
         self.size = 0
-        self._root = os.open(root, _DIRECTORY)
+        self._root = os.open(root, DIRECTORY)
         self._merged = Merged(self._root, lower)
         self._dirs: dict[bytes, int] = {b"": self._root}  # as spelled in the archive → descriptor
         self._aliases: dict[bytes, bytes] = {}  # spelled through symlinks → real
-        self._attributes: dict[bytes, Entry] = {}  # of directories, real path → set last
+        self._notes = self._merged.notes
         self._umask = umask()
 
     def close(self) -> None:
@@ -75,15 +78,11 @@ class LayerTree:
     def finish(self) -> None:
         """Whiteouts, opaque marks and the attributes of directories, which further entries would change."""
         try:
-            if b"" not in self._attributes:
-                self._attributes[b""] = self._inherited(b"")
+            if self._notes.root.attributes is None:
+                self._notes.root.attributes = inherited(self._merged.below(b""), b"")
             self._hide_root()
-            for path in sorted(self._merged.whiteouts):
-                self._apply_whiteout(path)
-            for path in self._merged.opaque - {b""}:
-                os.setxattr(self._directory(path), OPAQUE, b"y")
-            for path, entry in list(self._attributes.items()):
-                set_attributes(self._directory(path), entry, entry.mode)
+            for path, note in self._notes.walk():
+                self._settle(path, note)
         except OSError as error:
             raise _failure(b"its directories", error) from error
 
@@ -92,7 +91,7 @@ class LayerTree:
     def _add_root(self, entry: Entry) -> None:
         if entry.kind is not Kind.DIRECTORY:
             raise InvalidArgument("the archive replaces the root directory by something else")
-        self._attributes[b""] = checked(entry)
+        self._notes.root.attributes = checked(entry)
 
     def _make(self, path: bytes, entry: Entry, content: Iterable[memoryview]) -> None:
         parent, _, base = path.rpartition(b"/")
@@ -141,7 +140,7 @@ class LayerTree:
             if not stat.S_ISDIR(os.stat(base, dir_fd=directory, follow_symlinks=False).st_mode):
                 self._replace(directory, parent, base)
                 os.mkdir(base, 0o700, dir_fd=directory)
-        self._attributes[self._real(parent, base)] = checked(entry)
+        self._notes.at(self._real(parent, base)).attributes = checked(entry)
         self._forget_aliases()
 
     def _make_symlink(self, directory: int, parent: bytes, base: bytes, entry: Entry) -> None:
@@ -156,7 +155,9 @@ class LayerTree:
         self._forget_aliases()
 
     def _make_hardlink(self, parent: bytes, base: bytes, entry: Entry) -> None:
-        real = self._merged.resolve_parent(clean(entry.link))
+        target, _, name = clean(entry.link).rpartition(b"/")
+        self._directory(target)
+        real = self._real(target, name)
         if real == self._real(parent, base):
             return  # a link to itself changes nothing
         try:
@@ -182,7 +183,7 @@ class LayerTree:
 
     def _make_node(self, directory: int, parent: bytes, base: bytes, entry: Entry) -> None:
         if entry.kind is Kind.CHAR and entry.major == entry.minor == 0:
-            self._merged.whiteouts.add(self._real(parent, base))  # overlay's own spelling of one
+            self._notes.at(self._real(parent, base)).whiteout = True  # overlay's own spelling of one
             return
         types = {Kind.CHAR: stat.S_IFCHR, Kind.BLOCK: stat.S_IFBLK, Kind.FIFO: stat.S_IFIFO}
         mode = types[entry.kind] | entry.mode
@@ -196,9 +197,6 @@ class LayerTree:
 
     # --- directories
 
-    def _inherited(self, path: bytes) -> Entry:
-        return inherited(self._merged.below(path), path)
-
     def _directory(self, path: bytes) -> int:
         """The descriptor of a directory of this tree, made where it is only implied. It stays ours."""
         fd = self._dirs.get(path)
@@ -208,39 +206,26 @@ class LayerTree:
         known = self._dirs.get(parent)
         if known is not None:
             try:
-                fd = os.open(base, _DIRECTORY, dir_fd=known)
+                fd = os.open(base, DIRECTORY, dir_fd=known)
             except (FileNotFoundError, NotADirectoryError):
                 pass  # implied, or a symlink is on the way
             else:
                 if parent in self._aliases:
                     self._aliases[path] = self._real(parent, base)
                 return self._remember(path, fd)
-        real = self._merged.resolve(path)
+        real, fd = self._entered(path)
         if real != path:
             self._aliases[path] = real
-        return self._remember(path, self._open_real(real))
+        return self._remember(path, fd)
 
-    def _open_real(self, path: bytes) -> int:
-        """Open a path without symlinks, component by component, making what is missing."""
-        fd = os.dup(self._root)
-        at = 0
-        while at < len(path):
-            end = path.find(b"/", at)
-            end = len(path) if end < 0 else end
-            try:
-                below = self._open_or_make(fd, path[at:end], path[:end])
-            finally:
-                os.close(fd)
-            fd, at = below, end + 1
-        return fd
-
-    def _open_or_make(self, fd: int, base: bytes, path: bytes) -> int:
+    def _entered(self, path: bytes) -> tuple[bytes, int]:
+        """The real path and a descriptor: at once where all of it is there without a symlink."""
         try:
-            return os.open(base, _DIRECTORY, dir_fd=fd)
-        except FileNotFoundError:
-            os.mkdir(base, 0o700, dir_fd=fd)
-            self._attributes[path] = self._inherited(path)
-            return os.open(base, _DIRECTORY, dir_fd=fd)
+            return path, openat2(self._root, path, DIRECTORY, BENEATH | NO_SYMLINKS)
+        except OSError as error:
+            if error.errno not in _WALKED:
+                raise
+        return self._merged.enter(path)
 
     def _remember(self, path: bytes, fd: int) -> int:
         if len(self._dirs) >= _OPEN_DIRECTORIES:
@@ -310,75 +295,61 @@ class LayerTree:
                 return
         else:
             remove_tree(base, dir_fd=directory)
-            self._forget_below(self._real(parent, base))
+            self._notes.forget(self._real(parent, base))
         for path in [path for path in self._dirs if path not in (b"", parent)]:
             os.close(self._dirs.pop(path))
         self._aliases = {path: to for path, to in self._aliases.items() if path == parent}
-
-    def _forget_below(self, real: bytes) -> None:
-        """Drop what was noted for a directory that is gone."""
-        inside = real + b"/"
-        for path in [path for path in self._attributes if path == real or path.startswith(inside)]:
-            del self._attributes[path]
-        self._merged.opaque = {
-            path for path in self._merged.opaque if path != real and not path.startswith(inside)
-        }
-        self._merged.whiteouts = {path for path in self._merged.whiteouts if not path.startswith(inside)}
 
     def _note_whiteout(self, whiteout: Whiteout) -> None:
         if whiteout.ignored:
             return
         self._directory(whiteout.parent)
         real = self._aliases.get(whiteout.parent, whiteout.parent)
+        note = self._notes.at(real)
         if whiteout.opaque:
-            self._merged.opaque.add(real)
+            note.opaque = True
         else:
-            self._merged.whiteouts.add(real + b"/" + whiteout.name if real else whiteout.name)
+            note.child(whiteout.name).whiteout = True
 
     def _hide_root(self) -> None:
         """Overlayfs knows no opaque root: each name that the layers below show there is hidden by itself."""
-        if b"" in self._merged.opaque:
-            self._merged.opaque.discard(b"")
-            self._merged.whiteouts |= self._merged.lower.names(b"")
+        root = self._notes.root
+        if root.opaque:
+            root.opaque = False
+            for name in self._merged.lower.names(b""):
+                root.child(name).whiteout = True
 
-    def _apply_whiteout(self, path: bytes) -> None:
-        """Hide what lies below; this layer's own file of that name stays (layer.md "Whiteouts").
+    def _settle(self, path: bytes, note: Note) -> None:
+        """Carry out what was noted of a directory, in the order in which one thing would undo the other."""
+        hidden = [name for name, below in note.below.items() if below.whiteout]
+        if not (hidden or note.opaque or note.attributes):
+            return
+        directory = self._directory(path)
+        if hidden:
+            self._apply_whiteouts(path, note, directory, hidden)
+        if note.opaque:
+            os.setxattr(directory, OPAQUE, b"y")
+        if note.attributes:
+            set_attributes(directory, note.attributes, note.attributes.mode)
+
+    def _apply_whiteouts(self, path: bytes, note: Note, directory: int, names: list[bytes]) -> None:
+        """Hide what lies below; this layer's own files of these names stay (layer.md "Whiteouts").
 
         Where nothing lies below, no mark is made: in a directory that is not merged it would be seen.
         """
-        parent, _, base = path.rpartition(b"/")
-        directory = self._directory(parent)
+        level = self._merged.level(path)
         try:
-            status = os.stat(base, dir_fd=directory, follow_symlinks=False)
-        except FileNotFoundError:
-            if self._is_below(path):
-                os.mknod(base, stat.S_IFCHR, 0, dir_fd=directory)
-            return
-        if stat.S_ISDIR(status.st_mode):
-            self._merged.opaque.add(path)
-
-    def _is_below(self, path: bytes) -> bool:
-        self._merged.whiteouts.discard(path)
-        try:
-            return self._merged.below(path) is not None
+            for name in names:
+                try:
+                    status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+                except FileNotFoundError:
+                    if level.find(name) is not None:
+                        os.mknod(name, stat.S_IFCHR, 0, dir_fd=directory)
+                    continue
+                if stat.S_ISDIR(status.st_mode):
+                    note.below[name].opaque = True
         finally:
-            self._merged.whiteouts.add(path)
-
-
-def inherited(found: Found | None, path: bytes) -> Entry:
-    """The attributes of a directory that an archive implies but does not carry: as the layers below have it."""
-    if found is None or not stat.S_ISDIR(found.status.st_mode):
-        return Entry(path, Kind.DIRECTORY, 0o755, 0, 0, 0, 0, xattrs={})
-    status = found.status
-    fd = found.open_directory()
-    try:
-        xattrs = xattrs_of(fd)
-    finally:
-        os.close(fd)
-    mode = stat.S_IMODE(status.st_mode)
-    return Entry(
-        path, Kind.DIRECTORY, mode, status.st_uid, status.st_gid, 0, status.st_mtime_ns, xattrs=xattrs
-    )
+            level.close()
 
 
 def _failure(name: bytes, error: OSError | OverflowError) -> InvalidArgument | Internal:
