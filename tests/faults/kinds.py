@@ -68,6 +68,7 @@ FILES = kind(
     "openat write mkdir mkdirat rename unlink unlinkat rmdir chmod fchmod chown fchown flock",
     is_ours,
 )
+MOUNTS = kind("mounts", DAEMON, "mount umount2 mkdir rmdir", lambda call: True)
 LAUNCH = kind(
     "launch",
     DAEMON,

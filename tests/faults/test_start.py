@@ -9,7 +9,7 @@ import pytest
 
 from tests.faults.faulty import FaultyDaemon
 from tests.faults.inject import Kind
-from tests.faults.kinds import FILES, LAUNCH, LAUNCHERS, NAMESPACE, NETLINK, STORE
+from tests.faults.kinds import FILES, LAUNCH, LAUNCHERS, MOUNTS, NAMESPACE, NETLINK, STORE
 from tests.faults.sweep import LIMIT, elements, grown, holdings, report, sweep
 from tests.harness.daemon import Answer
 
@@ -23,10 +23,10 @@ BODY: dict[str, Any] = {
 class Starts:
     """A container that is started again and again; its command ends with 7."""
 
-    def __init__(self, daemon: FaultyDaemon, init: bool = False, **wishes: Any) -> None:
+    def __init__(self, daemon: FaultyDaemon, host: dict[str, Any] | None = None, **wishes: Any) -> None:
         self.daemon = daemon
         self.started = False
-        body = {**BODY, **wishes, "HostConfig": {**BODY["HostConfig"], "Init": init}}
+        body = {**BODY, **wishes, "HostConfig": {**BODY["HostConfig"], **(host or {})}}
         answer = daemon.api("POST", "/containers/create?name=again", body)
         assert answer.status == 201, answer
         assert self.whole() == []
@@ -74,6 +74,16 @@ def test_a_failing_operation_of_the_daemon(faulty_daemon: FaultyDaemon, kind: Ki
     swept(faulty_daemon, kind, 1)
 
 
+def test_a_failing_mount_of_the_daemon(faulty_daemon: FaultyDaemon) -> None:
+    swept(faulty_daemon, MOUNTS, 1, host={"IpcMode": "shareable"})
+
+
+def test_a_failing_call_of_the_launcher_for_mounts_of_every_kind(faulty_daemon: FaultyDaemon) -> None:
+    binds = ["/:/all", "/usr:/some:ro"]  # the first has the data root in it, and so is a slave
+    host = {"IpcMode": "shareable", "Binds": binds, "Tmpfs": {"/t": "shared"}, "ReadonlyRootfs": True}
+    swept(faulty_daemon, LAUNCHERS, 9, Volumes={"/data": {}}, host=host)
+
+
 def test_a_failing_call_of_the_launcher(faulty_daemon: FaultyDaemon) -> None:
     swept(faulty_daemon, LAUNCHERS, 7)
 
@@ -81,7 +91,7 @@ def test_a_failing_call_of_the_launcher(faulty_daemon: FaultyDaemon) -> None:
 def test_a_failing_call_of_the_launcher_for_a_terminal_a_user_and_an_init(
     faulty_daemon: FaultyDaemon,
 ) -> None:
-    swept(faulty_daemon, LAUNCHERS, 9, Tty=True, OpenStdin=True, User="user", init=True)
+    swept(faulty_daemon, LAUNCHERS, 9, Tty=True, OpenStdin=True, User="user", host={"Init": True})
 
 
 @pytest.mark.slow
