@@ -64,3 +64,18 @@ def test_changes_build_on_what_is_there() -> None:
 def test_wrong_ones_are_named(change: str, match: str) -> None:
     with pytest.raises(InvalidArgument, match=match):
         apply_changes(RunConfig(), [change])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [["EXPOSE 1-65535"] * 3000, ["EXPOSE " + "1-65535/udp " * 5000], ["ENV a=b"] * 2000],
+    ids=["lines", "words", "variables"],
+)
+def test_changes_have_a_bound(changes: list[str]) -> None:
+    with pytest.raises(InvalidArgument, match="more than 1000 changes, or 262144 ports"):
+        apply_changes(RunConfig(), changes)
+
+
+def test_all_ports_may_be_exposed() -> None:
+    every = ["EXPOSE 1-65535 1-65535/udp 1-65535/sctp"]
+    assert len(apply_changes(RunConfig(), every).exposed_ports or ()) == 3 * 65535

@@ -17,13 +17,17 @@ from wherry.errors import InvalidArgument
 from wherry.image.manifest import RunConfig
 from wherry.messages.base import Nothing
 
+MOST_CHANGES, MOST_PORTS = 1000, 1 << 18  # all ports of all protocols are less
 _SHELL = ["/bin/sh", "-c"]
 _PORT = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?(?:/(tcp|udp|sctp))?", re.IGNORECASE)
 
 
 def apply_changes(config: RunConfig, changes: Sequence[str]) -> RunConfig:
     """``config`` with the instructions carried out in order; InvalidArgument names the one that is wrong."""
-    for line in _lines(changes):
+    lines = _lines(changes)
+    if len(lines) > MOST_CHANGES or sum(map(_ports_in, lines)) > MOST_PORTS:
+        raise InvalidArgument(f"more than {MOST_CHANGES} changes, or {MOST_PORTS} ports")
+    for line in lines:
         name, _, text = line.partition(" ")
         instruction = _INSTRUCTIONS.get(name.upper())
         if instruction is None:
@@ -40,13 +44,19 @@ def _lines(changes: Sequence[str]) -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
+def _ports_in(line: str) -> int:
+    """How many ports a line names, at most: ranges are short to write and long to be carried out."""
+    matches = map(_PORT.fullmatch, line.split()[1:] if line[:7].upper() == "EXPOSE " else ())
+    return sum(max(int(m[2] or m[1]) - int(m[1]), 0) + 1 for m in matches if m is not None)
+
+
 def _json_list(text: str) -> list[str] | None:
     """The exec form, or None where it is the shell form."""
     if not text.startswith("["):
         return None
     try:
         return msgspec.json.decode(text, type=list[str])
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return None
 
 
