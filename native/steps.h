@@ -1,4 +1,4 @@
-/* Written by `make docs` from the classes in src/wherry/runtime/host_steps.py and child_steps.py. */
+/* Written by `make docs` from the classes of steps in src/wherry/runtime. */
 #ifndef WHERRY_STEPS_H
 #define WHERRY_STEPS_H
 

@@ -17,7 +17,7 @@ from wherry.runtime.steps import KINDS, Side, Step
 
 ROOT = Path(__file__).resolve().parents[1]
 HEADER, PAGE = ROOT / "native" / "steps.h", ROOT / "docs" / "launcher.md"
-SOURCE = "written by `make docs` from the classes in src/wherry/runtime/host_steps.py and child_steps.py"
+SOURCE = "written by `make docs` from the classes of steps in src/wherry/runtime"
 BEGIN, END = f"<!-- steps: {SOURCE} -->\n", "<!-- end of steps -->\n"
 PLACES = {Side.HOST: "host", Side.CHILD: "child"}
 
