@@ -13,8 +13,7 @@ from wherry.engine.intake.content import Content, Report, UnpackedImage
 from wherry.engine.intake.lease import Leases
 from wherry.image.archive import Known, Source
 from wherry.image.blobs import BlobStore
-from wherry.image.changes import apply_changes
-from wherry.image.manifest import Descriptor, ImageConfig, Platform, RunConfig
+from wherry.image.manifest import Descriptor, ImageConfig, Platform
 from wherry.snapshot.layers import Layer, LayerStore
 from wherry.values.references import Reference
 
@@ -44,14 +43,14 @@ class Stores:
     layers: LayerStore
 
     def load(
-        self, archive: bytes, platform: Platform = AMD64, known: Known = lambda chain_id: None
+        self, archive: bytes, platform: Platform | None = AMD64, known: Known = lambda chain_id: None
     ) -> list[Image]:
         return self.load_from(io.BytesIO(archive), platform, known=known)
 
     def load_from(
         self,
         stream: Source,
-        platform: Platform = AMD64,
+        platform: Platform | None = AMD64,
         report: Report = lambda progress: None,
         known: Known = lambda chain_id: None,
     ) -> list[Image]:
@@ -61,9 +60,8 @@ class Stores:
         return [flat(image) for image in images]
 
     def import_rootfs(self, archive: bytes, changes: Sequence[str] = (), message: str = "") -> Image:
-        run = apply_changes(RunConfig(), changes)
         with Content(Leases().open("test"), self.blobs, self.layers) as content:
-            image = unpack_rootfs(content, io.BytesIO(archive), None, run, message, AMD64)
+            image = unpack_rootfs(content, io.BytesIO(archive), None, changes, message, AMD64)
             content.keep(image)
         return flat(image)
 

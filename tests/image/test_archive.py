@@ -29,7 +29,8 @@ from tests.image.making import (
 from tests.image.stores import AMD64, Image, Stores
 from wherry.engine.intake.content import LayerProgress
 from wherry.errors import InvalidArgument
-from wherry.image.manifest import Nothing, Platform
+from wherry.image.manifest import Platform
+from wherry.messages.base import Nothing
 
 BASE = tar(directory("etc"), file("etc/name", b"base"), file("etc/old", b"old"))
 TOP = tar(file("etc/name", b"top"), file("etc/.wh.old"))

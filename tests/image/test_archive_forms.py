@@ -8,10 +8,10 @@ import msgspec
 import pytest
 
 from tests.image.making import Layout, Member, config, directory, docker_archive, file, sha256, tar
-from tests.image.stores import Stores
+from tests.image.stores import AMD64, Stores
 from wherry.content.digest import chain_ids
 from wherry.errors import InvalidArgument
-from wherry.image.manifest import Descriptor, History, ImageConfig, RunConfig
+from wherry.image.manifest import Descriptor, History, ImageConfig, Platform, RunConfig
 from wherry.messages.base import Nothing
 
 BASE = tar(directory("etc"), file("etc/name", b"base"))
@@ -184,6 +184,16 @@ def test_a_layer_that_was_here_and_is_gone_is_missing(stores: Stores) -> None:
     gone = Descriptor("application/vnd.oci.image.layer.v1.tar", sha256(BASE), len(BASE))
     with pytest.raises(InvalidArgument, match="has no file 'gone'"):
         stores.load(archive(file("c", config([sha256(BASE)])), layers=["gone"]), known=lambda chain_id: gone)
+
+
+def test_an_archive_for_another_platform_than_was_asked_for(stores: Stores) -> None:
+    document = config([sha256(BASE)], architecture="arm64")
+    given = archive(file("c", document), file("l", BASE))
+    with pytest.raises(InvalidArgument, match="has no image for linux/amd64; it has: linux/arm64"):
+        stores.load(given, AMD64)
+    for platform in (None, Platform("arm64", "linux")):
+        [image] = stores.load(given, platform)
+        assert image.config.architecture == "arm64"
 
 
 # --- what is no image

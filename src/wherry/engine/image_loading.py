@@ -64,9 +64,10 @@ class ImageLoader:
         platform: Platform | None = None,
     ) -> Digest:
         """Make an image of a root filesystem's tar, and name it where there is a ``name``; returns its id."""
-        run = apply_changes(RunConfig(), changes)
         async with self._intake.open("import") as arrival:
-            image = await arrival.work(unpack_rootfs, stream, name, run, message, platform or host_platform())
+            image = await arrival.work(
+                unpack_rootfs, stream, name, changes, message, platform or host_platform()
+            )
             await arrival.work(Content.keep, image)
             self._register.add([image])
         for named in image.packed.names:
@@ -81,7 +82,7 @@ class ImageLoader:
             loop.call_soon_threadsafe(messages.put_nowait, progress)
 
         try:
-            for line in await self._take_in(stream, platform or host_platform(), report):
+            for line in await self._take_in(stream, platform, report):
                 messages.put_nowait(line)
             messages.put_nowait(None)
         except BaseException as error:
@@ -89,7 +90,7 @@ class ImageLoader:
             if not isinstance(error, Exception):
                 raise
 
-    async def _take_in(self, stream: Source, platform: Platform, report: Report) -> list[LoadLine]:
+    async def _take_in(self, stream: Source, platform: Platform | None, report: Report) -> list[LoadLine]:
         async with self._intake.open("load") as arrival:
             known = self._register.layer_blobs().get
             images = await arrival.work(unpack_archive, stream, platform, report, known)
@@ -120,7 +121,7 @@ def lines_of(image: UnpackedImage, names: Sequence[Named]) -> Iterator[LoadLine]
 def unpack_archive(
     content: Content,
     stream: Source,
-    platform: Platform,
+    platform: Platform | None,
     report: Report = lambda progress: None,
     known: Known = lambda chain_id: None,
 ) -> list[UnpackedImage]:
@@ -130,12 +131,18 @@ def unpack_archive(
 
 
 def unpack_rootfs(
-    content: Content, stream: Source, name: Reference | None, run: RunConfig, message: str, platform: Platform
+    content: Content,
+    stream: Source,
+    name: Reference | None,
+    changes: Sequence[str],
+    message: str,
+    platform: Platform,
 ) -> UnpackedImage:
-    """Take in the tar of a root filesystem as an image of one layer, which runs as ``run`` says.
+    """Take in the tar of a root filesystem as an image of one layer, which runs as the ``changes`` say.
 
     ``message`` is its history's comment. InvalidArgument if it is damaged, hostile or ends within a file. Blocks.
     """
+    run = apply_changes(RunConfig(), changes)
     blob = content.blobs.add(chunks_of(content.read(stream)))
     with content.blobs.path(blob.digest).open("rb", buffering=0) as file:
         layer = content.layers.unpack(chunks_of(file), [])

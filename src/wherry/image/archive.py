@@ -28,6 +28,7 @@ from wherry.image.manifest import (
     Manifest,
     Platform,
     decode,
+    host_platform,
 )
 from wherry.image.packed import PackedImage, layer_descriptor
 from wherry.values.references import Reference
@@ -47,15 +48,15 @@ class Source(Protocol):
 
 
 def read_archive(
-    stream: Source, blobs: BlobBatch, platform: Platform, known: Known = lambda chain_id: None
+    stream: Source, blobs: BlobBatch, platform: Platform | None = None, known: Known = lambda chain_id: None
 ) -> list[PackedImage]:
     """Take all members of an archive, plain or compressed, in as blobs, and find the images that they make.
 
-    Of an image for several platforms the one for ``platform`` is taken. InvalidArgument if the archive is
+    Of an image for several platforms the one for ``platform``, or else for this machine, is taken, and where
+    ``platform`` is given none that is for another one. InvalidArgument if the archive is
     damaged or hostile, or lacks what it refers to and the store has not. Blocks.
     """
-    images = _images(_Archive(_spool(stream, blobs), blobs, known), platform)
-    return _merged(images)
+    return _merged(_images(_Archive(_spool(stream, blobs), blobs, known), platform))
 
 
 def chunks_of(stream: Source) -> Iterator[bytes]:
@@ -156,18 +157,30 @@ class _Archive:
 # --- what it describes
 
 
-def _images(archive: _Archive, platform: Platform) -> list[PackedImage]:
+def _images(archive: _Archive, platform: Platform | None) -> list[PackedImage]:
     """The images in an archive: by ``manifest.json`` where there is one, as dockerd does, else by another list."""
     if archive.has("manifest.json"):
-        return _docker_images(archive)
+        return _wanted(_docker_images(archive), platform)
     if archive.has("index.json"):
-        return _oci_images(archive, platform)
+        return _oci_images(archive, platform or host_platform())
     if archive.has("repositories"):
-        return _legacy_images(archive)
+        return _wanted(_legacy_images(archive), platform)
     raise InvalidArgument(
         "not an image archive: it has neither a manifest.json (docker save) nor an index.json (OCI layout); "
         "to make an image of a root filesystem, use import"
     )
+
+
+def _wanted(images: list[PackedImage], platform: Platform | None) -> list[PackedImage]:
+    """Those for a platform that was asked for. An image that says nothing of its own fits any."""
+    if platform is None:
+        return images
+    fitting = ("", platform.architecture)
+    found = [image for image in images if image.config.architecture in fitting]
+    if images and not found:
+        offered = ", ".join(sorted({f"linux/{image.config.architecture}" for image in images}))
+        raise InvalidArgument(f"the archive has no image for {platform}; it has: {offered}")
+    return found
 
 
 def _merged(images: list[PackedImage]) -> list[PackedImage]:
