@@ -79,7 +79,11 @@ int step_own_directory(struct launch *launch, const struct step *step)
     const char *path = step_text(step, OWN_DIRECTORY_PATH);
     int target = root_directory(launch, path, 0755);
     int tree = target < 0 ? -1 : sys_open_tree(target, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY);
-    int result = tree < 0 ? -1 : sys_move_mount(tree, target);
+    int result = -1;
+    if (tree >= 0 && shadows_procfs(path, target, is_procfs(tree)))
+        errno = EPERM;
+    else if (tree >= 0)
+        result = sys_move_mount(tree, target);
     if (result != 0)
         fail_on(launch, path);
     if (tree >= 0)

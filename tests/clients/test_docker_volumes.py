@@ -19,6 +19,8 @@ def images(module_daemon: Daemon, busybox_tar: bytes) -> None:
         "old": ["/tmp/../tmp/"],
         "file": ["/etc/passwd"],
         "root": ["/"],
+        "kernel": ["/proc"],
+        "below": ["/proc/sys"],
     }.items():
         change = quote(f"VOLUME {json.dumps(paths)}")
         path = f"/images/create?fromSrc=-&repo={name}&changes={change}"
@@ -71,6 +73,8 @@ def test_without_an_image_that_says_so(daemon: Daemon) -> None:
     [
         ("file", "cannot mount volume over existing file, file exists /etc/passwd"),
         ("root", "destination can't be '/'"),
+        ("kernel", "operation not permitted: /proc"),
+        ("below", "operation not permitted: /proc/sys"),
     ],
 )
 def test_what_cannot_be_a_volume_is_refused(daemon: Daemon, image: str, words: str) -> None:

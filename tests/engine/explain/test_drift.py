@@ -54,6 +54,13 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     "no protections": (
         "--security-opt", "seccomp=unconfined", "--security-opt", "systempaths=unconfined", *SLEEP,
     ),
+    "memory for others": ("--ipc", "shareable", "--shm-size", "1m", *SLEEP),
+    "volumes of its own": ("--read-only", "-v", "/data", "-v", "/data/below", *SLEEP),
+    "odd mounts": (
+        "--tmpfs", "/t:shared,sync", "-v", "/:/all", "-v", "/usr:/usr2:private",
+        "--mount", "type=bind,src=/,dst=/some,readonly,bind-recursive=writable",
+        "--mount", "type=bind,src=/,dst=/top,readonly,bind-recursive=disabled", *SLEEP,
+    ),
     "a cgroup namespace": ("--cgroupns", "private", *SLEEP),
     "the host's processes": ("--pid", "host", "--ipc", "host", "busybox", "sh", "-c", "sleep 1000 & sleep 1000"),
     "sysctls": ("--sysctl", "net.ipv4.ip_forward=1", "--hostname", "other", "-w", "/a/b", *SLEEP),
