@@ -6,10 +6,17 @@ import msgspec
 import pytest
 
 from tests.harness.daemon import Daemon
-from wherry.api.older import MAC_ADDRESS_MOVED, in_words_of_today, platform, recursive_read_only
+from wherry.api.older import (
+    MAC_ADDRESS_MOVED,
+    exec_of_today,
+    in_words_of_today,
+    platform,
+    recursive_read_only,
+)
 from wherry.api.version import MAX_VERSION, Version
 from wherry.errors import InvalidArgument
 from wherry.messages.container import ContainerCreate, HostConfig
+from wherry.messages.exec import ExecCreate, ExecStart
 
 MAC = "02:42:ac:11:00:99"
 EVERYTHING = msgspec.convert(
@@ -111,6 +118,12 @@ def test_a_mac_address_is_the_networks_since_1_44(daemon: Daemon) -> None:
     both["NetworkingConfig"]["EndpointsConfig"]["bridge"]["MacAddress"] = MAC  # type: ignore[index]
     same = daemon.api("POST", "/v1.44/containers/create", both)
     assert (same.status, same.body["Warnings"]) == (201, [MAC_ADDRESS_MOVED])
+
+
+@pytest.mark.parametrize("request_", [ExecCreate(console_size=(10, 20)), ExecStart(console_size=(10, 20))])
+def test_an_execs_terminal_has_a_size_since_1_42(request_: ExecCreate | ExecStart) -> None:
+    assert exec_of_today(request_, (1, 42)) is request_
+    assert exec_of_today(request_, (1, 41)).console_size is None
 
 
 def test_a_platform_counts_since_1_41() -> None:

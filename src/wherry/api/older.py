@@ -1,9 +1,11 @@
-"""What a create request of an older API means in the words of today's. Pure. Engine API, version history.
+"""What a request of an older API means in the words of today's. Pure. Engine API, version history.
 
 A client that speaks an older version was written when some fields were not there, and counts on what was done then.
 """
 
 from __future__ import annotations
+
+from typing import TypeVar
 
 from msgspec.structs import replace
 
@@ -18,6 +20,9 @@ from wherry.messages.container import (
     Mount,
     NetworkingConfig,
 )
+from wherry.messages.exec import ExecCreate, ExecStart
+
+AnyExec = TypeVar("AnyExec", ExecCreate, ExecStart)
 
 MAC_ADDRESS_MOVED = (
     "The container-wide MacAddress field is now deprecated. "
@@ -37,6 +42,11 @@ def in_words_of_today(request: ContainerCreate, version: Version) -> ContainerCr
         networking_config=networking(request.networking_config, version),
         healthcheck=healthcheck(request.healthcheck, version),
     )
+
+
+def exec_of_today(request: AnyExec, version: Version) -> AnyExec:
+    """The same of an exec, made or started: a terminal has a size from the first since 1.42."""
+    return request if version >= (1, 42) else replace(request, console_size=None)
 
 
 def deprecated(request: ContainerCreate, version: Version) -> list[str]:

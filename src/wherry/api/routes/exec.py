@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from wherry.api.call import Exchange
+from wherry.api import older
+from wherry.api.call import Call, Exchange
 from wherry.api.hijack import take_connection
 from wherry.api.query import Named, parse_dimension
 from wherry.api.render import exec as render
@@ -17,9 +18,9 @@ routes = Routes()
 
 
 @routes.post("/containers/{ref}/exec", status=201)
-async def create(engine: Engine, ref: str, body: ExecCreate) -> ExecCreated:
+async def create(engine: Engine, call: Call, ref: str, body: ExecCreate) -> ExecCreated:
     """Prepare a command in a running container. 404 no such container; 409 it is not running."""
-    return ExecCreated(id=await engine.execs.create(ref, body))
+    return ExecCreated(id=await engine.execs.create(ref, older.exec_of_today(body, call.version)))
 
 
 @routes.post("/exec/{id}/start")
@@ -30,7 +31,7 @@ async def start(
 
     Once the connection is a stream, a command that cannot be run is told of in the stream.
     """
-    options = body or ExecStart()
+    options = older.exec_of_today(body or ExecStart(), exchange.version)
     engine.execs.check_start(id)
     if options.detach:
         await engine.execs.start(id, options)
