@@ -65,5 +65,5 @@ _Noreturn void child_main(struct launch *launch)
     if (take_streams(launch) == 0 && enter_cgroups(launch, &next) == 0)
         run_steps(launch, next, launch->plan.count);
     send_failure(launch->status, launch->index, errno, launch->detail);
-    leave();
+    leave(1);
 }

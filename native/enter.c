@@ -39,7 +39,7 @@ static int make_successor(struct launch *launch)
             pid = make_brother();
     }
     if (pid > 0)
-        _exit(0);
+        leave(0);
     if (pid < 0)
         return fail_on(launch, "process");
     return outside && !ask(launch->status, 'I') ? fail_text(launch, "the process cannot be moved into its cgroup") : 0;

@@ -33,9 +33,9 @@ int warn_text(struct launch *launch, const char *text)
 }
 
 /* Ends the child. Its own filter may forbid it the call, but nobody can forbid it a fault. */
-_Noreturn void leave(void)
+_Noreturn void leave(int code)
 {
-    syscall(SYS_exit_group, 1);
+    syscall(SYS_exit_group, code);
     __builtin_trap();
 }
 

@@ -67,7 +67,7 @@ int fail_text(struct launch *launch, const char *format, ...) __attribute__((for
 /* The rest return 0, or -1 as above. */
 int warn_text(struct launch *launch, const char *text);
 int keep_text(struct launch *launch, const char **place, const char *text);
-_Noreturn void leave(void);
+_Noreturn void leave(int code);
 void forget_texts(struct launch *launch);
 
 /* Each kind of step has a function; one that fails ends the plan. */

@@ -25,7 +25,7 @@ void die_with_monitor(const struct launch *launch)
     struct pollfd monitor = {launch->status, 0, 0};
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     if (poll(&monitor, 1, 0) > 0 && (monitor.revents & (POLLHUP | POLLERR)))
-        leave();
+        leave(1);
 }
 
 int step_join_namespace(struct launch *launch, const struct step *step)

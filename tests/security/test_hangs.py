@@ -68,11 +68,40 @@ def test_a_filter_that_forbids_everything(
     assert done.returncode == 125 and f"its seccomp filter {words}" in done.stderr
 
 
+NO_EXIT = {
+    "defaultAction": "SCMP_ACT_ALLOW",
+    "syscalls": [{"names": ["exit", "exit_group"], "action": "SCMP_ACT_ERRNO"}],
+}
+
+
+def test_a_filter_that_forbids_everything_beside_another_container(daemon: Daemon, tmp_path: Path) -> None:
+    """What joins a PID namespace has its filter before it is there, and makes way for another process."""
+    target = run(daemon, *SLEEPER)
+    for profile, words in (
+        ({"defaultAction": "SCMP_ACT_ERRNO"}, "neither become the command nor say why not"),
+        ({"defaultAction": "SCMP_ACT_KILL_PROCESS"}, "killed the process before it became the command"),
+    ):
+        file = tmp_path / "nothing.json"
+        file.write_text(json.dumps(profile))
+        joins = ("--pid", f"container:{target}", "--security-opt", f"seccomp={file}")
+        done = daemon.docker("run", "--rm", *joins, "busybox", "true", check=False, timeout=10)
+        assert done.returncode == 125 and words in done.stderr
+
+
+def test_a_command_enters_where_nothing_may_exit(daemon: Daemon, tmp_path: Path) -> None:
+    profile = tmp_path / "no-exit.json"
+    profile.write_text(json.dumps(NO_EXIT))
+    name = run(daemon, "--security-opt", f"seccomp={profile}", *SLEEPER)
+    assert (
+        daemon.docker("exec", name, "sh", "-c", "echo on; kill -9 $$", check=False, timeout=10).stdout
+        == "on\n"
+    )
+
+
 def test_a_daemon_starts_beside_such_a_container(daemon: Daemon, tmp_path: Path) -> None:
     """One whose program runs, and may not even exit."""
     profile = tmp_path / "no-exit.json"
-    forbidden = {"names": ["exit", "exit_group"], "action": "SCMP_ACT_ERRNO"}
-    profile.write_text(json.dumps({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [forbidden]}))
+    profile.write_text(json.dumps(NO_EXIT))
     spins = run(daemon, "--security-opt", f"seccomp={profile}", "busybox", "true")
     daemon.kill9()
     daemon.start()
