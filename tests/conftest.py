@@ -74,13 +74,8 @@ def fresh_daemon(busybox_archive: bytes) -> Iterator[Callable[..., Daemon]]:
 
 @pytest.fixture(scope="module")
 def module_daemon(busybox_archive: bytes) -> Iterator[Daemon]:
-    daemon = Daemon()
-    try:
-        daemon.start()
-        daemon.load(busybox_archive)
+    with Daemon().with_image(busybox_archive) as daemon:
         yield daemon
-    finally:
-        daemon.close()
 
 
 @pytest.fixture

@@ -26,13 +26,8 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 @pytest.fixture(scope="module")
 def module_daemon(busybox_archive: bytes, certificates: Certificates) -> Iterator[Daemon]:
-    daemon = Daemon(["-H", HOST, *certificates.daemon_options()])
-    try:
-        daemon.start()
-        daemon.load(busybox_archive)
+    with Daemon(["-H", HOST, *certificates.daemon_options()]).with_image(busybox_archive) as daemon:
         yield daemon
-    finally:
-        daemon.close()
 
 
 Argv = Callable[..., list[str]]

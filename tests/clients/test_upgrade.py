@@ -23,13 +23,8 @@ STATE = ("Status", "Pid", "ExitCode", "Error", "OOMKilled", "StartedAt", "Finish
 
 @pytest.fixture
 def daemon(busybox_archive: bytes) -> Iterator[Daemon]:
-    daemon = Daemon()
-    try:
-        daemon.start()
-        daemon.load(busybox_archive)
+    with Daemon().with_image(busybox_archive) as daemon:
         yield daemon
-    finally:
-        daemon.close()
 
 
 def store_of(daemon: Daemon, work: Path) -> sqlite3.Connection:

@@ -21,13 +21,8 @@ from wherry.runtime.launcher import Attach
 
 @pytest.fixture(scope="module")
 def stopped(busybox_archive: bytes) -> Iterator[Daemon]:
-    daemon = Daemon()
-    try:
-        daemon.start()
-        daemon.load(busybox_archive)
+    with Daemon().with_image(busybox_archive) as daemon:
         yield daemon
-    finally:
-        daemon.close()
 
 
 def build_step(engine: Engine, command: str, **host: object) -> Task:

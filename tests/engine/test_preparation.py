@@ -94,14 +94,9 @@ MAKERS = pytest.mark.parametrize("make", [m for makers in UNDONE.values() for m 
 @pytest.fixture(scope="module")
 def stopped(busybox_archive: bytes) -> Iterator[Daemon]:
     """What a daemon has left with an image in it."""
-    daemon = Daemon()
-    try:
-        daemon.start()
-        daemon.load(busybox_archive)
+    with Daemon().with_image(busybox_archive) as daemon:
         daemon.stop()
         yield daemon
-    finally:
-        daemon.close()
 
 
 async def gone(engine: Engine, step: EngineStep, seconds: float = 5) -> bool:

@@ -10,13 +10,8 @@ from tests.faults.faulty import FaultyDaemon
 @pytest.fixture(scope="module")
 def module_faulty_daemon(busybox_archive: bytes) -> Iterator[FaultyDaemon]:
     """Without a pool: an endpoint is made when it is asked for, so that each start does the same."""
-    daemon = FaultyDaemon(("--network-pool", "0"))
-    try:
-        daemon.start()
-        daemon.load(busybox_archive)
+    with FaultyDaemon(("--network-pool", "0")).with_image(busybox_archive) as daemon:
         yield daemon
-    finally:
-        daemon.close()
 
 
 @pytest.fixture

@@ -18,10 +18,7 @@ SAID = re.compile(rb"^wherryd: (.+)$", re.MULTILINE)
 @pytest.fixture
 def left(busybox_archive: bytes) -> Callable[[], FaultyDaemon]:  # type: ignore[misc]
     """A killed daemon's host: a container that runs, one that has ended since, one that removes itself."""
-    daemon = FaultyDaemon(("--network-pool", "0"))
-    try:
-        daemon.start()
-        daemon.load(busybox_archive)
+    with FaultyDaemon(("--network-pool", "0")).with_image(busybox_archive) as daemon:
         daemon.injector.disarm()
         port = {"PortBindings": {"80/tcp": [{"HostPort": "8080"}]}}
         for name, command, host in (
@@ -34,8 +31,6 @@ def left(busybox_archive: bytes) -> Callable[[], FaultyDaemon]:  # type: ignore[
         assert daemon.api("POST", "/containers/ended/wait").body == {"StatusCode": 5}
         daemon.kill9()
         yield daemon
-    finally:
-        daemon.close()
 
 
 def comes_up(daemon: FaultyDaemon) -> bool:

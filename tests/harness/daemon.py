@@ -10,9 +10,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 from urllib.parse import quote
 
 from tests.harness.sandbox import Sandbox
@@ -111,6 +112,16 @@ class Daemon:
     @property
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
+
+    @contextmanager
+    def with_image(self, archive: bytes) -> Iterator[Self]:
+        """Running, with an image; afterwards nothing of it is left."""
+        try:
+            self.start()
+            self.load(archive)
+            yield self
+        finally:
+            self.close()
 
     def kill9(self) -> None:
         """SIGKILL, as a crash would be."""
