@@ -37,6 +37,7 @@ GROUP = 7  # NFNLGRP_NFTABLES: notifications of every change
 HEADER = 4  # struct nfgenmsg
 TABLE_NAME, TABLE_FLAGS, TABLE_USER_DATA = 1, 2, 6
 OWNER = 2  # NFT_TABLE_F_OWNER
+NFT_SECONDS = 30.0
 LIBRARY = "libnftables.so.1"
 TOGETHER = 512  # elements in one transaction
 
@@ -250,12 +251,22 @@ def read_counter(expression: bytes) -> Count:
 
 
 def load(ruleset: str) -> None:
-    """Execute nft(8) commands, all or none. OSError with nft's words where it refuses."""
+    """Execute nft(8) commands, all or none. OSError with nft's words where it refuses, or does not come to an end."""
     program = shutil.which("nft", path="/usr/sbin:/sbin:/usr/local/sbin:/usr/bin")
     if program is None:
         load_in_process(ruleset)
         return
-    done = subprocess.run([program, "-f", "-"], input=ruleset, text=True, capture_output=True, check=False)
+    try:
+        done = subprocess.run(
+            [program, "-f", "-"],
+            input=ruleset,
+            text=True,
+            capture_output=True,
+            check=False,
+            timeout=NFT_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        raise OSError(errno.ETIMEDOUT, "it did not end, and was killed", "nft") from None
     if done.returncode:
         raise OSError(errno.EINVAL, done.stderr.strip() or "nft failed", "nft")
 
