@@ -25,7 +25,7 @@ from wherry.linux.netlink import (
     text,
 )
 from wherry.network.drivers.bridge.messages import create_bridge
-from wherry.network.link import Links, delete_link, ifinfo, set_up
+from wherry.network.link import Links, changes_of, delete_link, ifinfo, set_up
 
 MAC = bytes.fromhex("024200000001")
 
@@ -107,16 +107,21 @@ def test_addresses_and_routes(links: Links) -> None:
     links.send(delete_link(one.index))
 
 
-def test_ignored_types_do_not_arrive(links: Links) -> None:
-    """Group 1 tells of links, group 5 of IPv4 addresses: 16 and 17 are a link's messages, 20 an address's."""
+def test_filtered_news(links: Links) -> None:
+    """Of a link that goes, and of an address that is taken from it; of no other link, and not of what it is given."""
+    run("ip link add one type bridge && ip link add other type bridge")
+    one = links.find("one")
+    assert one is not None
     with Netlink() as all_news, Netlink() as some_news:
-        for socket_, ignored in ((all_news, ()), (some_news, (16, 17))):
-            socket_.ignore(*ignored)
-            socket_.join(1, 5)
-        run("ip link add one type bridge && ip address add 10.1.2.3/24 dev one")
-        assert types(all_news) == [16, 20]
-        assert types(some_news) == [20]
-        run("ip link delete one")
+        some_news.filter(changes_of(one.index))
+        for news in (all_news, some_news):
+            news.join(1, 5)
+        run("ip address add 10.1.2.3/24 dev one && ip address add 10.1.3.3/24 dev other")
+        assert (types(all_news), types(some_news)) == ([20], [])
+        run("ip address delete 10.1.3.3/24 dev other && ip link delete other")
+        assert (types(all_news), types(some_news)) == ([17, 21], [])
+        run("ip address delete 10.1.2.3/24 dev one && ip link delete one")
+        assert types(some_news) == [17, 21]
 
 
 def types(news: Netlink) -> list[int]:

@@ -75,6 +75,38 @@ def test_what_comes_and_goes_on_it_is_no_change_of_it(bridge: BridgeDriver) -> N
     assert not readable(bridge)
 
 
+def test_ports_that_are_flushed_from_their_map_are_put_back(
+    lab: Lab, bridge: BridgeDriver, ports: HostNetwork
+) -> None:
+    """The table is whole: nobody but the kernel's own list of ports can tell."""
+    web = bridge.make()
+    ports.changes.drain()
+    published = ports.publish(web.address, [tcp(8080), tcp(8081), tcp(8082, "127.0.0.1")])
+    ports.unpublish(published[:1])
+    assert not changed(ports), "our own changes are none by others"
+    run("nft add table ip other { set s { type ipv4_addr\\; }\\; }")
+    ports.changes.drain()
+    run("nft add element ip other s { 192.0.2.1 }")
+    assert not changed(ports), "others' elements are none of ours"
+    run("nft flush map ip wherry published_any")
+    assert changed(ports)
+    assert ports.put_back() == ["ports that were gone (1)"]
+    run("nft add element ip wherry published_any { tcp . 22 : 172.17.0.9 . 22 }")
+    assert changed(ports)
+    assert ports.put_back() == ["no ports that are not ours (1)"]
+    assert ports.counts().keys() == set(published[1:])
+    assert ports.put_back() == [] and not changed(ports)
+    run("nft delete table ip other")
+    ports.withdraw(web.address)
+    bridge.release(web.endpoint_id)
+
+
+def changed(ports: HostNetwork) -> bool:
+    found = bool(select.select([ports.changes.fileno()], [], [], 0)[0])
+    ports.changes.drain()
+    return found
+
+
 def watched(ports: HostNetwork, put_back: Callable[[], Sequence[str]], work: Callable[[], object]) -> bool:
     """Whether the table is there some time after what was done to it, with a watch over it."""
 

@@ -11,6 +11,7 @@ import ctypes
 import errno
 import socket
 import struct
+import sys
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ BPF = struct.Struct("=HBBI")  # struct sock_filter
 FPROG = struct.Struct("@HP")  # struct sock_fprog
 BPF_LOAD_WORD, BPF_LOAD_HALF, BPF_JUMP_EQUAL, BPF_RETURN = 0x20, 0x28, 0x15, 0x06
 BPF_KEEP, BPF_DROP = BPF.pack(BPF_RETURN, 0, 0, 0xFFFFFFFF), BPF.pack(BPF_RETURN, 0, 0, 0)
+TYPE_OFFSET, PORT_OFFSET = 4, 12  # in a message's header
 RECEIVE_SIZE = 1 << 16
 NESTED = 0x8000  # NLA_F_NESTED
 TYPE_MASK = 0x3FFF
@@ -158,16 +160,16 @@ class Netlink:
         for group in groups:
             self._socket.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
 
-    def ignore(self, *types: int) -> None:
-        """Let the kernel drop datagrams whose first message is of one of these types."""
-        attach_filter(self._socket, ignoring(types))
+    @property
+    def port(self) -> int:
+        """The number by which the kernel knows this socket, and by which it tells whose changes are whose."""
+        if not self._socket.getsockname()[0]:
+            self._socket.bind((0, 0))
+        return int(self._socket.getsockname()[0])
 
-    def only(self, index: int, *types: int) -> None:
-        """Let the kernel drop all datagrams but those that begin with one of these types, about one interface.
-
-        rtnetlink has its index at the same place in messages about links, addresses and filters.
-        """
-        attach_filter(self._socket, about_interface(index, types))
+    def filter(self, program: bytes) -> None:
+        """Have the kernel drop datagrams that a classic BPF program answers 0 to."""
+        attach_filter(self._socket, program)
 
     def drain(self) -> None:
         """Throw away what is waiting, and the news that more than fits was sent."""
@@ -242,29 +244,9 @@ class Netlink:
                 replies.append(Reply(type, body))
 
 
-def ignoring(types: tuple[int, ...]) -> bytes:
-    """A classic BPF program (bpf(4)) that drops what begins with one of these message types."""
-    wire = [int.from_bytes(U16.pack(type), "big") for type in types]
-    tests = (BPF.pack(BPF_JUMP_EQUAL, len(wire) - place, 0, value) for place, value in enumerate(wire))
-    return BPF.pack(BPF_LOAD_HALF, 0, 0, 4) + b"".join(tests) + BPF_KEEP + BPF_DROP
-
-
-def about_interface(index: int, types: tuple[int, ...]) -> bytes:
-    """A classic BPF program that keeps what begins with one of these message types, about this interface."""
-    wire = [int.from_bytes(U16.pack(type), "big") for type in types]
-    tests = (BPF.pack(BPF_JUMP_EQUAL, len(wire) - place, 0, value) for place, value in enumerate(wire))
-    own = BPF.pack(BPF_JUMP_EQUAL, 0, 1, int.from_bytes(U32.pack(index), "big"))
-    return b"".join(
-        (
-            BPF.pack(BPF_LOAD_HALF, 0, 0, 4),
-            *tests,
-            BPF_DROP,
-            BPF.pack(BPF_LOAD_WORD, 0, 0, HEADER.size + 4),
-            own,
-            BPF_KEEP,
-            BPF_DROP,
-        )
-    )
+def in_order(value: int, size: int) -> int:
+    """A number of the host's as a BPF program loads it from a message: in network order."""
+    return int.from_bytes(value.to_bytes(size, sys.byteorder), "big")
 
 
 def attach_filter(target: socket.socket, program: bytes) -> None:

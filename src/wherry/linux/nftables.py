@@ -18,6 +18,14 @@ from typing import TypeVar
 
 from wherry.linux.netlink import (
     BE64,
+    BPF,
+    BPF_DROP,
+    BPF_JUMP_EQUAL,
+    BPF_KEEP,
+    BPF_LOAD_HALF,
+    BPF_LOAD_WORD,
+    PORT_OFFSET,
+    TYPE_OFFSET,
     Flag,
     Message,
     Netlink,
@@ -25,6 +33,7 @@ from wherry.linux.netlink import (
     Reply,
     attribute,
     each_attribute,
+    in_order,
     nested,
     parse_attributes,
     text,
@@ -39,6 +48,7 @@ TABLE_NAME, TABLE_FLAGS, TABLE_USER_DATA = 1, 2, 6
 OWNER = 2  # NFT_TABLE_F_OWNER
 NFT_SECONDS = 30.0
 LIBRARY = "libnftables.so.1"
+FIRST_TEXT = 24  # behind the message's header, struct nfgenmsg and the first attribute's header
 TOGETHER = 512  # elements in one transaction
 
 T = TypeVar("T")
@@ -106,6 +116,11 @@ class Tables:
 
     def __init__(self) -> None:
         self._netlink = Netlink(Protocol.NETFILTER)
+
+    @property
+    def port(self) -> int:
+        """By which the kernel tells what this has changed."""
+        return self._netlink.port
 
     def close(self) -> None:
         """Let go of the socket."""
@@ -292,12 +307,32 @@ def load_in_process(ruleset: str) -> None:
         library.nft_ctx_free(context)
 
 
-class Watch:
-    """Becomes readable when somebody changes tables, chains, rules or maps (not for mere elements)."""
+def changes_by_others(table: str, own: int) -> bytes:
+    """A classic BPF program over a notification's first message. Tables it knows by their first letters."""
+    word = (table.encode() + bytes(4))[:4]
+    element_kinds = (Kind.NEW_ELEMENT, Kind.DELETE_ELEMENT)
+    lines = (
+        (BPF_LOAD_WORD, 0, 0, PORT_OFFSET),
+        (BPF_JUMP_EQUAL, 7, 0, in_order(own, 4)),  # drop
+        (BPF_LOAD_HALF, 0, 0, TYPE_OFFSET),
+        (BPF_JUMP_EQUAL, 5, 0, in_order(Kind.NEW_GENERATION, 2)),  # drop
+        (BPF_JUMP_EQUAL, 1, 0, in_order(element_kinds[0], 2)),
+        (BPF_JUMP_EQUAL, 0, 2, in_order(element_kinds[1], 2)),  # else keep
+        (BPF_LOAD_WORD, 0, 0, FIRST_TEXT),
+        (BPF_JUMP_EQUAL, 0, 1, int.from_bytes(word, "big")),  # else drop
+    )
+    return b"".join(BPF.pack(*line) for line in lines) + BPF_KEEP + BPF_DROP
 
-    def __init__(self) -> None:
+
+class Watch:
+    """Becomes readable when somebody changes tables, chains, rules or maps, or elements of one table's maps.
+
+    ``own`` is the port of a socket whose changes do not count.
+    """
+
+    def __init__(self, table: str, own: int) -> None:
         self._netlink = Netlink(Protocol.NETFILTER)
-        self._netlink.ignore(Kind.NEW_ELEMENT, Kind.DELETE_ELEMENT, Kind.NEW_GENERATION)
+        self._netlink.filter(changes_by_others(table, own))
         self._netlink.join(GROUP)
 
     def fileno(self) -> int:

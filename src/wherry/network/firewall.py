@@ -27,7 +27,7 @@ from ipaddress import IPv4Network
 
 from wherry.errors import InvalidArgument, Unavailable, sentence
 from wherry.linux import nftables
-from wherry.linux.nftables import Count, MapElement, Tables
+from wherry.linux.nftables import Count, MapElement, Tables, Watch
 from wherry.network.ports import ANY, PublishedPort
 
 log = logging.getLogger(__name__)
@@ -218,12 +218,14 @@ class Firewall:
         self.table = table
         self._published: set[PublishedPort] = set()
         self._tables = Tables()
+        self.changes = Watch(table, self._tables.port)  # by others
         self._lock = threading.RLock()
         self.set_networks(networks)
 
     def close(self) -> None:
-        """Let go of the kernel's socket. The rules stay."""
+        """Let go of the kernel's sockets. The rules stay."""
         self._tables.close()
+        self.changes.close()
 
     def set_networks(self, networks: Iterable[NetworkFacts]) -> None:
         """Have the rules for these networks from the next ``ensure`` on."""
@@ -261,11 +263,27 @@ class Firewall:
             self._published = set(published)
             if self.ensure():
                 return []
-            present = set(self.counts())
-            stale = present - self._published
-            self._tables.delete(self.table, [encode(port) for port in stale])
-            self._add([encode(port) for port in self._published - present])
+            _, stale = self._level()
             return sorted(stale, key=repr)
+
+    def put_back(self) -> list[str]:
+        """Have the table whole, with exactly the ports that are published; what was wrong, in words."""
+        with self._lock:
+            if self.ensure():
+                return ["the table"]
+            missing, stale = self._level()
+            return [
+                *([f"ports that were gone ({len(missing)})"] if missing else ()),
+                *([f"no ports that are not ours ({len(stale)})"] if stale else ()),
+            ]
+
+    def _level(self) -> tuple[set[PublishedPort], set[PublishedPort]]:
+        """Have exactly the ports that are published; which were missing, and which too many."""
+        present = set(self.counts())
+        missing, stale = self._published - present, present - self._published
+        self._tables.delete(self.table, [encode(port) for port in stale])
+        self._add([encode(port) for port in missing])
+        return missing, stale
 
     def publish(self, ports: Sequence[PublishedPort]) -> None:
         """Translate these ports from now on: all or, on an error, none."""

@@ -15,7 +15,7 @@ import msgspec
 
 from wherry.errors import InvalidArgument
 from wherry.linux import conntrack
-from wherry.linux.nftables import Count, Watch
+from wherry.linux.nftables import Count
 from wherry.network.firewall import Firewall, NetworkFacts
 from wherry.network.ports import Ports, PortWish, PublishedPort, Reservation
 
@@ -31,7 +31,7 @@ class HostNetwork:
 
     def __init__(self, table: str) -> None:
         self._firewall = Firewall(table)
-        self.changes = Watch()  # of the host's tables, by whomever: then ``put_back`` is due
+        self.changes = self._firewall.changes  # of the host's tables, by others: then ``put_back`` is due
         self._connections = conntrack.Connections()
         self._ports = Ports()
         self._networks: dict[str, NetworkFacts] = {}
@@ -146,12 +146,12 @@ class HostNetwork:
             log.info("removed port %s that no running container owns", port)
 
     def put_back(self) -> Sequence[str]:
-        """Have the table again if it was lost or damaged; what was, in words. Unavailable where that cannot be done.
+        """Have table and ports again where they were lost or damaged; what was, in words.
 
-        Before ``reconcile`` it is an earlier daemon's, with ports that are not ours to name yet.
+        Unavailable where that cannot be done. Before ``reconcile`` they are an earlier daemon's, and not looked at.
         """
         with self._lock:
-            return ("the table",) if self._reconciled and self._firewall.ensure() else ()
+            return self._firewall.put_back() if self._reconciled else ()
 
     # ------------------------------------------------------------ the end
 
@@ -162,5 +162,5 @@ class HostNetwork:
             self._published.clear()
         if remove:
             self._firewall.remove()
-        for part in (self._firewall, self._connections, self.changes):
+        for part in (self._firewall, self._connections):
             part.close()

@@ -12,11 +12,19 @@ from enum import IntEnum, IntFlag
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from wherry.linux.netlink import (
+    BPF,
+    BPF_DROP,
+    BPF_JUMP_EQUAL,
+    BPF_KEEP,
+    BPF_LOAD_HALF,
+    BPF_LOAD_WORD,
+    TYPE_OFFSET,
     Flag,
     Message,
     Netlink,
     Reply,
     attribute,
+    in_order,
     nested,
     parse_attributes,
     text,
@@ -45,6 +53,7 @@ class Kind(IntEnum):
 
 
 CHANGES = (Kind.NEW_LINK, Kind.DELETE_LINK, Kind.DELETE_ADDRESS, Kind.DELETE_QUEUE, Kind.DELETE_FILTER)
+INDEX_OFFSET = 20  # behind the message's header, and a word
 CHANGE_GROUPS = (1, 4, 5)  # RTNLGRP_LINK, RTNLGRP_TC, RTNLGRP_IPV4_IFADDR
 
 
@@ -275,6 +284,26 @@ class Links:
         return [network for reply in self._netlink.dump(query) for network in read_route(reply)]
 
 
+def changes_of(index: int) -> bytes:
+    """A classic BPF program over a notification's first message: which has the index at the same place for links,
+    addresses and filters."""
+    kinds = (
+        BPF.pack(BPF_JUMP_EQUAL, len(CHANGES) - place, 0, in_order(kind, 2))
+        for place, kind in enumerate(CHANGES)
+    )
+    return b"".join(
+        (
+            BPF.pack(BPF_LOAD_HALF, 0, 0, TYPE_OFFSET),
+            *kinds,
+            BPF_DROP,
+            BPF.pack(BPF_LOAD_WORD, 0, 0, INDEX_OFFSET),
+            BPF.pack(BPF_JUMP_EQUAL, 0, 1, in_order(index, 4)),
+            BPF_KEEP,
+            BPF_DROP,
+        )
+    )
+
+
 class LinkWatch:
     """Becomes readable when somebody changes an interface or takes something from it: an address, a filter.
 
@@ -283,7 +312,7 @@ class LinkWatch:
 
     def __init__(self, index: int) -> None:
         self._netlink = Netlink()
-        self._netlink.only(index, *CHANGES)
+        self._netlink.filter(changes_of(index))
         self._netlink.join(*CHANGE_GROUPS)
 
     def fileno(self) -> int:
