@@ -15,6 +15,7 @@ from wherry.runtime.image_config import words
 from wherry.runtime.seccomp_policy import WITH_CAPABILITY
 from wherry.runtime.security import UNCONFINED
 from wherry.runtime.steps import DEFAULT, Cause, Origin, asked
+from wherry.values.words import shortened
 
 if TYPE_CHECKING:
     from wherry.runtime.spec import SpecInput
@@ -23,6 +24,8 @@ Causes = dict[str, Cause]
 
 FULL_ID, SHORT_ID = 64, 12
 NAMED = 4  # that a cause names of many wishes of one kind
+MANY = 8  # that it names of different ones
+LONGEST = 200  # characters of one of them: labels and names may have any length
 STRENGTH = (Origin.REQUEST, Origin.IMAGE, Origin.DAEMON, Origin.DEFAULT)
 POLICY_ASKS_FOR = frozenset(WITH_CAPABILITY) | {
     "CAP_SYS_ADMIN"
@@ -40,12 +43,13 @@ def together(*causes: Cause) -> Cause:
     wishes.sort(key=lambda cause: STRENGTH.index(cause.origin))
     strongest = wishes[0].origin
     texts = [cause.text if cause.origin is strongest else str(cause) for cause in wishes]
-    return Cause(strongest, ", ".join(texts))
+    more = [f"and {len(texts) - MANY} more"] if len(texts) > MANY else []
+    return Cause(strongest, ", ".join([*texts[:MANY], *more]))
 
 
 def flagged(name: str, values: Iterable[object] | None) -> Cause:
     """The cause of what a repeated flag asks for: ``--dns 1.1.1.1 --dns 8.8.8.8``; the default without values."""
-    given = [f"{name} {value}" for value in values or ()]
+    given = [f"{name} {shortened(str(value), LONGEST)}" for value in values or ()]
     if not given:
         return DEFAULT
     more = [f"and {len(given) - NAMED} more"] if len(given) > NAMED else []

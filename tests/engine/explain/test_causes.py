@@ -267,6 +267,15 @@ def test_what_has_no_flag_is_named_nevertheless(daemon: Daemon, field: str, valu
     assert steps and {step["Cause"] for step in steps} == {named}
 
 
+def test_labels_without_end_do_not_make_a_plan_without_end(daemon: Daemon) -> None:
+    plain = daemon.api("POST", "/containers/create?dryRun=1", body("")).body
+    labels = {f"label{n}": "x" * 10_000 for n in range(50)}
+    told = daemon.api("POST", "/containers/create?dryRun=1", {**body(""), "Labels": labels}).body
+    assert len(str(told)) < len(str(plain)) + 10_000
+    (policy,) = (step for step in told["Steps"] if step["Name"] == "policy")
+    assert policy["Text"].startswith("labels: label0=xxx") and policy["Cause"].endswith("and 46 more")
+
+
 @pytest.mark.parametrize("option", REFUSED)
 def test_what_is_refused_needs_no_cause(daemon: Daemon, option: str) -> None:
     try:

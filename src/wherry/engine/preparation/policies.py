@@ -12,6 +12,9 @@ from wherry.image.manifest import RunConfig
 from wherry.messages.container import Config
 from wherry.runtime.causes import flagged, switched, together, whose
 from wherry.runtime.steps import Cause, Heading, Origin
+from wherry.values.words import counted, shortened
+
+LONGEST = 2000  # characters of what is told of labels; the plan is kept in memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ def stop_words(signal: str, seconds: int) -> str:
     """``SIGINT, then SIGKILL after 10 seconds``; less than no time is for ever."""
     patience = "and no other, however long it takes"
     if seconds >= 0:
-        patience = f"then SIGKILL after {seconds} second{'' if seconds == 1 else 's'}"
+        patience = f"then SIGKILL after {counted(seconds, 'second')}"
     return f"{signal or 'SIGTERM'}, {patience}"
 
 
@@ -70,9 +73,8 @@ def pairs(what: str, flag: str, own: dict[str, str], of_image: dict[str, str]) -
         asked = [f"{name}={value}" for name, value in own.items() if of_image.get(name) != value]
         from_image = Cause(Origin.IMAGE, "LABEL")
         parts = [flagged(flag, asked), *([from_image] if len(asked) < len(own) else [])]
-        yield Policy(
-            what, ", ".join(f"{name}={value}" for name, value in own.items()), cause=together(*parts)
-        )
+        told = ", ".join(f"{name}={value}" for name, value in own.items())
+        yield Policy(what, shortened(told, LONGEST), cause=together(*parts))
 
 
 def exposed(task: Task) -> Iterator[Policy]:
@@ -85,4 +87,4 @@ def exposed(task: Task) -> Iterator[Policy]:
     if ports:
         from_image = Cause(Origin.IMAGE, "EXPOSE")
         parts = [flagged("--expose", own), *([from_image] if len(own) < len(ports) else [])]
-        yield Policy("exposed, not published", ", ".join(ports), cause=together(*parts))
+        yield Policy("exposed, not published", shortened(", ".join(ports), LONGEST), cause=together(*parts))
