@@ -230,10 +230,14 @@ def check_defaults(defaults: EngineConfig) -> None:
 
 def check_platform(name: str, image: ImageRecord, wanted: str) -> None:
     """``--platform os[/architecture[/variant]]`` against what the image says of itself. NotFound, in Docker's words."""
-    config = image.config
-    has = (config.os, config.architecture, config.variant)
-    pairs = zip(parse_platform(wanted), has, strict=True)
-    if any(part and own and own != part for part, own in pairs):
+    has = image.config
+    os, architecture, variant = parse_platform(wanted)
+    fits = (
+        has.os.lower() in ("", os)
+        and (not has.architecture or runs(architecture, has.architecture))
+        and (not variant or has.variant in ("", variant))
+    )
+    if not fits:
         raise NotFound(
             f"image with reference {name} was found but does not provide the specified platform ({wanted})"
         )
