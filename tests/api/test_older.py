@@ -120,6 +120,17 @@ def test_a_mac_address_is_the_networks_since_1_44(daemon: Daemon) -> None:
     assert (same.status, same.body["Warnings"]) == (201, [MAC_ADDRESS_MOVED])
 
 
+def test_options_of_another_type_of_mount_are_looked_at_since_1_42(daemon: Daemon) -> None:
+    mount = {"Type": "bind", "Source": "/usr", "Target": "/x", "TmpfsOptions": {"SizeBytes": 1}}
+    body = {"Image": "busybox", "HostConfig": {"Mounts": [mount]}}
+    old, new = (daemon.api("POST", f"/{v}/containers/create", body) for v in ("v1.41", "v1.42"))
+    assert old.status == 201
+    assert (new.status, new.body["message"]) == (
+        400,
+        'TmpfsOptions must not be specified on mount type "bind"',
+    )
+
+
 @pytest.mark.parametrize("request_", [ExecCreate(console_size=(10, 20)), ExecStart(console_size=(10, 20))])
 def test_an_execs_terminal_has_a_size_since_1_42(request_: ExecCreate | ExecStart) -> None:
     assert exec_of_today(request_, (1, 42)) is request_

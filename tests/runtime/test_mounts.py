@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -195,3 +196,16 @@ def test_what_the_filesystem_itself_takes_is_its_data():
     assert options.data == "sync,dirsync,mand,size=1m"
     assert MountFlag.NODIRATIME in options.flags
     assert parse_options(["async", "nomand", "diratime", "defaults"]) == parse_options([])
+
+
+@pytest.mark.parametrize("kind", ["bind", "tmpfs", "volume"])
+def test_options_of_another_type_are_refused(kind):
+    own = {"bind": "BindOptions", "tmpfs": "TmpfsOptions", "volume": "VolumeOptions"}
+    source = {"Source": "/a"} if kind == "bind" else {}
+    for options in own.values():
+        mount = msgspec.convert({"Type": kind, "Target": "/x", **source, options: {}}, Mount)
+        if options == own[kind]:
+            parse_mount(mount)
+            continue
+        with pytest.raises(InvalidArgument, match=f'{options} must not be specified on mount type "{kind}"'):
+            parse_mount(mount)

@@ -84,8 +84,11 @@ def host_config(host: HostConfig, version: Version) -> HostConfig:
 
 
 def mount_of(mount: Mount, version: Version) -> Mount:
-    options = mount.bind_options
-    return mount if options is None else replace(mount, bind_options=bind_options(options, version))
+    if mount.bind_options is not None:
+        mount = replace(mount, bind_options=bind_options(mount.bind_options, version))
+    if version < (1, 42) and mount.type != "tmpfs":  # which nobody looked at
+        mount = replace(mount, tmpfs_options=None)
+    return mount
 
 
 def bind_options(options: BindOptions, version: Version) -> BindOptions:

@@ -7,7 +7,7 @@ from msgspec import field
 from wherry.messages.base import ZERO_TIME, Int, Model, Nothing, Request, Uint, Uint16, Uint32
 
 
-class HealthConfig(Request, frozen=True):
+class HealthConfig(Request, frozen=True, omit_defaults=True):
     """How a container is asked whether it is well. Engine API, HealthConfig; times in nanoseconds."""
 
     test: list[str] | None = None

@@ -184,10 +184,23 @@ def parse_mount(mount: Mount) -> MountPoint:
     builder = builders.get(mount.type)
     if builder is None:
         raise mount_error(mount.type, "mount type unknown")
+    check_options(mount)
     point = builder(mount)
     source = f"source={mount.source}," if mount.source else ""
     cause = asked(f"--mount type={mount.type},{source}target={mount.target}")
     return replace(point, target=posixpath.normpath(mount.target), writable=not mount.read_only, cause=cause)
+
+
+def check_options(mount: Mount) -> None:
+    """No options of another type's."""
+    theirs = (
+        (BIND, "BindOptions", mount.bind_options),
+        (VOLUME, "VolumeOptions", mount.volume_options),
+        (TMPFS, "TmpfsOptions", mount.tmpfs_options),
+    )
+    for kind, name, options in theirs:
+        if options is not None and kind != mount.type:
+            raise InvalidArgument(f'{name} must not be specified on mount type "{mount.type}"')
 
 
 def bind_mount(mount: Mount) -> MountPoint:
@@ -195,8 +208,6 @@ def bind_mount(mount: Mount) -> MountPoint:
         raise mount_error(BIND, "field Source must not be empty")
     if mount.bind_options and mount.bind_options.propagation not in BIND_PROPAGATION | {""}:
         raise mount_error(BIND, f"invalid propagation mode: {mount.bind_options.propagation}")
-    if mount.volume_options is not None:
-        raise mount_error(BIND, "field VolumeOptions must not be specified")
     check_absolute(BIND, mount.source)
     point = MountPoint(BIND, mount.target, source=posixpath.normpath(mount.source), propagation=RPRIVATE)
     return with_bind_options(point, mount)
@@ -219,8 +230,6 @@ def with_bind_options(point: MountPoint, mount: Mount) -> MountPoint:
 
 
 def volume_mount(mount: Mount) -> MountPoint:
-    if mount.bind_options is not None:
-        raise mount_error(VOLUME, "field BindOptions must not be specified")
     if mount.read_only and not mount.source:
         raise mount_error(VOLUME, "must not set ReadOnly mode when using anonymous volumes")
     no_copy = mount.volume_options is not None and mount.volume_options.no_copy
@@ -228,8 +237,6 @@ def volume_mount(mount: Mount) -> MountPoint:
 
 
 def tmpfs_mount(mount: Mount) -> MountPoint:
-    if mount.bind_options is not None:
-        raise mount_error(TMPFS, "field BindOptions must not be specified")
     if mount.source:
         raise mount_error(TMPFS, "field Source must not be specified")
     return MountPoint(TMPFS, mount.target, data=tmpfs_data(mount.tmpfs_options, read_only=mount.read_only))
