@@ -51,6 +51,18 @@ def test_a_daemon_starts_on_what_it_has_taken_in(fresh_daemon: Callable[..., Dae
     assert daemon.docker("images", "-q").stdout == before
 
 
+def test_files_of_more_bytes_than_clients_can_count(daemon: Daemon, tmp_path: Path) -> None:
+    """Sparse files are as large as they say. docker's command line could not read the list of images any more."""
+    size = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": str(1 << 62)}
+    hole = b"1\n0\n0\n".ljust(512, b"\0")
+    layer = tar(*[file(name, hole, pax_headers={**size, "GNU.sparse.name": name}) for name in "abc"])
+    (tmp_path / "large.tar").write_bytes(archive("large:1", layer, config([sha256(layer)])))
+    done = daemon.docker("load", "-i", tmp_path / "large.tar", check=False)
+    assert done.returncode == 1
+    assert "larger than" in done.stderr or "File too large" in done.stderr  # as the filesystem has it
+    assert "busybox" in daemon.docker("images").stdout
+
+
 @pytest.mark.parametrize("name", ["busybox@sha256:" + "a" * 64, "sha256:" + "a" * 64])
 def test_a_name_that_means_content(daemon: Daemon, tmp_path: Path, name: str) -> None:
     layer = images.busybox_layer()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable
-from errno import E2BIG, EINVAL, EISDIR, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, ERANGE
+from errno import E2BIG, EFBIG, EINVAL, EISDIR, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, ERANGE
 from pathlib import Path
 
 from wherry.content.names import Whiteout, clean, show, split_whiteout
@@ -37,8 +37,11 @@ from wherry.snapshot.notes import Note
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_DIRECTORIES = 128
+_SIZE_LIMIT = (
+    1 << 55
+)  # bytes; holes count, and the sizes of all layers together are a number of 64 bits for clients
 _WALKED = frozenset({ENOENT, ENOTDIR, ELOOP})  # a step is missing or a symlink: to be looked at one by one
-_ARCHIVE_FAULTS = frozenset({E2BIG, EINVAL, EISDIR, ELOOP, ENAMETOOLONG, ENOTDIR, ERANGE})
+_ARCHIVE_FAULTS = frozenset({E2BIG, EFBIG, EINVAL, EISDIR, ELOOP, ENAMETOOLONG, ENOTDIR, ERANGE})
 
 
 class LayerTree:
@@ -131,7 +134,7 @@ class LayerTree:
                 os.utime(fd, ns=(entry.mtime, entry.mtime))
         finally:
             os.close(fd)
-        self.size += entry.size
+        self._count(entry.size)
 
     def _make_directory(self, directory: int, parent: bytes, base: bytes, entry: Entry) -> None:
         try:
@@ -280,7 +283,12 @@ class LayerTree:
                 os.close(fd)
         finally:
             os.close(source)
-        self.size += found.status.st_size
+        self._count(found.status.st_size)
+
+    def _count(self, size: int) -> None:
+        self.size += size
+        if self.size > _SIZE_LIMIT:
+            raise InvalidArgument(f"the archive's files are larger than {_SIZE_LIMIT} bytes together")
 
     # --- replacing and hiding
 
