@@ -240,6 +240,13 @@ def test_another_containers_network_comes_with_its_names(daemon: Daemon) -> None
     assert out(daemon, "run", "--rm", "--network", "container:on-host", "busybox", "hostname") == own
 
 
+def test_its_own_network_cannot_be_joined(daemon: Daemon) -> None:
+    done = daemon.docker(
+        "run", "--name", "self", "--network", "container:self", "busybox", "true", check=False
+    )
+    assert done.returncode == 125 and "cannot join own network namespace" in done.stderr
+
+
 def test_the_hosts_names_are_the_hosts_alone(daemon: Daemon) -> None:
     """With --uts host the container is called as the host is; its files say its own name, as with Docker."""
     host = out(daemon, "run", "--rm", "--network", "host", "busybox", "hostname")

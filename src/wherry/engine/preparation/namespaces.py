@@ -8,7 +8,7 @@ from typing import Self
 
 from wherry.engine.preparation.step import EngineStep, Host, Launch, Neighbour
 from wherry.engine.preparation.storage import HIDDEN
-from wherry.errors import Conflict, InvalidArgument, NotFound
+from wherry.errors import Conflict, Internal, InvalidArgument, NotFound
 from wherry.runtime.steps import Fd, Heading
 
 SLOTS = {"network": (Fd.NET, "net"), "pid": (Fd.PID, "pid"), "ipc": (Fd.IPC, "ipc")}
@@ -31,6 +31,7 @@ class JoinContainer(EngineStep):
     id: str = field(default="", metadata=HIDDEN)  # the other's, where it is known
     path: str = field(default="", metadata=HIDDEN)  # /proc/PID/ns/…, once it is done
     shm: str = ""  # of an IPC namespace: its /dev/shm, on the host
+    own: bool = field(default=False, metadata=HIDDEN)  # the container is asked to join itself
     files_of: str = field(
         default="", metadata=HIDDEN
     )  # with a network: whose hosts, hostname and resolv.conf,
@@ -63,6 +64,8 @@ class JoinContainer(EngineStep):
 
     def _other(self, host: Host) -> Neighbour:
         """The one to join. Conflict where it does not run or is gone, InvalidArgument where it may not be joined."""
+        if self.own:
+            raise Internal(f"cannot join own {self.kind} namespace")
         try:
             other = host.neighbour(self.id or self.container)
         except NotFound as error:

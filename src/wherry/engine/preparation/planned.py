@@ -39,7 +39,7 @@ def preparation(
     return (
         *lasting(task, config),
         *shared_memory(task.host, config, ContainerPaths(config, task.id)),
-        *joins(task.host, config, neighbours),
+        *joins(task, config, neighbours),
         *network(task, driver_of),
         parent_cgroup(task.host, config),
         *shared_with_host(task.host),
@@ -118,9 +118,9 @@ def shared_memory(host: HostConfig, config: EngineConfig, paths: ContainerPaths)
         yield SharedMemory(paths.shm, host.shm_size, cause=together(asked(f"--ipc {SHAREABLE}"), size))
 
 
-def joins(host: HostConfig, config: EngineConfig, neighbours: Neighbours) -> Iterator[JoinContainer]:
+def joins(task: Task, config: EngineConfig, neighbours: Neighbours) -> Iterator[JoinContainer]:
     """A step for each namespace that another container lends. The id is empty where there is none such."""
-    for kind, mode, flag in namespace_modes(host):
+    for kind, mode, flag in namespace_modes(task.host):
         if mode.startswith(CONTAINER):
             other = mode.removeprefix(CONTAINER)
             found, cause = neighbours(other), asked(f"{flag} {mode_words(mode)}")
@@ -128,7 +128,8 @@ def joins(host: HostConfig, config: EngineConfig, neighbours: Neighbours) -> Ite
                 yield JoinContainer(kind, other, cause=cause)
             else:
                 shm = lent_memory(found, config) if kind == "ipc" else ""
-                yield JoinContainer(kind, found.name, shm=shm, cause=cause).lent_by(found)
+                own = found.id == task.id
+                yield JoinContainer(kind, found.name, shm=shm, own=own, cause=cause).lent_by(found)
 
 
 def lent_memory(other: Neighbour, config: EngineConfig) -> str:
