@@ -96,6 +96,20 @@ def fate_rows(fates: Fates, names: Mapping[str, str]) -> list[str]:
     return [*rows, ""]
 
 
+DIFFERENCES = """\
+On purpose, and by kind:
+
+* A value that no start could use is refused by create, with 400 and the name of its field; dockerd takes many of
+  them and fails at start, with 500: NUL bytes, paths that are relative or too long, name servers and host addresses
+  that are none, values of tmpfs, log and sysctl options, profiles that cannot be compiled, host names of more than
+  64 bytes, words that are longer than the kernel takes, ports that `-P` is to publish and cannot.
+* What the client has written wrong is a 400 also where dockerd says 500: numbers and times in queries, detach keys,
+  options of `ps` without a PID.
+* `exec -w` with a relative directory is an error of the request; dockerd tells it in the stream.
+* A pattern of a filter is at most 1,000 characters long.
+* Joining or founding a swarm, and installing a plugin, are a 501."""
+
+
 def compatibility_page() -> str:
     """What becomes of every field and every parameter, and which routes are refused."""
     lines = [
@@ -108,9 +122,10 @@ def compatibility_page() -> str:
         "",
     ]
     for struct, fates in FIELDS.items():
-        if struct is not Config:
+        if struct is not Config and fates:
             names = dict(zip(struct.__struct_fields__, struct.__struct_encode_fields__, strict=True))
             lines += [f"### {struct.__name__}", "", *fate_rows(fates, names)]
+    lines += ["## Answers that differ from dockerd's", "", *DIFFERENCES.splitlines(), ""]
     lines += ["## Parameters of routes", ""]
     for route in all_routes():
         query = Bound(route).query

@@ -70,3 +70,17 @@ def test_answers_are_those_of_a_daemon_without_them(
 def test_networks_are_listed_under_either_path(daemon: Daemon) -> None:
     assert daemon.api("GET", "/networks/") == daemon.api("GET", "/networks")
     assert daemon.api("GET", "/networks/bridge?scope=local").body["Scope"] == "local"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "said"),
+    [
+        ("GET", "/containers/nosuch/attach/ws", "No such container: nosuch"),
+        ("POST", "/containers/nosuch/pause", "No such container: nosuch"),
+        ("POST", "/networks/nosuch/connect", "network nosuch not found"),
+    ],
+)
+def test_who_misspells_a_name_learns_that_first(daemon: Daemon, method: str, path: str, said: str) -> None:
+    assert daemon.api(method, path) == (404, {"message": said})
+    known = daemon.api("POST", "/containers/create?name=nosuch", {"Image": "busybox"}).status == 201
+    assert known and (daemon.api(method, path).status == 501) == path.startswith("/containers")

@@ -6,6 +6,7 @@ from typing import NoReturn
 
 from wherry.api.errors import HttpError
 from wherry.api.routing import Handler, Route, Routes
+from wherry.engine.engine import Engine
 
 # Method, pattern, and what it is for.
 LATER = (
@@ -42,6 +43,8 @@ LATER = (
 
 
 def refusal(what: str) -> Handler:
+    """What answers a route that is not served."""
+
     async def refuse() -> NoReturn:
         raise HttpError(501, f"this version of wherry has no {what}")
 
@@ -49,4 +52,18 @@ def refusal(what: str) -> Handler:
     return refuse
 
 
-routes = Routes([Route(method, pattern, refusal(what)) for method, pattern, what in LATER])
+def refusal_of(what: str, pattern: str) -> Handler:
+    """The same for a route of one container or network; who misspelled its name learns that first."""
+    if "{ref}" not in pattern or not pattern.startswith(("/containers", "/networks")):
+        return refusal(what)
+
+    async def refuse(engine: Engine, ref: str) -> NoReturn:
+        found = engine.containers.find if pattern.startswith("/containers") else engine.networks.find
+        found(ref)
+        raise HttpError(501, f"this version of wherry has no {what}")
+
+    refuse.__doc__ = f"501: no {what} yet; 404 where there is none of that name."
+    return refuse
+
+
+routes = Routes([Route(method, pattern, refusal_of(what, pattern)) for method, pattern, what in LATER])
