@@ -28,7 +28,7 @@ static int reap(pid_t command)
 
 static _Noreturn void init_run(pid_t command, const sigset_t *all)
 {
-    prctl(PR_SET_NAME, "init", 0, 0, 0);
+    be_called("wherry-init");
     sys_close_range(3, ~0U, 0);
     for (;;) {
         int number = sigwaitinfo(all, NULL);

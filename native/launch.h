@@ -76,6 +76,9 @@ void forget_texts(struct launch *launch);
 EACH_STEP(DECLARED)
 #undef DECLARED
 
+/* main.c */
+void be_called(const char *name);
+
 /* run.c */
 int run_steps(struct launch *launch, uint32_t first, uint32_t end);
 

@@ -78,11 +78,21 @@ static void let_go_of_daemon(void)
         refuse(0, errno, "/");
 }
 
+static char *command_line; /* as ps shows it: that of the first of us all, which every fork has a copy of */
+
+/* For people: a name of at most 14 letters. */
+void be_called(const char *name)
+{
+    prctl(PR_SET_NAME, name, 0, 0, 0);
+    if (command_line)
+        strncpy(command_line, name, strlen("wherry-spawner"));
+}
+
 /* A process of its own: no terminal, no other monitor's descriptors, and whatever the container leaves comes to it. */
 static void stand_alone(void)
 {
     setsid();
-    prctl(PR_SET_NAME, "wherry-monitor", 0, 0, 0);
+    be_called("wherry-monitor");
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     sys_close_range(FD_FREE, ~0U, 0);
 }
@@ -255,7 +265,8 @@ int main(int argc, char **argv)
     size_t size;
     let_go_of_daemon();
     if (argc > 0 && strcmp(argv[0], "wherry-spawner") == 0) {
-        prctl(PR_SET_NAME, "wherry-spawner", 0, 0, 0);
+        command_line = argv[0];
+        be_called("wherry-spawner");
         spawner_run(); /* returns in a process for a plan */
     }
     stand_alone();

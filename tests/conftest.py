@@ -13,8 +13,16 @@ import pytest
 
 from tests.harness import images
 from tests.harness.daemon import Daemon, docker_command
+from wherry.linux import libc
 
 SECONDS, SLOW_SECONDS = 120, 600
+CLONE_NEWUTS = 0x04000000
+
+
+def pytest_configure() -> None:
+    """A host name of our own: a plan whose first process is in no new UTS namespace has once renamed the machine."""
+    if os.geteuid() == 0:
+        libc.call("unshare", CLONE_NEWUTS, about="unshare the host name")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -89,3 +89,11 @@ def test_nothing_of_the_machine_changes_through_a_container(daemon: Daemon, name
     for folder in FOLDERS:
         daemon.docker("run", "--rm", "-v", f"{folder}:/given", "busybox", "mkdir", f"/given/{name}")
         assert daemon.sandbox.outside(folder / name).is_dir() and not (folder / name).exists()
+
+
+def test_the_machine_keeps_its_name(daemon: Daemon) -> None:
+    """Who may name the host that a container shares names the sandbox's."""
+    before = Path("/proc/sys/kernel/hostname").read_text()
+    daemon.docker("run", "--rm", "--uts", "host", "--cap-add", "SYS_ADMIN", "busybox", "hostname", "renamed")
+    assert daemon.docker("run", "--rm", "--uts", "host", "busybox", "hostname").stdout == "renamed\n"
+    assert Path("/proc/sys/kernel/hostname").read_text() == before

@@ -303,9 +303,9 @@ def test_signals_are_passed_on(daemon: Daemon) -> None:
 
 
 def test_init_reaps_and_passes_signals_on(daemon: Daemon) -> None:
-    text = out(daemon, "run", "--rm", "--init", "busybox", "sh", "-c", "echo $$; cat /proc/1/comm")
-    pid, name = text.splitlines()
-    assert pid != "1" and name != "sh"
+    show = "echo $$; cat /proc/1/comm; tr '\\0' ' ' </proc/1/cmdline"
+    pid, name, command = out(daemon, "run", "--rm", "--init", "busybox", "sh", "-c", show).splitlines()
+    assert pid != "1" and (name, command.strip()) == ("wherry-init", "wherry-init")
 
 
 def test_auto_removed(daemon: Daemon) -> None:

@@ -1,6 +1,6 @@
 """Holds a sandbox's namespaces open, and takes everything in it down when its maker goes, however it goes.
 
-    unshare --net --mount --propagation private python -m tests.harness.keeper BASE CGROUP_PARENT
+    unshare --net --mount --uts --propagation private python -m tests.harness.keeper BASE CGROUP_PARENT
 
 Prepares: ``lo`` up; a sysfs of this network namespace with the machine's cgroup hierarchies bound into it; an overlay
 over the whole tree, so that of the machine's files BASE alone can be changed; a tmpfs on BASE/state. Says ``ready`` and

@@ -30,7 +30,7 @@ class Sandbox:
         self.state = self.base / "state"
         self.cgroup_parent = f"whtest-{secrets.token_hex(4)}"
         self._keeper = subprocess.Popen(
-            ["unshare", "--net", "--mount", "--propagation", "private", sys.executable, "-m",
+            ["unshare", "--net", "--mount", "--uts", "--propagation", "private", sys.executable, "-m",
              "tests.harness.keeper", str(self.base), self.cgroup_parent],
             cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
@@ -58,7 +58,7 @@ class Sandbox:
 
     def enter(self, command: Sequence[str | Path]) -> list[str]:
         """The command line that runs ``command`` inside."""
-        return ["nsenter", "-t", str(self._keeper.pid), "--net", "--mount", "--", *map(str, command)]
+        return ["nsenter", "-t", str(self._keeper.pid), "--net", "--mount", "--uts", "--", *map(str, command)]
 
     def popen(self, command: Sequence[str | Path], **options: object) -> subprocess.Popen[bytes]:
         """Start a command inside. Its pid is the command's own: entering is an exec."""

@@ -229,7 +229,7 @@ def test_init_reaps_and_passes_signals_on(lab: Lab) -> None:  # noqa: F811
         return ended.status.code, ended.output
 
     code, output = asyncio.run(scenario())
-    assert output.decode().split() == ["2", "orphaned", "0", "init"]
+    assert output.decode().split() == ["2", "orphaned", "0", "wherry-init"]
     assert code == 7
 
 
