@@ -29,6 +29,7 @@ from wherry.messages.container import (
 )
 from wherry.network.drivers.catalogue import DEFAULT_NETWORK, NO_NETWORK
 from wherry.runtime import mounts
+from wherry.runtime.bounds import check_counts
 from wherry.runtime.checks import check_conflicts, check_health
 from wherry.runtime.image_config import Merged, merge
 from wherry.runtime.resources import swap_limit
@@ -48,6 +49,7 @@ def make_record(
 ) -> ContainerRecord:
     """The record, as yet without its time of creation. InvalidArgument, in Docker's words, for what cannot be."""
     host = host_config(request.host_config or HostConfig(), defaults)
+    check_counts(host)
     if request.network_disabled:
         host = msgspec.structs.replace(host, network_mode=NO_NETWORK)
     merged = merge(request, image.config.run)

@@ -40,12 +40,16 @@ BLOCK_DEVICES = tuple(field for field in BOUNDED if field.startswith("blkio"))
 ON_THE_WIRE = dict(zip(HostConfig.__struct_fields__, HostConfig.__struct_encode_fields__, strict=True))
 
 
-def check_bounds(config: Config, host: HostConfig) -> None:
-    """InvalidArgument, with the field's name, for what no plan could hold or no kernel would take."""
+def check_counts(host: HostConfig) -> None:
+    """InvalidArgument, with the field's name, for more than is even looked at."""
     for field, most in BOUNDED.items():
         given = len(getattr(host, field) or ())
         if given > most:
             raise InvalidArgument(f"invalid {ON_THE_WIRE[field]}: {given} entries are more than {most}")
+
+
+def check_bounds(config: Config, host: HostConfig) -> None:
+    """InvalidArgument, with the field's name, for what no kernel would take."""
     for what, path in paths_of(host):
         check_path(path, what)
     for what, name in (("Hostname", config.hostname), ("Domainname", config.domainname)):
