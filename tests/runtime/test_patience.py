@@ -141,7 +141,8 @@ def test_a_monitor_that_cannot_clean_up(hasty: Lab) -> None:
 def test_a_spawner_that_is_stopped(lab: Lab, which: str) -> None:  # noqa: F811
     async def work() -> None:
         async with lab.running():
-            pid = spawner() if which == "the spawner" else children(spawner())[-1]
+            waiting = await spare()
+            pid = spawner() if which == "the spawner" else waiting
             os.kill(pid, signal.SIGSTOP)
             for _ in range(2):
                 assert (await lab.execute(running(lab), Wanted(argv=("echo", "on")))).output == b"on\n"
@@ -155,7 +156,7 @@ def test_a_spawner_that_is_kept_stopped(hasty: Lab, which: slice) -> None:
 
     async def work() -> None:
         async with hasty.running():
-            with held(*[spawner(), *children(spawner())][which]):
+            with held(*[spawner(), await spare()][which]):
                 said = [await outcome() for _ in range(4)]
             assert said[-1] == "on", said
             assert all(text == "on" or "did not say that the command runs" in text for text in said), said
@@ -167,6 +168,13 @@ def test_a_spawner_that_is_kept_stopped(hasty: Lab, which: slice) -> None:
             return error.message
 
     soon(hasty, work)
+
+
+async def spare() -> int:
+    """The process that waits for a plan; it is made when there is time."""
+    while not children(spawner()):
+        await asyncio.sleep(0.01)
+    return children(spawner())[-1]
 
 
 def running(lab: Lab) -> Monitored:  # noqa: F811
@@ -205,6 +213,25 @@ def test_taking_over_from_a_monitor_that_is_kept_stopped(hasty: Lab) -> None:
 
 def state(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def test_taking_over_from_a_launcher_that_has_not_begun(hasty: Lab) -> None:
+    """Nobody can tell which process it is; that costs no more time than another."""
+
+    async def work() -> None:
+        async with hasty.running():
+            waiting = await spare()
+        hasty.socket_path.unlink(missing_ok=True)  # of that one
+        with held(waiting):
+            start = asyncio.create_task(hasty.start(SLEEPER))
+            while not hasty.socket_path.exists():
+                await asyncio.sleep(0.01)
+            with pytest.raises(OSError, match="did not say|ended before"):
+                await hasty.launcher.take_over(hasty.socket_path, None)
+            with pytest.raises(LaunchFailed):
+                await start
+
+    soon(hasty, work)
 
 
 def test_a_monitor_that_takes_nothing_is_not_filled_without_end(hasty: Lab) -> None:

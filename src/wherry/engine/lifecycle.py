@@ -350,11 +350,13 @@ class Lifecycle:
             container.settle("removed", error=reason_of(error))
             raise
         move(container, Phase.GONE)
-        self._registry.forget(container)
-        self._released(container.record.image)
-        close_all(container.take_attaching())
-        self._publish(container, "destroy")
-        container.settle("removed", "not-running", "next-exit")
+        try:
+            self._registry.forget(container)
+            self._released(container.record.image)
+            close_all(container.take_attaching())
+            self._publish(container, "destroy")
+        finally:
+            container.settle("removed", "not-running", "next-exit")
 
     # ------------------------------------------------------------ after a restart of the daemon
 
@@ -414,6 +416,8 @@ class Lifecycle:
                 self._store.containers.save_state(container.id, container.state)
             except Internal as error:
                 log.error("cannot record the state of container %s: %s", container.id[:12], error.message)
+            except Exception:  # of one; the others' are due too
+                log.exception("cannot record the state of container %s", container.id[:12])
 
     def _publish(self, container: Container, action: str, **attributes: str) -> None:
         self._events.container(action, container.record, attributes)

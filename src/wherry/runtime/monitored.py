@@ -36,7 +36,7 @@ QUEUE_MAX = 1024  # packets that wait for a monitor that takes none
 NAMES = ("wherry-monitor", "wherry-spawner")  # of the process that has become, or is to become, a monitor
 NUMBERS = range(64)  # where such a process has its sockets
 T = TypeVar("T")
-Clean = Callable[[], object]
+Clean = Callable[[], object]  # False where something is left
 
 log = logging.getLogger(__name__)
 
@@ -214,18 +214,19 @@ class Monitored:
         What is left to do, where there is no process yet that could say the word.
         """
         word = self.owes()
-        action = self._overdue.look(word, now, fresh=not self.pid)
+        action = self._overdue.look(word, now, fresh=self._inode > 0 and not self.pid)
         if word is None or action is Action.WAIT:
             return Action.WAIT
-        if action is Action.FORGET:
+        processes = self._processes()
+        unknown = not processes and not self._inode  # a former daemon's, and never heard of
+        if action is Action.KILL and not self._trouble:
+            self._note_trouble(word, self._overdue.waited(now))
+        if action is Action.FORGET or (action is Action.KILL and unknown):
             self._lost()
             return Action.WAIT
-        if action is Action.KILL:
-            self._note_trouble(word, self._overdue.waited(now))
-        processes = self._processes()
         for pid in processes:
             pidfd.send(pid, signal.SIGKILL if action is Action.KILL else signal.SIGCONT)
-        return action if self._inode and not processes else Action.WAIT
+        return Action.WAIT if processes or unknown else action
 
     def _processes(self) -> list[int]:
         """The monitor and, before it has started, the process that is to become the command."""
@@ -325,8 +326,11 @@ class Monitored:
             self._loop.run_in_executor(None, self._clean).add_done_callback(self._is_clean)
 
     def _is_clean(self, done: asyncio.Future[object]) -> None:
-        if not done.cancelled() and (error := done.exception()) is not None:
-            log.error("what process %d has left cannot be removed: %s", self.init_pid, error)
+        error = done.exception()
+        if error is not None or done.result() is False:
+            log.error(
+                "what process %d has left cannot be removed: %s", self.init_pid, error or "it is still in use"
+            )
         self._gone()
 
     def _gone(self) -> None:
