@@ -226,7 +226,7 @@ def test_taking_over_from_a_launcher_that_has_not_begun(hasty: Lab) -> None:
             start = asyncio.create_task(hasty.start(SLEEPER))
             while not hasty.socket_path.exists():
                 await asyncio.sleep(0.01)
-            with pytest.raises(OSError, match="did not say|ended before"):
+            with pytest.raises(OSError, match=r"did not say|ended before"):
                 await hasty.launcher.take_over(hasty.socket_path, None)
             with pytest.raises(LaunchFailed):
                 await start
