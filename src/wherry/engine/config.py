@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from wherry.messages.container import Ulimit
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class EngineConfig:
     """Options of one engine. Names follow dockerd's options and ``daemon.json`` keys."""
 
@@ -28,24 +29,24 @@ class EngineConfig:
     pool_size: int = 8
     ulimits: tuple[Ulimit, ...] = ()  # of every container that does not ask for others
 
-    @property
+    @cached_property
     def containers_dir(self) -> Path:
         """Writable directories and logs, one folder a container."""
         return self.data_root / "containers"
 
-    @property
+    @cached_property
     def layers_dir(self) -> Path:
         return self.data_root / "layers"
 
-    @property
+    @cached_property
     def blobs_dir(self) -> Path:
         return self.data_root / "blobs"
 
-    @property
+    @cached_property
     def database(self) -> Path:
         return self.data_root / "wherry.db"
 
-    @property
+    @cached_property
     def runtime_dir(self) -> Path:
         """What a running container needs and a reboot may take: sockets, exit files, generated /etc files."""
         return self.exec_root / "containers"
