@@ -77,7 +77,7 @@ def test_working_directory_over_a_descriptor(besieged: Daemon, number: int) -> N
         done = run(besieged, "-w", path, "busybox", "sh", "-c", "pwd -P; ls -d */")
         assert done.returncode != 0 and done.stdout == "", (path, done)
     cleaned = run(
-        besieged, "-w", f"/proc/self/fd/{number}/../../..", "busybox", "sh", "-c", "pwd -P; cat 1/comm"
+        besieged, "-w", f"/proc/self/fd/{number}/../../..", "busybox", "sh", "-c", "pwd -P; cat 1/comm; exit"
     )
     assert cleaned.stdout == "/proc\nsh\n"
 
