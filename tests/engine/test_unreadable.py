@@ -116,3 +116,42 @@ def test_a_layer(fresh_daemon: Callable[..., Daemon], busybox_archive: bytes) ->
     assert daemon.api("GET", "/images/json").body == []
     daemon.load(busybox_archive)
     assert daemon.docker("run", "--rm", "busybox", "echo", "on").stdout == "on\n"
+
+
+@pytest.mark.parametrize("damage", ["[]", '{"chain_id": "sha256:0", "diff_id": "sha256:0"}'])
+def test_a_layer_whose_record_says_something_else(
+    fresh_daemon: Callable[..., Daemon], busybox_archive: bytes, damage: str
+) -> None:
+    daemon = fresh_daemon()
+    daemon.kill9()
+    for record in daemon.sandbox.outside(daemon.data_root / "layers").glob("*.json"):
+        record.write_text(damage)
+    daemon.start()
+    assert daemon.api("GET", "/images/json").body == []
+
+
+def test_a_name(fresh_daemon: Callable[..., Daemon]) -> None:
+    daemon = fresh_daemon()
+    daemon.docker("tag", "busybox", "other")
+    daemon.kill9()
+    query = "UPDATE tags SET name = 'No name: at all' WHERE name LIKE '%other%'"
+    script = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); db.execute(sys.argv[2]); db.commit()"
+    daemon.run_in_ns([sys.executable, "-c", script, daemon.data_root / "wherry.db", query])
+    daemon.start()
+    assert [image["RepoTags"] for image in daemon.api("GET", "/images/json").body] == [["busybox:latest"]]
+
+
+def test_an_image_whose_documents_are_gone(
+    fresh_daemon: Callable[..., Daemon], busybox_archive: bytes
+) -> None:
+    """Its configuration and manifest are only needed to hand it on."""
+    daemon = fresh_daemon()
+    daemon.stop()
+    for blob in daemon.sandbox.outside(daemon.data_root / "blobs" / "sha256").iterdir():
+        blob.unlink()
+    daemon.start()
+    assert daemon.docker("run", "--rm", "busybox", "echo", "on").stdout == "on\n"
+    for verb in (("images",), ("image", "inspect", "busybox"), ("history", "busybox"), ("rmi", "busybox")):
+        daemon.docker(*verb)
+    daemon.load(busybox_archive)
+    assert daemon.docker("run", "--rm", "busybox", "echo", "on").stdout == "on\n"

@@ -16,7 +16,7 @@ from wherry.engine.image_record import ImageRecord
 from wherry.engine.image_removal import Removal, Untagged, Users
 from wherry.engine.intake.content import UnpackedImage
 from wherry.engine.store import Store
-from wherry.errors import NotFound
+from wherry.errors import Internal, InvalidArgument, NotFound
 from wherry.image.manifest import Descriptor
 from wherry.snapshot.layers import LayerStore
 from wherry.values.references import Reference
@@ -138,12 +138,15 @@ class ImageRegister:
 
     def drop_broken(self, layers: LayerStore) -> None:
         """Forget images whose layers are gone: after a power cut the store may be older than the disk. And those that
-        cannot be read, so that they can be loaded again."""
+        cannot be read, so that they can be loaded again; and names that are none."""
         with self._change():
+            for name in [name for name in self._store.tags.all() if not is_name(name)]:
+                log.warning("the image name %r is forgotten: it is none", name)
+                self._store.tags.delete(name)
             images = {image.id: image for image in self._store.images.all()}
             for id in self._store.images.ids():
                 image = images.get(id)
-                if image is None or not all(layers.get(chain_id) for chain_id in image.chain_ids):
+                if image is None or not all(is_here(layers, chain_id) for chain_id in image.chain_ids):
                     log.warning(
                         "image %s is forgotten: its record or a layer of it is missing; load it again", id
                     )
@@ -166,6 +169,24 @@ class ImageRegister:
     def _put(self, image: ImageRecord) -> None:
         self._store.images.put(image)
         self._known = None
+
+
+def is_name(text: str) -> bool:
+    """Whether a stored name can be read as one."""
+    try:
+        Reference.parse(text)
+    except InvalidArgument:
+        return False
+    return True
+
+
+def is_here(layers: LayerStore, chain_id: Digest) -> bool:
+    """Whether a layer is here, with a record that is its own."""
+    try:
+        return layers.get(chain_id) is not None
+    except Internal as error:
+        log.error("%s", error.message)
+        return False
 
 
 def record_of(image: UnpackedImage) -> ImageRecord:
