@@ -6,8 +6,19 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+char *command_line; /* as ps shows it: that of the first of us all, which every fork has a copy of */
+
+/* For people: a name of at most 14 letters. */
+void be_called(const char *name)
+{
+    prctl(PR_SET_NAME, name, 0, 0, 0);
+    if (command_line)
+        strncpy(command_line, name, strlen("wherry-spawner"));
+}
 
 int fail_on(struct launch *launch, const char *what)
 {

@@ -76,7 +76,8 @@ void forget_texts(struct launch *launch);
 EACH_STEP(DECLARED)
 #undef DECLARED
 
-/* main.c */
+/* launch.c */
+extern char *command_line;
 void be_called(const char *name);
 
 /* run.c */

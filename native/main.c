@@ -78,16 +78,6 @@ static void let_go_of_daemon(void)
         refuse(0, errno, "/");
 }
 
-static char *command_line; /* as ps shows it: that of the first of us all, which every fork has a copy of */
-
-/* For people: a name of at most 14 letters. */
-void be_called(const char *name)
-{
-    prctl(PR_SET_NAME, name, 0, 0, 0);
-    if (command_line)
-        strncpy(command_line, name, strlen("wherry-spawner"));
-}
-
 /* A process of its own: no terminal, no other monitor's descriptors, and whatever the container leaves comes to it. */
 static void stand_alone(void)
 {
