@@ -174,6 +174,20 @@ def test_a_container_that_ends_while_a_command_enters_it(lab: Lab) -> None:
     run(lab, scenario)
 
 
+def test_a_container_that_does_not_come_to_its_end(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execs_module, "ENDING_SECONDS", 0.05)
+
+    async def scenario(execs: Execs, container: Container) -> None:
+        id = await execs.create("box", REQUEST)
+        lab.executor.fails = LaunchFailed("no such process")
+        assert container.run is not None
+        container.run.close()
+        with pytest.raises(Conflict, match="is not running"):
+            await execs.start(id, ExecStart(detach=True))
+
+    run(lab, scenario)
+
+
 # ---------------------------------------------------------------- what is asked
 
 

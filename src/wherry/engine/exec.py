@@ -24,6 +24,7 @@ from wherry.runtime.launcher import Attach, ExitStatus, Monitored
 from wherry.runtime.users import check_known, names_of
 
 DATABASE_MAX = 1 << 20  # bytes of /etc/passwd that are looked at here
+ENDING_SECONDS = 30.0  # that a container's end may take once it has begun
 KEPT_AFTER_EXIT = 300.0  # seconds that a finished exec can still be inspected
 
 
@@ -170,7 +171,10 @@ class Execs:
         except LaunchFailed as error:
             if not run.ending:
                 raise
-            await ended.wait()
+            with contextlib.suppress(
+                TimeoutError
+            ):  # a child of its that the kernel does not let go of keeps it
+                await asyncio.wait_for(ended.wait(), ENDING_SECONDS)
             raise Conflict(f"container {container.id} is not running") from error
 
     async def _watch(self, instance: Exec, monitor: Monitored) -> None:
