@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
@@ -127,13 +128,27 @@ def test_neighbours_of_one_kind_are_undone_together() -> None:
     assert [step.word for step, _ in take_back([*stuck, Chorus("d", notes)], NO_HOST)] == ["b", "c", "d"]
 
 
+@dataclass(frozen=True, slots=True)
+class Slow(Said):
+    """One that takes its time."""
+
+    name = "slow"
+
+    async def do(self, host: Host, launch: Launch) -> Self:
+        time.sleep(0.001)
+        return await Said.do(self, host, launch)
+
+
+del KINDS[Slow.name]
+
+
 def test_many_steps_keep_nobody_waiting() -> None:
     """Whoever else has something to do comes to it between them."""
     notes: list[str] = []
 
     async def work() -> None:
         asyncio.get_running_loop().call_soon(notes.append, "somebody else")
-        await carry_out([Said(str(number), notes) for number in range(100)], NO_HOST, Launch())
+        await carry_out([Slow(str(number), notes) for number in range(50)], NO_HOST, Launch())
 
     asyncio.run(work())
     assert "somebody else" in notes[:50]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from wherry.engine.preparation.step import EngineStep, Host, Launch, Moment
 from wherry.errors import wanting
 
-AT_ONCE = 32  # steps that are done without a look at who else waits
+SLICE_SECONDS = 0.005  # that steps take without a look at who else waits
 
 log = logging.getLogger(__name__)
 
@@ -32,9 +33,11 @@ async def carry_out(steps: Sequence[EngineStep], host: Host, launch: Launch) -> 
     """
     done: list[EngineStep] = []
     try:
-        for number, step in enumerate(steps, 1):
-            if number % AT_ONCE == 0:
+        begun = time.monotonic()
+        for step in steps:
+            if time.monotonic() - begun > SLICE_SECONDS:
                 await asyncio.sleep(0)  # a thousand ports keep nobody else waiting
+                begun = time.monotonic()
             with wanting(f"prepare the container, {step.name} ({step.describe()})"):
                 done.append(await step.do(host, launch))
     except BaseException:
