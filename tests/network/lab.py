@@ -127,11 +127,13 @@ class Lab:
 
 
 def open_bridge(
-    interface: str, address: str = "", *, name: str = "bridge", pool_size: int = 8
+    interface: str, address: str = "", *, name: str = "bridge", pool_size: int = 8, ours: bool = True
 ) -> BridgeDriver:
     network = Network(name, "bridge", "f00d", "2024-01-01T00:00:00Z")
     wished = IPv4Interface(address) if address else None
-    return BridgeDriver(network, NetworkOptions(interface, wished, pool_size=pool_size), lambda made: None)
+    return BridgeDriver(
+        network, NetworkOptions(interface, wished, ours=ours, pool_size=pool_size), lambda made: None
+    )
 
 
 @dataclass

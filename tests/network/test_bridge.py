@@ -498,10 +498,12 @@ def test_an_interface_called_otherwise(bridge: BridgeDriver) -> None:
 
 def test_an_existing_bridge_is_used_and_left(host: int) -> None:
     run("ip link add mine type bridge && ip address add 10.99.0.1/24 dev mine")
-    made = open_bridge("mine", pool_size=1)
+    made = open_bridge("mine", pool_size=1, ours=False)
     assert (made.created, str(made.address)) == (False, "10.99.0.1/24")
-    made.close(remove=False)
+    made.close(remove=True)
     assert "mine" in interfaces()
+    assert run("tc filter show dev mine ingress") == ""
+    assert sysctl.read("net/ipv4/conf/mine/route_localnet") == "0"
     run("ip link delete mine")
 
 

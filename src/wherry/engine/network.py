@@ -91,7 +91,8 @@ class Networks:
         if network.name != DEFAULT_NETWORK:
             return NetworkOptions(pool_size=config.pool_size)
         address = parse_bip(config.bip) if config.bip else None
-        return NetworkOptions(config.bridge, address, pool_size=config.pool_size)
+        ours = self._store.settings.get(made_setting(network)) == config.bridge
+        return NetworkOptions(config.bridge, address, ours=ours, pool_size=config.pool_size)
 
     async def reconcile(self) -> None:
         """End the taking over: ports of whatever was not adopted are withdrawn. Pools begin to fill."""
@@ -111,8 +112,7 @@ class Networks:
         host, self._host = self._host, None
         in_use = any(driver.in_use for driver in drivers.values())
         for driver in drivers.values():
-            ours = self._store.settings.get(made_setting(driver.network)) == driver.interface
-            await asyncio.to_thread(driver.close, remove=remove and ours)
+            await asyncio.to_thread(driver.close, remove=remove)
         if host is not None:
             await asyncio.to_thread(host.close, remove=remove and not in_use)
 

@@ -45,6 +45,7 @@ class NetworkOptions:
         None  # the host's own on the network; None: what is there, or a free subnet
     )
     mtu: int = DEFAULT_MTU
+    ours: bool = True  # where the interface is there already: an earlier engine made it, nobody else
     pool_size: int = 8  # endpoints to hold ready
     masquerade: bool = True
     between_containers: bool = True  # Docker's enable_icc

@@ -278,9 +278,13 @@ class Firewall:
             ]
 
     def _level(self) -> tuple[set[PublishedPort], set[PublishedPort]]:
-        """Have exactly the ports that are published; which were missing, and which too many."""
+        """Have exactly the ports that are published; which were missing, and which too many.
+
+        The kernel's list of a map that has just grown can lack some: it is asked for those one by one.
+        """
         present = set(self.counts())
-        missing, stale = self._published - present, present - self._published
+        missing = {port for port in self._published - present if not self.has(port)}
+        stale = present - self._published
         self._tables.delete(self.table, [encode(port) for port in stale])
         self._add([encode(port) for port in missing])
         return missing, stale

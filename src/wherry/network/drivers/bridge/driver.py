@@ -31,7 +31,7 @@ from wherry.network.driver import (
 )
 from wherry.network.drivers.bridge import DEFAULT_NETWORK
 from wherry.network.drivers.bridge.claim import claim_bridge
-from wherry.network.drivers.bridge.guard import open_loopback
+from wherry.network.drivers.bridge.guard import close_loopback, open_loopback
 from wherry.network.drivers.bridge.messages import create_bridge
 from wherry.network.drivers.bridge.upkeep import Footing, put_back
 from wherry.network.drivers.bridge.wiring import Wiring, set_ipv6
@@ -89,6 +89,7 @@ class BridgeDriver(NetworkDriver):
             opened.callback(self._links.close)
             plan = self._plan(options.address)
             self.created = plan.link is None
+            self._foreign = not self.created and not options.ours
             made = opened.enter_context(ExitStack())  # what goes again where something after it fails
             if self.created:
                 record(self.interface)
@@ -153,6 +154,7 @@ class BridgeDriver(NetworkDriver):
         footing = Footing(self._index, self.interface, self.address, mac, self._options.mtu)
         if self._links.at(self._index) is None:
             self._record(self.interface)
+            self._foreign = False
         with self._lock:
             endpoints = (*self._endpoints.values(), *self.pool.stock())
         return put_back(self._links, footing, [endpoint.host_interface for endpoint in endpoints])
@@ -271,7 +273,10 @@ class BridgeDriver(NetworkDriver):
                 self.wiring.discard(endpoint)
         self._wait_until_gone(used)
         if remove and not used:
-            self._delete_bridge()
+            if self._foreign:
+                close_loopback(self._links, self.interface, self._index)
+            else:
+                self._delete_bridge()
         self._opened.close()
 
     def _delete_bridge(self) -> None:

@@ -24,7 +24,7 @@ from wherry.linux.netlink import BPF, Flag, Message, attribute, text, u32
 from wherry.network.firewall import ANSWER_MARK
 from wherry.network.link import Links
 
-NEW_QDISC, NEW_FILTER = 36, 44  # RTM_*
+NEW_QDISC, NEW_FILTER, DELETE_FILTER = 36, 44, 45  # RTM_*
 TCMSG = struct.Struct("=BxxxiIII")  # family, interface, handle, parent, info
 CLSACT, INGRESS = 0xFFFFFFF1, 0xFFFFFFF2  # TC_H_CLSACT, and its parent for what comes in
 CLSACT_HANDLE, CLSACT_KIND = 0xFFFF0000, "clsact"
@@ -81,15 +81,18 @@ def queue(index: int) -> Message:
 
 def incoming_filter(index: int, program: bytes) -> Message:
     """A program that judges what comes in by an interface, in place of one that we have put there before."""
-    info = PREFERENCE << 16 | socket.htons(ETH_P_ALL)
     options = (
         attribute(BPF_LENGTH, struct.pack("=H", len(program) // BPF.size))
         + attribute(BPF_PROGRAM, program)
         + u32(BPF_FLAGS, DIRECT)
     )
-    head = TCMSG.pack(0, index, FILTER_HANDLE, INGRESS, info)
-    body = head + text(TC_KIND, "bpf") + attribute(TC_OPTIONS, options)
+    body = filter_head(index) + attribute(TC_OPTIONS, options)
     return Message(NEW_FILTER, body, Flag.CREATE, about="cls_bpf")
+
+
+def filter_head(index: int) -> bytes:
+    info = PREFERENCE << 16 | socket.htons(ETH_P_ALL)
+    return TCMSG.pack(0, index, FILTER_HANDLE, INGRESS, info) + text(TC_KIND, "bpf")
 
 
 def attach(links: Links, index: int) -> None:
@@ -113,3 +116,10 @@ def open_loopback(links: Links, name: str, index: int) -> bool:
         return False
     sysctl.ensure(f"net/ipv4/conf/{name}/route_localnet", "1")
     return True
+
+
+def close_loopback(links: Links, name: str, index: int) -> None:
+    """Leave an interface that was there before us: first without ``route_localnet``, then without the filter."""
+    with suppress(FileNotFoundError):  # one or the other, or the interface
+        sysctl.ensure(f"net/ipv4/conf/{name}/route_localnet", "0")
+        links.send(Message(DELETE_FILTER, filter_head(index), about="cls_bpf"))
