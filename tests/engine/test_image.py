@@ -12,18 +12,23 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.steps import steps
 from tests.image.making import config, directory, docker_archive, file, sha256, tar
 from wherry.engine.events import EventBus, EventQuery
 from wherry.engine.filters import Filters
 from wherry.engine.image import Images, LayerProgress, LoadLine, Untagged
+from wherry.engine.image_register import ImageRegister
+from wherry.engine.intake.content import UnpackedImage
 from wherry.engine.record import ContainerRecord, ContainerState
 from wherry.engine.store import Store
 from wherry.errors import Conflict, InvalidArgument, NotFound
 from wherry.image.archive import Source
 from wherry.image.blobs import BlobStore
-from wherry.image.manifest import Platform, host_platform
+from wherry.image.manifest import ImageConfig, Platform, host_platform
+from wherry.image.packed import PackedImage
 from wherry.messages.container import Config, HostConfig
 from wherry.snapshot.layers import LayerStore
+from wherry.values.references import Reference
 
 BASE = tar(directory("etc"), file("etc/name", b"base"))
 TOP = tar(file("etc/name", b"top"))
@@ -501,3 +506,16 @@ def test_records_survive_the_process(root: Path) -> None:
 
     run(root, later)
     assert sqlite3.connect(root / "wherry.db").execute("select count(*) from images").fetchone() == (1,)
+
+
+def test_twice_the_names_take_twice_the_steps(root: Path) -> None:
+    """Each of thousands in one archive had all images and names read again, while everybody waited."""
+    register = ImageRegister(Store(root / "wherry.db"), lambda image: [])
+
+    def named(count: int) -> Callable[[], object]:
+        names = tuple(Reference.parse(f"a{count}:{n}") for n in range(count))
+        packed = PackedImage(sha256(b"%d" % count), ImageConfig(), (), names)
+        return lambda: register.add([UnpackedImage(packed, ())])
+
+    assert steps(named(400)) < 3 * steps(named(200))
+    assert len(register.catalog().tags) == 600

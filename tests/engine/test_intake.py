@@ -310,7 +310,7 @@ def test_the_images_of_an_archive_are_recorded_together_or_not_at_all(
         put, puts = world.store.images.put, iter(range(100))
 
         def full(record: ImageRecord) -> None:
-            if next(puts) == 3:
+            if next(puts) == 2:
                 raise sqlite3.OperationalError("database or disk is full")
             put(record)
 

@@ -53,14 +53,16 @@ def test_indexes_have_a_limit_together(stores: Stores) -> None:
     assert stores.is_empty()
 
 
-@pytest.mark.parametrize("kind", ["manifest.json", "repositories"])
+@pytest.mark.parametrize("kind", ["manifest.json", "names", "repositories"])
 def test_images_have_a_limit(stores: Stores, kind: str) -> None:
     documents = {
         "manifest.json": [{"Config": "c", "Layers": []}] * 4097,
+        "names": [{"Config": "c", "Layers": [], "RepoTags": ["a"] * 16385}],
         "repositories": {"a": {f"t{n}": f"{n:064x}" for n in range(4097)}},
     }
-    with pytest.raises(InvalidArgument, match="more than 4096 images"):
-        stores.load(tar(file(kind, json.dumps(documents[kind]).encode())))
+    name = "repositories" if kind == "repositories" else "manifest.json"
+    with pytest.raises(InvalidArgument, match="more than 4096 images, or 16384 names"):
+        stores.load(tar(file(name, json.dumps(documents[kind]).encode())))
 
 
 def test_an_image_of_more_layers_than_can_be_mounted_is_refused(stores: Stores) -> None:

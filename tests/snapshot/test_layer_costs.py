@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 
 import pytest
 
+from tests.harness.steps import steps
 from tests.image.making import Member, directory, file, in_chunks, symlink, tar, unpack
 from wherry.errors import InvalidArgument
 from wherry.snapshot import merged
@@ -19,22 +18,6 @@ from wherry.snapshot.layers import LayerStore
 @pytest.fixture
 def store(tmp_path: Path) -> LayerStore:
     return LayerStore(tmp_path / "layers")
-
-
-def steps(work: Callable[[], object]) -> int:
-    """Calls that a piece of work makes, the interpreter's own among them: the same number each time."""
-    count = 0
-
-    def note(frame: FrameType, event: str, argument: object) -> None:
-        nonlocal count
-        count += 1
-
-    sys.setprofile(note)
-    try:
-        work()
-    finally:
-        sys.setprofile(None)
-    return count
 
 
 def deep(levels: int, name: str) -> str:

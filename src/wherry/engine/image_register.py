@@ -76,16 +76,24 @@ class ImageRegister:
     def _add(self, image: UnpackedImage) -> Sequence[Named]:
         known = self._store.images.get(image.packed.id)
         if known is None or known.removed:
-            self._put(record_of(image))
-        return [self.name(name, image.packed.id) for name in image.packed.names]
+            return self._give(image.packed.names, record_of(image))
+        return self._give(image.packed.names, known) if image.packed.names else []
 
     def name(self, name: Reference, image_id: Digest) -> Named:
         """Give an image a further name, which another image loses if it had it. NotFound if there is none."""
         image = self._store.images.get(image_id)
         if image is None:
             raise NotFound(f"No such image: {image_id}")
-        previous = self.catalog().tags.get(name.canonical(), image_id)
-        self._put(replace(image, tagged_at=time.time()))
+        [named] = self._give([name], image)
+        return named
+
+    def _give(self, names: Sequence[Reference], image: ImageRecord) -> Sequence[Named]:
+        """Record an image and its names: itself once, however many they are."""
+        self._put(replace(image, tagged_at=time.time()) if names else image)
+        return [self._named(name, image.id) for name in names]
+
+    def _named(self, name: Reference, image_id: Digest) -> Named:
+        previous = self._store.tags.get(name.canonical())
         self._store.tags.set(name.canonical(), image_id)
         return Named(name, previous if previous != image_id else None)
 

@@ -34,7 +34,7 @@ from wherry.image.packed import PackedImage, layer_descriptor
 from wherry.values.references import Reference
 
 MEMBER_LIMIT = 1 << 16
-IMAGE_LIMIT = 1 << 12
+IMAGE_LIMIT, NAME_LIMIT = 1 << 12, 1 << 14
 
 Known = Callable[[Digest], Descriptor | None]
 """The blob, if there is one here, of the layer with a chain ID. Archives may leave out what is here already."""
@@ -192,14 +192,14 @@ def _merged(images: list[PackedImage]) -> list[PackedImage]:
     return list(merged.values())
 
 
-def _limit(images: int) -> None:
-    if images > IMAGE_LIMIT:
-        raise InvalidArgument(f"the archive has more than {IMAGE_LIMIT} images")
+def _limit(images: int, names: int) -> None:
+    if images > IMAGE_LIMIT or names > NAME_LIMIT:
+        raise InvalidArgument(f"the archive has more than {IMAGE_LIMIT} images, or {NAME_LIMIT} names")
 
 
 def _docker_images(archive: _Archive) -> list[PackedImage]:
     items = decode(archive.document("manifest.json"), list[ArchiveItem], "manifest.json")
-    _limit(len(items))
+    _limit(len(items), sum(len(item.repo_tags or ()) for item in items))
     manifests = _manifests_by_config(archive)
     return [_docker_image(archive, item, manifests) for item in items]
 
@@ -220,7 +220,7 @@ def _file_layer(archive: _Archive, name: str) -> Descriptor:
 
 def _legacy_images(archive: _Archive) -> list[PackedImage]:
     named = legacy.tagged(archive.document("repositories"))
-    _limit(len(named))
+    _limit(len(named), sum(map(len, named.values())))
     return [_legacy_image(archive, id, names) for id, names in named.items()]
 
 

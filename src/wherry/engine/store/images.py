@@ -51,6 +51,11 @@ class TagRepository:
         """Let a name mean an image, whatever it meant before."""
         self._run("INSERT OR REPLACE INTO tags VALUES (?, ?)", name, image_id)
 
+    def get(self, name: str) -> str | None:
+        """The id of the image that a name means; None where it means none."""
+        rows = self._run("SELECT image FROM tags WHERE name = ?", name)
+        return str(rows[0][0]) if rows else None
+
     def delete(self, name: str) -> None:
         """Absent is fine."""
         self._run("DELETE FROM tags WHERE name = ?", name)
