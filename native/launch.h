@@ -131,7 +131,7 @@ void spawner_run(void);
 
 /* monitor.c */
 bool monitor_open(struct launch *launch);
-bool monitor_watch(const struct launch *launch, pid_t child, int console);
+bool monitor_watch(pid_t child, int console);
 void monitor_started(void);
 _Noreturn void monitor_run(void);
 

@@ -289,7 +289,7 @@ int main(int argc, char **argv)
     if (!monitor_open(&launch)) /* now, while the child is at work */
         undo_unwatched(child);
     int console = await_exec(&child, ends[0]);
-    if (!monitor_watch(&launch, child, console))
+    if (!monitor_watch(child, console))
         undo_unwatched(child);
     monitor_started();
     plan_release(&launch.plan);

@@ -36,7 +36,7 @@ bool watch_add(struct monitor *monitor, int fd, uint32_t events, enum watch kind
 static bool watch_stream(struct monitor *monitor, int index, int fd)
 {
     struct stream *stream = &monitor->streams[index];
-    *stream = (struct stream){.fd = fd, .number = (uint8_t)(index + 1), .ready = true};
+    *stream = (struct stream){.fd = fd, .number = (uint8_t)(index + 1)};
     if (fd < 0)
         return true;
     fcntl(fd, F_SETFL, O_NONBLOCK);
@@ -53,7 +53,7 @@ static bool watch_input(struct monitor *monitor, int fd)
 }
 
 /* What does not depend on the child's terminal. False, with errno, where not all is had. */
-static bool open_all(struct monitor *monitor)
+static bool open_all(struct monitor *monitor, const struct launch *launch)
 {
     sigset_t child;
     monitor->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -63,7 +63,9 @@ static bool open_all(struct monitor *monitor)
     return monitor->epoll >= 0 && monitor->signals >= 0 &&
            watch_add(monitor, monitor->signals, EPOLLIN, WATCH_SIGNALS, 0) &&
            watch_add(monitor, FD_CONTROL, EPOLLIN, WATCH_CONTROL, 0) &&
-           (!monitor->settings->listen || watch_add(monitor, FD_LISTEN, EPOLLIN, WATCH_LISTEN, 0));
+           (!monitor->settings->listen || watch_add(monitor, FD_LISTEN, EPOLLIN, WATCH_LISTEN, 0)) &&
+           watch_stream(monitor, 0, launch->output[0]) && watch_stream(monitor, 1, launch->errors[0]) &&
+           watch_input(monitor, launch->input[1]);
 }
 
 static void write_exit_file(const struct monitor *monitor)
@@ -161,7 +163,7 @@ static void handle(struct monitor *monitor, const struct epoll_event *event)
         input_flush(monitor);
         break;
     case WATCH_STREAM:
-        monitor->streams[index].ready = true;
+        stream_ready(monitor, (int)index);
         break;
     case WATCH_CLIENT:
         if (event->events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
@@ -233,18 +235,19 @@ bool monitor_open(struct launch *launch)
     monitor->held = -1;
     monitor->now = milliseconds();
     log_open(monitor->settings);
-    return open_all(monitor);
+    return open_all(monitor, launch);
 }
 
-/* The rest of it: the process and its streams. "console" is the master of its terminal, or -1 where it has pipes. */
-bool monitor_watch(const struct launch *launch, pid_t child, int console)
+/* The rest of it: the process, and the master of its terminal, or -1 where it has pipes. */
+bool monitor_watch(pid_t child, int console)
 {
     struct monitor *monitor = &self;
     monitor->child = child;
     bool typed = console >= 0 && monitor->settings->stdin_open;
-    int input = typed ? fcntl(console, F_DUPFD_CLOEXEC, 0) : console >= 0 ? -1 : launch->input[1];
-    return (input >= 0 || !typed) && watch_stream(monitor, 0, console >= 0 ? console : launch->output[0]) &&
-           watch_stream(monitor, 1, console >= 0 ? -1 : launch->errors[0]) && watch_input(monitor, input);
+    int input = typed ? fcntl(console, F_DUPFD_CLOEXEC, 0) : -1;
+    if (console < 0)
+        return true;
+    return (input >= 0 || !typed) && watch_stream(monitor, 0, console) && watch_input(monitor, input);
 }
 
 void monitor_started(void)

@@ -55,6 +55,7 @@ struct monitor {
     int64_t now;       /* milliseconds, monotonic */
     int64_t clean_at, clean_until; /* when to try again to remove the cgroups, and when to give up */
     struct stream streams[2];
+    int lead;          /* the stream that was the first to have something, when neither had */
     struct client clients[CLIENTS_MAX];
     unsigned places;   /* clients[0..places) may be in use */
     bool paused;       /* output is not read for now: its one client is behind, but alive */
@@ -70,6 +71,7 @@ struct monitor {
 bool watch_add(struct monitor *monitor, int fd, uint32_t events, enum watch kind, uint32_t index);
 
 /* streams.c: the container's output */
+void stream_ready(struct monitor *monitor, int index);
 void streams_work(struct monitor *monitor);
 void streams_drain(struct monitor *monitor);
 bool streams_ready(const struct monitor *monitor);

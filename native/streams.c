@@ -59,6 +59,22 @@ static bool may_read(const struct monitor *monitor, const struct stream *stream)
     return stream->fd >= 0 && stream->ready && !monitor->paused && monitor->held < 0;
 }
 
+/*
+ * The kernel tells of streams in the order in which they got something. What comes within one wake-up is read in that
+ * order, which is the truest that can be known: "2>&1" at the client's shows an error before what was said behind it.
+ */
+void stream_ready(struct monitor *monitor, int index)
+{
+    if (!monitor->streams[1 - index].ready)
+        monitor->lead = index;
+    monitor->streams[index].ready = true;
+}
+
+static struct stream *in_order(struct monitor *monitor, int place)
+{
+    return &monitor->streams[place ^ monitor->lead];
+}
+
 bool streams_ready(const struct monitor *monitor)
 {
     return may_read(monitor, &monitor->streams[0]) || may_read(monitor, &monitor->streams[1]);
@@ -69,8 +85,8 @@ void streams_work(struct monitor *monitor)
 {
     for (int round = 0; round < ROUNDS && streams_ready(monitor); round++)
         for (int i = 0; i < 2; i++)
-            if (may_read(monitor, &monitor->streams[i]))
-                stream_read(monitor, &monitor->streams[i]);
+            if (may_read(monitor, in_order(monitor, i)))
+                stream_read(monitor, in_order(monitor, i));
 }
 
 /*
@@ -82,7 +98,7 @@ void streams_drain(struct monitor *monitor)
     int settle = monitor->settings->tty ? TTY_SETTLE_MS : 0;
     hold_release(monitor);
     for (int i = 0; i < 2; i++) {
-        struct stream *stream = &monitor->streams[i];
+        struct stream *stream = in_order(monitor, i);
         for (size_t taken = 0; stream->fd >= 0 && taken < DRAIN_BYTES;) {
             struct pollfd ready = {stream->fd, POLLIN, 0};
             if (poll(&ready, 1, settle) <= 0)

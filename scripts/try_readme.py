@@ -29,7 +29,7 @@ CHECKOUT = "/root/wherry"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")  # the machine's mirror may have its own
 PROMPT = r"\[(\d+)\] fresh> "
 DRAWN = r"\x1b\[[?\d;]*[a-zA-Z]"  # colours, and what a shell says to its terminal
-SHOWN = 5
+SHOWN, WIDE = 5, 100
 
 # Debian's files, with the machine's devices and cgroups.
 # The engine's cgroups are the sandbox's, and go with it; nothing else is set.
@@ -92,7 +92,7 @@ def follow(line: str, terminal: Terminal) -> None:
     code = terminal.expect(PROMPT, 600).group(1)
     said = terminal.seen[before:].rpartition("\r\n")[0].partition("\r\n")[2]
     print(f"{time.monotonic() - begin:7.1f} s   {line}", flush=True)
-    printed = [row.strip("\r") for row in re.sub(DRAWN, "", said).split("\n")]
+    printed = [row.rstrip("\r").rpartition("\r")[2][:WIDE] for row in re.sub(DRAWN, "", said).split("\n")]
     for row in [row for row in printed if row.strip()][-SHOWN:]:
         print(f"            | {row}")
     if code != "0":
@@ -107,11 +107,9 @@ def main() -> int:
     docker = docker_command()
     with Sandbox() as sandbox:
         root = sandbox.state / "debian"
+        places = {"root": root, "debian": debian, "source": ROOT, "checkout": CHECKOUT}
         sandbox.run(
-            PREPARE.format(
-                root=root, debian=debian, certificates=CERTIFICATES, checkout=CHECKOUT, source=ROOT
-            ),
-            timeout=120,
+            PREPARE.format(**places, certificates=CERTIFICATES, cgroup=sandbox.cgroup_parent), timeout=120
         )
         if docker:
             subprocess.run(["cp", docker, sandbox.outside(root / "usr/bin/docker")], check=True)

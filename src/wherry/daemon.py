@@ -27,6 +27,7 @@ from wherry.engine.request import check_defaults
 from wherry.errors import InvalidArgument, WherryError
 from wherry.messages.container import Ulimit
 from wherry.values.durations import SECOND, parse_duration
+from wherry.values.quoting import visible, visible_lines
 
 DEFAULT_FILE = Path("/etc/wherry/daemon.json")
 DEFAULT_HOST = "unix:///run/wherry/wherry.sock"
@@ -167,6 +168,22 @@ def tls_options(args: argparse.Namespace, file: DaemonFile) -> TlsOptions:
     )
 
 
+class OneLine(logging.Formatter):
+    """A record on one line, and a trace below it; names and paths of others in it are made visible."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return visible(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:
+        return visible_lines(super().formatException(ei))
+
+
+def log_to_stderr(level: str) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=level, handlers=[handler])
+
+
 async def idle(engine: Engine, activity: Activity, seconds: float) -> None:
     """Return when nothing has been asked and nothing has run for a while."""
     while True:
@@ -227,11 +244,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         file = read_file(args.config_file)
         level = "debug" if args.debug or file.debug else args.log_level or file.log_level or "info"
-        logging.basicConfig(
-            level={"warn": "WARNING"}.get(level, level.upper()),
-            format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-            stream=sys.stderr,
-        )
+        log_to_stderr({"warn": "WARNING"}.get(level, level.upper()))
         if args.pidfile:
             args.pidfile.write_text(f"{os.getpid()}\n")
         idle_exit = duration(args.idle_exit) if args.idle_exit else None
@@ -242,10 +255,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         asyncio.run(run(config, hosts, tcp, idle_exit))
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        print(f"wherryd: {where}{(error.strerror or str(error)).lower()}", file=sys.stderr)
+        print(f"wherryd: {visible(where)}{(error.strerror or str(error)).lower()}", file=sys.stderr)
         return 1
     except WherryError as error:
-        print(f"wherryd: {error}", file=sys.stderr)
+        print(f"wherryd: {visible(error)}", file=sys.stderr)
         return 1
     finally:
         if args.pidfile:

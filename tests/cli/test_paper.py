@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wherry.cli.paper import Column, Paper, cells, wrap
-from wherry.cli.screen import visible
+from wherry.values.quoting import visible
 
 
 class Terminal(io.StringIO):

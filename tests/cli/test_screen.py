@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import logging
 import shlex
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.harness import images
 from tests.harness.daemon import Daemon
 from tests.harness.terminal import Terminal
+from wherry.daemon import OneLine
 
 # A title and the clearing of the screen, by 7-bit and 8-bit sequences; a mark that turns the direction.
 POISON = "a\x1b]0;pwned\x07b\x1b[2J\x9b2Jc\u202ed"
@@ -96,3 +100,27 @@ def test_what_a_container_prints_is_its_own(poisoned: Daemon) -> None:
     said = on_terminal(poisoned, "exec", "box", "printf", r"\033[1mbold")
     assert said == "\x1b[1mbold"
     assert on_terminal(poisoned, "run", "--rm", "poisoned", "printf", r"\033[1mbold") == "\x1b[1mbold"
+
+
+def test_what_the_daemon_says_is_harmless_too() -> None:
+    daemon = Daemon()
+    try:
+        daemon.data_root = Path("/dev/null") / POISON
+        with pytest.raises(RuntimeError, match="did not come up"):
+            daemon.start()
+        said = daemon.log.read_text()
+        assert WRITTEN_OUT in said and harmless(said), repr(said)
+    finally:
+        daemon.close()
+
+
+def test_a_record_of_the_log_is_one_line_and_its_trace_below() -> None:
+    try:
+        raise ValueError(POISON)
+    except ValueError:
+        record = logging.LogRecord(
+            "x", logging.ERROR, "", 0, "%s\n2030-01-01 forged", (POISON,), sys.exc_info()
+        )
+    first, *trace = OneLine("%(levelname)s %(message)s").format(record).split("\n")
+    assert first == rf"ERROR {WRITTEN_OUT}\x0a2030-01-01 forged"
+    assert trace[0].startswith("Traceback") and WRITTEN_OUT in trace[-1] and harmless("\n".join(trace))

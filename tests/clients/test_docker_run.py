@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 import resource
 import subprocess
+import tarfile
 import time
 from pathlib import Path
 
 import pytest
 
+from tests.harness import images
 from tests.harness.daemon import Daemon
 
 pytestmark = pytest.mark.usefixtures("docker_cli")
@@ -372,3 +375,42 @@ def test_exec_in_no_absolute_directory(daemon: Daemon) -> None:
     id = daemon.docker("run", "-d", "busybox", "sleep", "60").stdout.strip()
     done = daemon.docker("exec", "-w", "rel", id, "pwd", check=False)
     assert done.returncode == 1 and "invalid WorkingDir: 'rel' is not an absolute path" in done.stderr
+
+
+def test_every_container_has_what_docker_puts_into_it(daemon: Daemon, busybox_tar: bytes) -> None:
+    """As dockerd 28.5: also over what the image has there; ``/etc`` is as in the image; what is removed stays so."""
+    script = "stat -c '%n %F %a %u %s' /.dockerenv /etc; readlink /etc/mtab; grep -c ' / ' /etc/mtab"
+    text = out(daemon, "run", "--rm", "busybox", "sh", "-c", script)
+    assert text.splitlines() == [
+        "/.dockerenv regular empty file 755 0 0",
+        text.splitlines()[1],
+        "/proc/mounts",
+        "1",
+    ]
+    assert text.splitlines()[1].startswith("/etc directory 755 0 ")
+    layer = io.BytesIO()
+    with tarfile.open(fileobj=layer, mode="w") as tar:
+        tar.addfile(images.entry("etc", tarfile.DIRTYPE, 0o750, uid=7, gid=8))
+        images.add_file(tar, ".dockerenv", b"the image's")
+        images.add_file(tar, "etc/mtab", b"the image's")
+    daemon.load(images.docker_archive([busybox_tar, layer.getvalue()], ["own:1"], {"Cmd": ["sh"]}))
+    daemon.docker(
+        "run", "--name", "own", "own:1", "sh", "-c", f"{script}; stat -c '%a %u %g' /etc; rm /.dockerenv"
+    )
+    lines = daemon.docker("logs", "own").stdout.splitlines()
+    assert lines[0] == "/.dockerenv regular empty file 755 0 0" and lines[2:] == [
+        "/proc/mounts",
+        "1",
+        "750 7 8",
+    ]
+    daemon.docker("start", "-a", "own", check=False)
+    assert "/.dockerenv" in daemon.docker("logs", "own").stderr
+    linked = io.BytesIO()
+    with tarfile.open(fileobj=linked, mode="w") as tar:
+        images.add_file(tar, ".wh.etc", b"")
+    last = io.BytesIO()
+    with tarfile.open(fileobj=last, mode="w") as tar:
+        tar.addfile(images.entry("etc", tarfile.SYMTYPE, 0o777, linkname="/tmp"))
+    layers = [busybox_tar, linked.getvalue(), last.getvalue()]
+    daemon.load(images.docker_archive(layers, ["linked:1"], {"Cmd": ["sh"]}))
+    assert out(daemon, "run", "--rm", "linked:1", "sh", "-c", "stat -c %F /etc; ls /tmp") == "directory"

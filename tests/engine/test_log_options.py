@@ -99,3 +99,12 @@ def test_each_line_has_its_own_time(daemon: Daemon) -> None:
     daemon.docker("run", "--name", "lines", "busybox", "printf", "a\\nb\\nc\\nd\\n")
     times = [line.split()[0] for line in daemon.docker("logs", "--timestamps", "lines").stdout.splitlines()]
     assert len(times) == 4 and sorted(set(times)) == times
+
+
+def test_as_many_attributes_as_there_may_be(daemon: Daemon) -> None:
+    """A monitor keeps them beside its own paths."""
+    wish = "x" * ((16 << 10) - len('{"v":""}'))
+    daemon.docker("run", "--name", "many", "--env", f"v={wish}", "--log-opt", "env=v", "busybox", "echo", "a")
+    path = daemon.inspect("many")["LogPath"]
+    (entry,) = [json.loads(line) for line in daemon.run_in_ns(["cat", path]).stdout.splitlines()]
+    assert entry["attrs"] == {"v": wish}

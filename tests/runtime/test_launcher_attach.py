@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import time
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from tests.native.full_container import Wanted
 from tests.native.lab import PATIENCE, Lab, frames, joined, lab, read_all  # noqa: F401 - a fixture
+from wherry.linux import pidfd
 from wherry.runtime.launcher import Attach, Monitored
 from wherry.runtime.steps import Log
 
@@ -79,6 +81,48 @@ def test_streams_are_framed_apart(lab: Lab) -> None:  # noqa: F811
         assert sorted(told) == [(1, 2), (2, 2), (3, 2)]
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("then", ["sleep 1000", "exit 0"])
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("echo wrong >&2; echo right", [(2, b"wrong\n"), (1, b"right\n")]),
+        ("echo right; echo wrong >&2", [(1, b"right\n"), (2, b"wrong\n")]),
+        ("echo wrong >&2; echo right; echo more", [(2, b"wrong\n"), (1, b"right\nmore\n")]),
+    ],
+)
+def test_the_stream_that_was_written_first_comes_first(
+    lab: Lab,  # noqa: F811
+    script: str,
+    said: list[tuple[int, bytes]],
+    then: str,
+) -> None:
+    """Also where both were written before the monitor was awake. ``docker run … 2>&1`` shows it."""
+
+    async def scenario() -> None:
+        client = Client(1, framed=True)
+        waiting = "until [ -e /tmp/go ]; do sleep 0.01; done"
+        monitored = await start(lab, f"echo up; {waiting}; {script}; touch /tmp/gone; {then}", client)
+        assert frames(await client.until(b"up\n")) == [(1, b"up\n")]
+        root = Path(f"/proc/{monitored.init_pid}/root/tmp")
+        while not waits(monitored.pid):
+            await asyncio.sleep(0.01)
+        os.kill(monitored.pid, signal.SIGSTOP)
+        (root / "go").touch()
+        while not pidfd.has_ended(monitored.init_pid) and (then == "exit 0" or not (root / "gone").exists()):
+            await asyncio.sleep(0.01)
+        os.kill(monitored.pid, signal.SIGCONT)
+        assert frames(await client.until(said[-1][1])) == said
+        monitored.signal(9)
+        await lab.finish(monitored)
+
+    asyncio.run(scenario())
+
+
+def waits(pid: int) -> bool:
+    """Whether a monitor has nothing to do: it sleeps nowhere but in its loop."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"
 
 
 def test_half_close_ends_stdin_that_is_meant_for_one(lab: Lab) -> None:  # noqa: F811

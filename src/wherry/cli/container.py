@@ -8,8 +8,8 @@ from wherry.cli.command import Context, Options, command, number, switch, text
 from wherry.cli.conversation import begin_wait, exit_code
 from wherry.cli.errors import CliError
 from wherry.cli.output import report_each, table
-from wherry.cli.screen import visible
 from wherry.values.ports import split_port, with_protocol
+from wherry.values.quoting import visible
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

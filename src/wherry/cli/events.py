@@ -5,7 +5,7 @@ from __future__ import annotations
 from wherry.cli.command import Context, Options, command, text
 from wherry.cli.logs import moment
 from wherry.cli.output import filter_query, filters, object_format, print_object
-from wherry.cli.screen import visible
+from wherry.values.quoting import visible
 from wherry.values.times import local_nanoseconds
 
 TYPE_CHECKING = False

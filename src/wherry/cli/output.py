@@ -8,7 +8,7 @@ import time
 from wherry.cli.command import Flag, repeated, text
 from wherry.cli.errors import CliError
 from wherry.cli.row import Row
-from wherry.cli.screen import visible, visible_lines
+from wherry.values.quoting import visible, visible_lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

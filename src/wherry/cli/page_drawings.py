@@ -9,7 +9,7 @@ from html import escape
 from math import sqrt
 
 from wherry.cli import explain_words as words
-from wherry.cli.screen import visible
+from wherry.values.quoting import visible
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from wherry.cli import explain_words as words
 from wherry.cli.page_drawings import CODE_CELL, TEXT_CELL, WIDE, both, box, esc, label
 from wherry.cli.paper import wrap
-from wherry.cli.screen import visible
+from wherry.values.quoting import visible
 from wherry.values.words import counted
 
 if TYPE_CHECKING:

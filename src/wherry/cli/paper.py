@@ -7,7 +7,8 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 from unicodedata import combining, east_asian_width
 
-from wherry.cli.screen import Screen, draw, visible
+from wherry.cli.screen import Screen, draw
+from wherry.values.quoting import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

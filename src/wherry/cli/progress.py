@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 
 from wherry.cli.errors import CliError
-from wherry.cli.screen import draw, visible, visible_lines
+from wherry.cli.screen import draw
 from wherry.cli.terminal import size
+from wherry.values.quoting import visible, visible_lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -14,30 +14,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TextIO
 
-LAYOUT = "\n\t"  # moves the cursor, but only on
-
-
-def visible(text: object) -> str:
-    """The text with whatever does not print (control characters, escape sequences, marks that turn the direction,
-    lone surrogates) written out: ``\\x1b``, ``\\u202e``. It stays on its line."""
-    said = str(text)
-    return said if said.isprintable() else "".join(c if c.isprintable() else _written_out(c) for c in said)
-
-
-def visible_lines(text: object) -> str:
-    """The same for a text of several lines: those, and tabs, stay."""
-    said = str(text)
-    if said.isprintable():
-        return said
-    return "".join(c if c.isprintable() or c in LAYOUT else _written_out(c) for c in said)
-
-
-def _written_out(character: str) -> str:
-    code = ord(character)
-    if code < 0x100:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
-
 
 class Screen:
     """Stands in for a standard stream: whatever is printed to it is made visible, except by ``draw``."""
@@ -48,6 +24,8 @@ class Screen:
 
     def write(self, text: str) -> int:
         """Print a text of anybody's."""
+        from wherry.values.quoting import visible_lines
+
         return self._stream.write(visible_lines(text))
 
     def draw(self, text: str) -> None:

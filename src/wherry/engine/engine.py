@@ -33,6 +33,7 @@ from wherry.runtime.binary import launcher_path
 from wherry.runtime.launcher import Launcher
 from wherry.runtime.seccomp import SeccompCompiler
 from wherry.snapshot.footing import check_footing
+from wherry.snapshot.furniture import furnish
 from wherry.snapshot.layers import LayerStore
 from wherry.snapshot.overlay import OverlayStore
 
@@ -58,7 +59,7 @@ class Engine:
         check_footing(config.data_root)
         self._store = Store(config.database)
         blobs, layers = BlobStore(config.blobs_dir), LayerStore(config.layers_dir)
-        self._snapshots = OverlayStore(layers, config.containers_dir)
+        self._snapshots = OverlayStore(layers, config.containers_dir, furnish)
         self._cgroups = cgroups.detect()
         self._seccomp = SeccompCompiler()
         self.events = EventBus()

@@ -10,6 +10,7 @@ from functools import cache
 from itertools import islice
 
 from wherry.errors import InvalidArgument
+from wherry.linux.walk import DIRECTORY, walk
 from wherry.messages.container import DeviceMapping
 from wherry.runtime import oci_spec as oci
 from wherry.runtime.steps import DEFAULT, Cause, MakeNode, Step, Symlink, asked
@@ -55,7 +56,10 @@ def default_steps() -> tuple[Step, ...]:
 
 def device_at(path: str) -> oci.Device | None:
     """The device node at a path of the host, or None where there is something else."""
-    status = os.stat(path, follow_symlinks=False)
+    return device_of(path, os.stat(path, follow_symlinks=False))
+
+
+def device_of(path: str, status: os.stat_result) -> oci.Device | None:
     kinds = {stat.S_IFCHR: "c", stat.S_IFBLK: "b", stat.S_IFIFO: "p"}
     kind = kinds.get(stat.S_IFMT(status.st_mode))
     if kind is None:
@@ -72,18 +76,17 @@ def device_at(path: str) -> oci.Device | None:
     )
 
 
-def files_below(path: str) -> Iterator[str]:
-    """Every file in a directory of the host, deep, in order of name."""
-    for directory, subdirectories, names in os.walk(path):
-        subdirectories[:] = sorted(name for name in subdirectories if name not in NOT_FROM_HOST)
-        yield from (os.path.join(directory, name) for name in sorted(names))
-
-
-def look(path: str) -> oci.Device | None:
+def files_below(path: str) -> Iterator[tuple[str, os.stat_result]]:
+    """Every file in a directory of the host, in order of name. No link is followed: a container may write there."""
+    top = os.open(path, DIRECTORY)
     try:
-        return device_at(path)
-    except OSError:
-        return None  # went away, or may not be seen: not offered
+        for visit in walk(top):
+            if stat.S_ISDIR(visit.status.st_mode):
+                visit.descend = os.fsdecode(visit.name) not in NOT_FROM_HOST
+            else:
+                yield f"{path}/{os.fsdecode(visit.path)}", visit.status
+    finally:
+        os.close(top)
 
 
 def requested(requests: Iterable[DeviceMapping]) -> tuple[HostDevice, ...]:
@@ -92,11 +95,11 @@ def requested(requests: Iterable[DeviceMapping]) -> tuple[HostDevice, ...]:
     for request in requests:
         real = os.path.realpath(request.path_on_host)
         if os.path.isdir(real):
-            paths = list(islice(files_below(real), left + 1))
-            left -= len(paths)
+            files = list(islice(files_below(real), left + 1))
+            left -= len(files)
             if left < 0:
                 raise gathering_error(request, f"more than {MOST_FILES} files to look at")
-            nodes = [node for node in map(look, paths) if node is not None]
+            nodes = [node for file in files if (node := device_of(*file)) is not None]
         else:
             nodes = [one_device(request, real)]
         if not nodes:
@@ -136,7 +139,8 @@ def gathering_error(request: DeviceMapping, reason: str) -> InvalidArgument:
 def every_device(root: str = "/dev") -> tuple[HostDevice, ...]:
     """All of the host's devices, for ``--privileged``."""
     cause = asked("--privileged")
-    nodes = (node for node in map(look, files_below(root)) if node is not None and node.type in "cb")
+    found = (device_of(*file) for file in files_below(root))
+    nodes = (node for node in found if node is not None and node.type in "cb")
     return tuple(
         HostDevice(node, "rwm", cause) for node in nodes if node.path not in ("/dev/console", "/dev/ptmx")
     )

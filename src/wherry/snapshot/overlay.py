@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from errno import EXDEV
@@ -28,6 +28,7 @@ OPTIONS = "index=off,redirect_dir=off,metacopy=off"
 """Mount options with which a writable tree can be read without the kernel, and become a layer. Some hosts have
 other defaults."""
 
+Furnish = Callable[[Path, Iterable[Path]], None]
 SWEEP_SECONDS = 5.0
 _TRASH = ".trash"
 
@@ -57,7 +58,9 @@ class OverlayStore:
     ``chain_ids`` are those of the layers that a tree stands on, lowest first. Methods block.
     """
 
-    def __init__(self, layers: LayerStore, root: Path) -> None:
+    def __init__(self, layers: LayerStore, root: Path, furnish: Furnish | None = None) -> None:
+        """``furnish`` fills each new tree, on its layers, before anybody sees it."""
+        self._furnish = furnish
         self.layers_root = layers.root
         self.containers_root = root
         self._layers = layers
@@ -87,6 +90,8 @@ class OverlayStore:
                 os.mkdir(path, mode)
         os.chown(made, 0, 0)
         os.chmod(made, 0o755)
+        if self._furnish is not None:
+            self._furnish(Path(made), (self.layers_root / name for name in snapshot.lower))
         os.rename(made, snapshot.upper)
 
     def snapshot(self, key: str, chain_ids: Sequence[str]) -> OverlaySnapshot:

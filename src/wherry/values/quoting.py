@@ -1,4 +1,5 @@
-"""Text in quotes, as Go's ``strconv.Quote`` writes it: on one line, with whatever does not print written out."""
+"""Text of others for people to read, with whatever does not print written out: it cannot steer a terminal, nor turn a
+line into two."""
 
 from __future__ import annotations
 
@@ -7,8 +8,34 @@ NAMED = {
 }  # fmt: skip
 
 
+LAYOUT = "\n\t"  # moves the cursor, but only on
+
+
+def visible(text: object) -> str:
+    """The text with whatever does not print (control characters, escape sequences, marks that turn the direction,
+    lone surrogates) written out: ``\\x1b``, ``\\u202e``. It stays on its line."""
+    said = str(text)
+    return said if said.isprintable() else "".join(c if c.isprintable() else _written_out(c) for c in said)
+
+
+def visible_lines(text: object) -> str:
+    """The same for a text of several lines: those, and tabs, stay."""
+    said = str(text)
+    if said.isprintable():
+        return said
+    return "".join(c if c.isprintable() or c in LAYOUT else _written_out(c) for c in said)
+
+
+def _written_out(character: str) -> str:
+    code = ord(character)
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
 def quoted(text: str) -> str:
-    """``"a\\x1b[2J"``; a byte that is no UTF-8 (a surrogate, as ``os.fsdecode`` has it) is ``\\xff``."""
+    """In quotes, as Go's ``strconv.Quote`` has it: ``"a\\x1b[2J"``. A byte that is no UTF-8 (a surrogate, as
+    ``os.fsdecode`` has it) is ``\\xff``."""
     if text.isprintable() and '"' not in text and "\\" not in text:
         return f'"{text}"'
     return '"' + "".join(map(_escaped, text)) + '"'

@@ -10,17 +10,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.engine.doubles import wished
 from wherry.engine.explain.cgroup_reading import read_cgroup
-from wherry.engine.explain.drift import limit_drift, mount_difference, rights_drift
+from wherry.engine.explain.drift import limit_drift, mount_difference, namespace_drift, rights_drift
 from wherry.engine.explain.items import limit_items
 from wherry.engine.explain.limits import V1, V2, limit_files, planned_texts, shown, value_of
 from wherry.engine.explain.mounts import Matched, MountTable, match_mounts, planned_mounts
-from wherry.engine.explain.observed import CgroupState, Depth, Observed, Rights
+from wherry.engine.explain.network_drift import port_drift
+from wherry.engine.explain.observed import CgroupState, Depth, Host, Observed, Rights, Subject
 from wherry.engine.explain.reading import read_rights
 from wherry.engine.explain.seccomp import passage
+from wherry.engine.preparation.networks import NetworkEndpoint, PublishPort
 from wherry.linux.mountinfo import MountEntry
+from wherry.linux.nftables import Count
 from wherry.linux.procfs import ProcessDirectory
 from wherry.linux.rtnetlink import NetworkState
+from wherry.network.ports import PublishedPort
 from wherry.runtime import capabilities
 from wherry.runtime import oci_spec as oci
 from wherry.runtime.cgroups import CgroupsV2
@@ -31,9 +36,11 @@ from wherry.runtime.steps import (
     Capabilities,
     Cause,
     CgroupWrite,
+    Clone,
     Mask,
     Mount,
     MountFlag,
+    Namespace,
     NoNewPrivileges,
     Origin,
     OverlayRoot,
@@ -240,6 +247,62 @@ def test_one_mount_too_many_on_a_target() -> None:
     assert differences(*THERE, entry("/proc", "tmpfs")) == ["/proc:  / tmpfs rw"]
     match = match_mounts(planned_mounts(PLAN), MountTable((*THERE, entry("/proc")), {}, (), ()))
     assert match.matched[-1] == Matched(entry("/proc"))
+
+
+# ---------------------------------------------------------------- namespaces
+
+
+def test_a_namespace_that_is_the_hosts_has_its_own_cause_and_no_others() -> None:
+    """One step makes them all, for the sake of several options."""
+    both = Namespace.PID | Namespace.IPC
+    plan = Plan((Clone(both, cause=Cause(Origin.REQUEST, "--ipc shareable, --uts host")),))
+    subject = Subject(wished(ipc_mode="shareable", uts_mode="host"), plan)
+    seen = replace(observed(observed_rights()), namespaces={"pid": 1, "ipc": 2, "uts": 3})
+    host = Host({"pid": 1, "ipc": 2, "uts": 3}, (), None, {}, None, {})
+    found = {drift.what: drift.cause for drift in namespace_drift(subject, seen, host)}
+    assert found == {"pid": "default", "ipc": "request: --ipc shareable"}
+
+
+# ---------------------------------------------------------------- published ports
+
+
+def ports_differ(*there: PublishedPort) -> list[tuple[str, str, str, str]]:
+    """With a port published on all addresses and one on a single address."""
+    endpoint = NetworkEndpoint("bridge", "wherry0", "eth0", "172.17.0.2/16", "172.17.0.1")
+    asked = Cause(Origin.REQUEST, "-p 8080:80")
+    wished_for = (
+        PublishPort("tcp", "0.0.0.0", 8080, 0, 80, cause=asked),
+        PublishPort("tcp", "127.0.0.1", 81, 0, 80),
+    )
+    host = Host({}, (), None, {port: Count(0, 0) for port in there}, None, {})
+    drifts = port_drift(Plan((), (endpoint, *wished_for)), host)
+    return [(drift.what, drift.planned, drift.actual, drift.cause) for drift in drifts]
+
+
+ANY = PublishedPort("tcp", "0.0.0.0", 8080, 80, "172.17.0.2")
+ONE = PublishedPort("tcp", "127.0.0.1", 81, 80, "172.17.0.2")
+
+
+def test_ports_as_planned() -> None:
+    another_containers = PublishedPort("tcp", "0.0.0.0", 22, 22, "172.17.0.9")
+    assert ports_differ(ANY, ONE, another_containers) == []
+
+
+def test_a_port_gone_and_another_added() -> None:
+    assert ports_differ(ONE, PublishedPort("tcp", "0.0.0.0", 9999, 22, "172.17.0.2")) == [
+        ("0.0.0.0:8080/tcp", "172.17.0.2:80", "", "request: -p 8080:80"),
+        ("0.0.0.0:9999/tcp", "", "172.17.0.2:22", ""),
+    ]
+
+
+def test_a_port_turned_elsewhere() -> None:
+    assert ports_differ(ANY, PublishedPort("tcp", "127.0.0.1", 81, 80, "10.9.9.9")) == [
+        ("127.0.0.1:81/tcp", "172.17.0.2:80", "10.9.9.9:80", "default")
+    ]
+
+
+def test_all_ports_gone() -> None:
+    assert [what for what, *_ in ports_differ()] == ["0.0.0.0:8080/tcp", "127.0.0.1:81/tcp"]
 
 
 # ---------------------------------------------------------------- filters

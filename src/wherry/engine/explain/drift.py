@@ -20,6 +20,7 @@ from wherry.engine.explain.mounts import (
 from wherry.engine.explain.network_drift import network_drift, port_drift
 from wherry.engine.explain.observed import CgroupState, Host, Observed, Subject
 from wherry.engine.explain.planned import (
+    causes_of_namespaces,
     joined_containers,
     own_namespaces,
     planned_devices,
@@ -41,7 +42,7 @@ def find_drift(subject: Subject, observed: Observed, host: Host) -> list[Drift]:
     """Every difference, in the order of an explanation."""
     plan = subject.plan
     return [
-        *namespace_drift(plan, observed, host),
+        *namespace_drift(subject, observed, host),
         *mount_drift(subject, observed),
         *limit_drift(plan, observed.cgroup),
         *device_drift(plan, observed.cgroup),
@@ -64,8 +65,9 @@ def preparation_drift(plan: Plan, host: EngineHost) -> Iterator[Drift]:
 # ---------------------------------------------------------------- namespaces
 
 
-def namespace_drift(plan: Plan, observed: Observed, host: Host) -> Iterator[Drift]:
-    own, joined = own_namespaces(plan), joined_containers(plan)
+def namespace_drift(subject: Subject, observed: Observed, host: Host) -> Iterator[Drift]:
+    own, joined = own_namespaces(subject.plan), joined_containers(subject.plan)
+    causes = causes_of_namespaces(subject.record)
     for kind, inode in observed.namespaces.items():
         hosts = inode == host.namespaces.get(kind)
         names = [word for m in host.members.get((kind, inode), ()) for word in (m.id, m.name)]
@@ -73,22 +75,20 @@ def namespace_drift(plan: Plan, observed: Observed, host: Host) -> Iterator[Drif
             step = joined[kind]
             gone = not is_running(step.container, host)
             if not gone and not any(refers(step.container, name) for name in names):
-                yield namespace_difference(kind, f"of container {step.container}", inode, step)
+                yield namespace_difference(kind, f"of container {step.container}", inode, causes[kind])
         elif kind in own and hosts:
-            yield namespace_difference(kind, "its own", inode, own[kind], "the host's")
+            yield namespace_difference(kind, "its own", inode, causes[kind], "the host's")
         elif kind not in own and not hosts:
-            yield namespace_difference(kind, "the host's", inode)
+            yield namespace_difference(kind, "the host's", inode, causes[kind])
 
 
-def namespace_difference(
-    kind: str, planned: str, inode: int, step: Step | None = None, actual: str = ""
-) -> Drift:
+def namespace_difference(kind: str, planned: str, inode: int, cause: str, actual: str = "") -> Drift:
     return Drift(
         kind="namespace",
         what=kind,
         planned=planned,
         actual=actual or f"another, {inode}",
-        cause=str(step.cause) if step else "default",
+        cause=cause,
     )
 
 

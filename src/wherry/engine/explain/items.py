@@ -11,6 +11,7 @@ from wherry.engine.explain.observed import CgroupState, Host, LimitReading, Obse
 from wherry.engine.explain.planned import (
     Way,
     cause_of,
+    causes_of_namespaces,
     container_address,
     joined_containers,
     own_namespaces,
@@ -33,15 +34,12 @@ from wherry.messages.explain import (
     ProcessItem,
     RouteItem,
 )
-from wherry.network.drivers.catalogue import DEFAULT_NETWORK
-from wherry.runtime.causes import namespace_causes
 from wherry.runtime.cgroups import Usage, files
 from wherry.runtime.cgroups.files import Form
 from wherry.runtime.steps import Exec, Plan, TinyInit
 
 DEFAULT = "default"
 KERNEL = "the kernel's default"
-SHORT = {"network": "net"}  # the kernel's word for a kind
 
 
 # ---------------------------------------------------------------- namespaces
@@ -49,14 +47,13 @@ SHORT = {"network": "net"}  # the kernel's word for a kind
 
 def namespace_items(subject: Subject, observed: Observed, host: Host) -> Iterator[NamespaceItem]:
     """Each namespace of the first process, with who shares it."""
-    asked = namespace_causes(subject.record.config, subject.record.host_config, DEFAULT_NETWORK)
-    causes = {SHORT.get(kind, kind): cause for kind, cause in asked.items()}
+    causes = causes_of_namespaces(subject.record)
     for kind, inode in observed.namespaces.items():
         yield NamespaceItem(
             kind=kind,
             inode=inode,
             shared_with=shared_with(subject, kind, inode, host),
-            cause=str(causes.get(kind, DEFAULT)),
+            cause=causes[kind],
         )
 
 

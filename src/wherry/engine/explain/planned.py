@@ -9,7 +9,10 @@ from typing import TypeVar
 from wherry.engine.explain.limits import planned_texts
 from wherry.engine.preparation.namespaces import JoinContainer
 from wherry.engine.preparation.networks import NetworkEndpoint, PublishPort
+from wherry.engine.record import ContainerRecord
+from wherry.network.drivers.catalogue import DEFAULT_NETWORK
 from wherry.network.ports import PublishedPort
+from wherry.runtime.causes import namespace_causes
 from wherry.runtime.cgroups import device_rules
 from wherry.runtime.cgroups.files import DEVICES_ALLOW, DEVICES_DENY, is_device_rule
 from wherry.runtime.steps import CgroupWrite, Clone, JoinNamespace, Namespace, Plan, Step
@@ -26,6 +29,7 @@ KINDS = {
 }
 JOINED = {"network": "net", "pid": "pid", "ipc": "ipc"}  # JoinContainer's words
 LOOPBACK = "lo"
+DEFAULT = "default"
 
 S = TypeVar("S", bound=Step)
 Way = tuple[str, str, str]  # destination, gateway, interface
@@ -52,6 +56,13 @@ def own_namespaces(plan: Plan) -> dict[str, Step]:
             bits = int(step.namespaces)
             found |= {kind: step for kind, flag in KINDS.items() if bits & flag}
     return found
+
+
+def causes_of_namespaces(record: ContainerRecord) -> dict[str, str]:
+    """Why each kind is as it is, by the kernel's name of it: one step makes several, and has all their causes."""
+    asked = namespace_causes(record.config, record.host_config, DEFAULT_NETWORK)
+    chosen = {JOINED.get(kind, kind): str(cause) for kind, cause in asked.items()}
+    return dict.fromkeys(KINDS, DEFAULT) | chosen
 
 
 def joined_containers(plan: Plan) -> dict[str, JoinContainer]:
