@@ -90,6 +90,7 @@ def see_out(pid: int) -> None:
         try:
             if not pidfd.readable(descriptor, END_MILLISECONDS):
                 signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+                pidfd.readable(descriptor, END_MILLISECONDS)
         finally:
             os.close(descriptor)
 
