@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import select
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Mapping
 from contextlib import suppress
+from functools import cached_property
 
 from wherry.linux import kernel_file
 
@@ -53,14 +54,26 @@ def family(pid: int) -> list[int]:
         return []
 
 
-def holders(inode: int, names: Collection[str], numbers: range) -> list[int]:
-    """The processes of these names that have a socket, by its inode, under one of these descriptors."""
-    socket = f"socket:[{inode}]"
-    return [pid for pid in named(names) if any(link(pid, number) == socket for number in numbers)]
+class SocketHolders:
+    """Which processes have which sockets, by one look at every process that there is, when it is first asked for.
 
+    ``places``: the names of processes that count, each with the descriptors under which they may have one.
+    """
 
-def named(names: Collection[str]) -> Iterator[int]:
-    return (int(entry) for entry in os.listdir("/proc") if entry.isdigit() and name_of(int(entry)) in names)
+    def __init__(self, places: Mapping[str, Collection[int]]) -> None:
+        self._places = places
+
+    def of(self, inode: int) -> list[int]:
+        """Those that have a socket, by its inode."""
+        return self._found.get(f"socket:[{inode}]", [])
+
+    @cached_property
+    def _found(self) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
+            for number in self._places.get(name_of(pid), ()):
+                found.setdefault(link(pid, number), []).append(pid)
+        return found
 
 
 def name_of(pid: int) -> str:

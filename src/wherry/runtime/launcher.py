@@ -18,9 +18,9 @@ from pathlib import Path
 from weakref import WeakSet
 
 from wherry.errors import LaunchFailed, wanting
-from wherry.linux.pidfd import name_of
+from wherry.linux.pidfd import SocketHolders, name_of
 from wherry.runtime.exit_status import LOST_EXIT_CODE, ExitStatus, read_exit_file
-from wherry.runtime.monitored import NAMES, Attach, Clean, Monitored, nothing
+from wherry.runtime.monitored import PLACES, Attach, Clean, Monitored, nothing
 from wherry.runtime.patience import Action, Patience
 from wherry.runtime.spawner import Spawner
 from wherry.runtime.steps import Fd, Launchable
@@ -100,7 +100,7 @@ def listener_of(connection: socket.socket) -> int:
     unix(7), SO_PEERCRED.
     """
     pid, _, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    return pid if name_of(pid) in NAMES else 0
+    return pid if name_of(pid) in PLACES else 0
 
 
 class Launcher:
@@ -205,8 +205,8 @@ class Launcher:
 
     def look_after(self) -> None:
         """To be called every few seconds: no monitor keeps anybody waiting for ever, whoever has stopped it."""
-        now = time.monotonic()
-        actions = [monitored.press(now) for monitored in self._all]
+        now, holders = time.monotonic(), SocketHolders(PLACES)
+        actions = [monitored.press(now, holders) for monitored in self._all]
         if Action.KILL in actions:
             self._spawner.kill()
         elif Action.WAKE in actions:

@@ -27,14 +27,14 @@ from wherry.linux.procfs import exit_code_of
 from wherry.runtime.exit_status import LOST_EXIT_CODE, ExitStatus, read_exit_file
 from wherry.runtime.launch_errors import launch_failed, warning_text
 from wherry.runtime.patience import Action, Overdue, Patience, Word
-from wherry.runtime.steps import Launchable
+from wherry.runtime.steps import Fd, Launchable
 from wherry.values.keys import KEYS_MAX
 
 PACKET_BYTES = 64 << 10
 LEFTOVER_BYTES = 128 << 10
 QUEUE_MAX = 1024  # packets that wait for a monitor that takes none
-NAMES = ("wherry-monitor", "wherry-spawner")  # of the process that has become, or is to become, a monitor
-NUMBERS = range(64)  # where such a process has its sockets
+# What has become a monitor, or is to become one, and where it has its end of the connection.
+PLACES = {"wherry-monitor": (int(Fd.CONTROL),), "wherry-spawner": range(64)}
 T = TypeVar("T")
 Clean = Callable[[], object]  # False where something is left
 
@@ -207,7 +207,7 @@ class Monitored:
             return Word.CLEANED
         return Word.EXITED if pidfd.has_ended(self.init_pid) else None
 
-    def press(self, now: float) -> Action:
+    def press(self, now: float, holders: pidfd.SocketHolders) -> Action:
         """Called every few seconds, by the monotonic clock. A monitor that owes a word for longer than that is let go
         on, in case somebody has stopped it; when patience is at an end it is killed, and its work done here.
 
@@ -217,7 +217,7 @@ class Monitored:
         action = self._overdue.look(word, now, fresh=self._inode > 0 and not self.pid)
         if word is None or action is Action.WAIT:
             return Action.WAIT
-        processes = self._processes()
+        processes = self._processes(holders)
         unknown = not processes and not self._inode  # a former daemon's, and never heard of
         if action is Action.KILL and not self._trouble:
             self._note_trouble(word, self._overdue.waited(now))
@@ -228,9 +228,9 @@ class Monitored:
             pidfd.send(pid, signal.SIGKILL if action is Action.KILL else signal.SIGCONT)
         return Action.WAIT if processes or unknown else action
 
-    def _processes(self) -> list[int]:
+    def _processes(self, holders: pidfd.SocketHolders) -> list[int]:
         """The monitor and, before it has started, the process that is to become the command."""
-        monitors = [self.pid] if self.pid else pidfd.holders(self._inode, NAMES, NUMBERS)
+        monitors = [self.pid] if self.pid else holders.of(self._inode)
         if self._started.done():
             return monitors
         return [pid for monitor in monitors for pid in pidfd.family(monitor)]
