@@ -54,6 +54,7 @@ int init_start(struct launch *launch)
     if (command < 0)
         return -1;
     if (command > 0) {
+        send_presence(launch->status);
         die_with_monitor(launch);
         init_run(command, &all);
     }

@@ -124,7 +124,9 @@ int root_file(const struct launch *launch, const char *path);
 int root_parent(const struct launch *launch, const char *path, const char **name);
 
 /* room.c */
-bool room_move(const struct plan *plan, pid_t pid, bool above);
+bool room_make(const struct plan *plan, pid_t pid);
+bool room_leave(const struct plan *plan, pid_t pid);
+void room_restore(void);
 
 /* spawner.c */
 void spawner_run(void);

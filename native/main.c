@@ -173,6 +173,7 @@ enum { UNDO_TRIES = 200, UNDO_PAUSE_US = 5000 };
 static int undo(pid_t child)
 {
     int ended, status = 0;
+    room_restore();
     kill(child, SIGKILL);
     for (pid_t pid; (pid = waitpid(-1, &ended, 0)) > 0 || errno == EINTR;) /* also one that has made way for another */
         if (pid > 0 && ended != 0)
@@ -236,8 +237,10 @@ static int await_exec(pid_t *child, int status)
             *child = sender;
         if (packet[0] == 'E')
             ready = true;
-        else if (packet[0] == 'R' || packet[0] == 'I') /* out of a full group, and in again */
-            send_reply(status, sender == (packet[0] == 'R' ? first : *child) && room_move(&launch.plan, sender, packet[0] == 'R'));
+        else if (packet[0] == 'R') /* there is no room for another process */
+            send_reply(status, sender == first && room_make(&launch.plan, sender));
+        else if (packet[0] == 'I') /* it is there */
+            send_reply(status, sender == *child && room_leave(&launch.plan, sender));
         else if (packet[0] == 'W')
             send(FD_CONTROL, packet, (size_t)size, MSG_NOSIGNAL);
         else if (packet[0] == 'F')

@@ -43,6 +43,12 @@ int send_ready(int socket)
     return send_packet(socket, "E", 1);
 }
 
+/* From the process that the container is: the command, which says the last word, may be a child of its. */
+int send_presence(int socket)
+{
+    return send_packet(socket, "B", 1);
+}
+
 /* A question of the child's to the monitor: one byte each way. */
 bool ask(int socket, char what)
 {

@@ -12,6 +12,7 @@ enum { DETAIL_MAX = 1024 }; /* of a text in a packet */
 int send_failure(int socket, uint32_t step, int error, const char *text);
 int send_warning(int socket, uint32_t step, const char *text);
 int send_ready(int socket);
+int send_presence(int socket);
 bool ask(int socket, char what);
 void send_reply(int socket, bool yes);
 int send_descriptor(int socket, int descriptor);

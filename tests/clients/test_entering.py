@@ -64,9 +64,13 @@ def test_a_joined_container_sees_the_others_processes(daemon: Daemon) -> None:
         seen = daemon.docker(
             "run", "--rm", "--pid", "container:first", *options, "busybox", "ps", "-o", "pid,args"
         )
-        lines = [line.split(maxsplit=1) for line in seen.stdout.splitlines()[1:]]
-        assert lines[0] == ["1", "sleep 600"] and len(lines) <= 3, seen
+        lines = [line.partition(" ")[::2] for line in map(str.strip, seen.stdout.splitlines()[1:])]
+        assert lines[0] == ("1", "sleep 600") and len(lines) <= 3, seen
         assert any(args.startswith("ps -o") for _, args in lines)
+        ended = daemon.docker(
+            "run", "--rm", "--pid", "container:first", *options, "busybox", "sh", "-c", "exit 7", check=False
+        )
+        assert ended.returncode == 7, options
 
 
 def test_a_terminal_in_a_joined_namespace_is_its_leaders(daemon: Daemon) -> None:
