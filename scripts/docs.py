@@ -108,8 +108,8 @@ On purpose, and by kind:
 * `exec -w` with a relative directory is an error of the request; dockerd tells it in the stream.
 * A pattern of a filter is at most 1,000 characters long.
 * Joining or founding a swarm, and installing a plugin, are a 501.
-* An image is never loaded under a name with a digest, nor under one that reads as an id; dockerd gives some of them. A name
-  without a tag, with a registry's port in it, gets `latest`.
+* An image is never loaded under a name with a digest, nor under one that reads as an id; dockerd gives some of them.
+  A name without a tag, with a registry's port in it, gets `latest`.
 * Files' times outside of the years 1677 to 2262 are kept where the kernel has a number for them; dockerd makes them 0.
 * An image whose `created` cannot be read, or whose configuration has no `rootfs`, is loaded.
 * JSON that nothing asks for may nest 970 deep in an image's documents; dockerd's limit is 10,000.

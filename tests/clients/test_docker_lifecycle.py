@@ -343,3 +343,10 @@ def test_running_out_of_memory_is_one_event(daemon: Daemon) -> None:
     period = ("--since", since, "--until", str(int(time.time()) + 1))
     only = ("--filter", "event=oom", "--filter", "container=glutton")
     assert daemon.docker("events", *period, *only, "--format", "{{.Action}}").stdout == "oom\n"
+
+
+def test_a_restart_that_fails_says_so(daemon: Daemon) -> None:
+    daemon.docker("create", "--name", "c1", "busybox", "nosuch")
+    failed = daemon.docker("restart", "c1", check=False)
+    assert failed.returncode == 1
+    assert "Cannot restart container c1: " in failed.stderr and "executable file not found" in failed.stderr

@@ -28,7 +28,7 @@ from wherry.engine.sharing import by_id
 from wherry.engine.store import Store
 from wherry.engine.streams import AttachRequest, Streams
 from wherry.engine.task import task_of
-from wherry.errors import Conflict, InvalidArgument, NotFound
+from wherry.errors import Conflict, InvalidArgument, NotFound, WherryError
 from wherry.messages.container import ContainerCreate
 from wherry.messages.plan import PlanView
 from wherry.runtime.logs import LogsQuery
@@ -233,8 +233,13 @@ class Containers:
         await self._lifecycle.stop(self.get(ref), timeout, signal)
 
     async def restart(self, ref: str, timeout: int | None = None, signal: str | None = None) -> None:
-        """Stop it, if it runs, and start it."""
-        await self._lifecycle.restart(self.get(ref), timeout, signal)
+        """Stop it, if it runs, and start it. What goes wrong is told as Docker tells it."""
+        container = self.get(ref)
+        try:
+            await self._lifecycle.restart(container, timeout, signal)
+        except WherryError as error:
+            error.args = (f"Cannot restart container {ref}: {error.message}", *error.args[1:])
+            raise
 
     async def kill(self, ref: str, signal: str = "SIGKILL") -> None:
         """Send a signal. InvalidArgument for what is none; Conflict where it does not run."""
