@@ -32,6 +32,7 @@ from wherry.values.signals import parse_signal
 from wherry.values.times import now, rfc3339
 
 SIGKILL = 9
+SAVE_SECONDS = 0.005
 KILL_SECONDS = 30.0  # longer than a monitor may take to tell of the end
 FAILED_START = 128  # exit code of a start that came to no process
 
@@ -402,16 +403,18 @@ class Lifecycle:
     # ------------------------------------------------------------ small things
 
     def _save(self, container: Container) -> None:
-        """Have recorded how it stands, when who waits for that has been answered: after a crash, journal and exit
-        file tell what the record does not."""
+        """Have recorded how it stands, soon: behind the answers that wait for that, and once for what a short life
+        goes through. After a crash, journal and exit file tell what the record does not."""
         if not self._unsaved:
-            asyncio.get_running_loop().call_soon(self.flush)
+            asyncio.get_running_loop().call_later(SAVE_SECONDS, self.flush)
         self._unsaved[container.id] = container
 
     def flush(self) -> None:
         """Record how those stand of which that is due. A store that cannot be written costs no process."""
         unsaved, self._unsaved = self._unsaved, {}
         for container in unsaved.values():
+            if container.phase is Phase.GONE:
+                continue
             try:
                 self._store.containers.save_state(container.id, container.state)
             except Internal as error:
