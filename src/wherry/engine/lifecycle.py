@@ -223,7 +223,7 @@ class Lifecycle:
         state.finished_at = rfc3339(status.finished_ns)
         if status.error:
             state.error = status.error
-        self._save(container)
+        self._save_soon(container)
         if status.oom and not told:
             self._publish(container, "oom")
         lasted = int(time.monotonic() - container.started_monotonic)
@@ -352,6 +352,7 @@ class Lifecycle:
             raise
         move(container, Phase.GONE)
         try:
+            self._unsaved.pop(container.id, None)
             self._registry.forget(container)
             self._released(container.record.image)
             close_all(container.take_attaching())
@@ -403,24 +404,23 @@ class Lifecycle:
     # ------------------------------------------------------------ small things
 
     def _save(self, container: Container) -> None:
-        """Have recorded how it stands, soon: behind the answers that wait for that, and once for what a short life
-        goes through. After a crash, journal and exit file tell what the record does not."""
+        """Record how it stands. A store that cannot be written costs no process."""
+        self._unsaved.pop(container.id, None)
+        try:
+            self._store.containers.save_state(container.id, container.state)
+        except Internal as error:
+            log.error("cannot record the state of container %s: %s", container.id[:12], error.message)
+
+    def _save_soon(self, container: Container) -> None:
+        """The same behind the answers that wait for an end; after a crash, journal and exit file tell of it."""
         if not self._unsaved:
             asyncio.get_running_loop().call_later(SAVE_SECONDS, self.flush)
         self._unsaved[container.id] = container
 
     def flush(self) -> None:
-        """Record how those stand of which that is due. A store that cannot be written costs no process."""
-        unsaved, self._unsaved = self._unsaved, {}
-        for container in unsaved.values():
-            if container.phase is Phase.GONE:
-                continue
-            try:
-                self._store.containers.save_state(container.id, container.state)
-            except Internal as error:
-                log.error("cannot record the state of container %s: %s", container.id[:12], error.message)
-            except Exception:  # of one; the others' are due too
-                log.exception("cannot record the state of container %s", container.id[:12])
+        """Record how those stand of which that is due."""
+        for container in list(self._unsaved.values()):
+            self._save(container)
 
     def _publish(self, container: Container, action: str, **attributes: str) -> None:
         self._events.container(action, container.record, attributes)
