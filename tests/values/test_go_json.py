@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-import msgspec
+import contextlib
+import json
 
-from wherry.values.go_json import as_go_reads
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wherry.values.go_json import as_go_reads, decode_json, in_characters
 
 
 class Inner(msgspec.Struct):
@@ -37,3 +43,29 @@ def test_a_null_item_is_its_types_zero_value() -> None:
         {"Items": [None], "Numbers": {"n": None}, "Inners": {"i": None}, "Lists": [None, [None, True]]}
     )
     assert found == Outer(items=[""], numbers={"n": 0}, inners={"i": Inner()}, lists=[[], [False, True]])
+
+
+@pytest.mark.parametrize(
+    ("document", "read_as"),
+    [
+        (rb'["a\ud800"]', ["a\ufffd"]),
+        (rb'["\ud800\u0041\udc00"]', ["\ufffdA\ufffd"]),
+        (rb'["\ud800\ud83d\ude00"]', ["\ufffd\U0001f600"]),
+        (rb'{"\\ud800\uDFFF": 1}', {"\\ud800\ufffd": 1}),
+        (b'["\xff\xe2\x82"]', ["\ufffd\ufffd\ufffd"]),
+    ],
+)
+def test_what_is_no_character_is_one_replacement_character(document: bytes, read_as: object) -> None:
+    assert decode_json(document) == read_as
+
+
+@given(st.recursive(st.none() | st.integers(-9, 9) | st.text(), st.lists, max_leaves=5))
+def test_what_is_all_characters_stays_as_it_is(document: object) -> None:
+    assert json.loads(in_characters(json.dumps(document).encode())) == document
+    assert json.loads(in_characters(json.dumps(document, ensure_ascii=False).encode())) == document
+
+
+@given(st.binary())
+def test_any_bytes_are_a_document_or_none(data: bytes) -> None:
+    with contextlib.suppress(msgspec.DecodeError):
+        decode_json(data)

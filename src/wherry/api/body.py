@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from wherry.errors import InvalidArgument
-from wherry.values.go_json import as_go_reads, spellings
+from wherry.values.go_json import as_go_reads, decode_json, spellings
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -35,7 +35,7 @@ def decode_body(data: bytes, kind: type[T]) -> T:
         message = decode_plainly(data, kind) or decode_leniently(data, kind)
         if NUL in data:
             refuse_nul(msgspec.to_builtins(message))
-    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
         raise InvalidArgument(f"invalid JSON: {error}") from None
     except RecursionError:
         raise InvalidArgument("invalid JSON: exceeded max depth") from None
@@ -48,8 +48,8 @@ def decode_plainly(data: bytes, kind: type[T]) -> T | None:
         return None
     try:
         return msgspec.json.decode(data, type=kind)
-    except msgspec.ValidationError:
-        return None  # perhaps only a null that Go would let pass
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None  # perhaps only a null that Go would let pass, or half a character
 
 
 def is_respelled(data: bytes, kind: type[T]) -> bool:
@@ -60,7 +60,7 @@ def is_respelled(data: bytes, kind: type[T]) -> bool:
 
 def decode_leniently(data: bytes, kind: type[T]) -> T:
     """The slower way."""
-    document = msgspec.json.decode(data)
+    document = decode_json(data)
     return msgspec.convert({} if document is None else as_go_reads(document, kind), kind)
 
 

@@ -17,6 +17,7 @@ from wherry.engine.record import ContainerRecord, ContainerView
 from wherry.errors import InvalidArgument, NotFound
 from wherry.messages.base import ZERO_TIME
 from wherry.values.expressions import searches
+from wherry.values.go_json import decode_json
 from wherry.values.ports import parse_port_range, split_port
 
 CONTAINER_FILTERS = frozenset(
@@ -86,7 +87,7 @@ def parse_filters(text: str) -> Filters:
     if not text.strip():
         return Filters()
     try:
-        raw = msgspec.json.decode(text.encode("utf-8", "surrogateescape"))
+        raw = decode_json(text.encode("utf-8", "surrogateescape"))
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise InvalidArgument(f"invalid filters: not JSON: {error}") from None
     if raw is None:

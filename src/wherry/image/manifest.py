@@ -16,7 +16,7 @@ from wherry.content.digest import Digest
 from wherry.errors import InvalidArgument
 from wherry.messages.base import Int, Nothing
 from wherry.values.durations import SECOND
-from wherry.values.go_json import as_go_reads
+from wherry.values.go_json import as_go_reads, decode_json
 from wherry.values.platforms import LINUX, host_architecture
 from wherry.values.times import parse_rfc3339
 
@@ -124,7 +124,7 @@ class RunConfig(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True
     stop_signal: str = ""
     stop_timeout: Int | None = None
     healthcheck: HealthCheck | None = None
-    shell: list[str] | None = None
+    shell: list[str] | str | None = None
     on_build: list[str] | None = None
     args_escaped: bool = False
 
@@ -182,10 +182,10 @@ _Document = TypeVar("_Document")
 def decode(data: bytes, kind: type[_Document], what: str) -> _Document:
     """``data`` as a ``kind``, read as Go reads it; InvalidArgument names ``what`` and the field that is wrong."""
     try:
-        return msgspec.convert(as_go_reads(msgspec.json.decode(data), kind), kind)
+        return msgspec.convert(as_go_reads(decode_json(data), kind), kind)
     except RecursionError as error:
         raise InvalidArgument(f"invalid {what}: it nests too deep") from error
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except msgspec.MsgspecError as error:
         raise InvalidArgument(f"invalid {what}: {error}") from error
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from itertools import zip_longest
 from typing import Any, NamedTuple
+
+import msgspec
 
 
 class Spellings(NamedTuple):
@@ -13,6 +16,28 @@ class Spellings(NamedTuple):
 
     exact: frozenset[bytes]
     lower: frozenset[bytes]
+
+
+# One escape in a JSON text: a pair of surrogates, a half of one, or any other.
+ESCAPE = re.compile(r"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|(\\u[dD][89a-fA-F]..)|\\.", re.DOTALL)
+BROKEN = re.compile("[\udc80-\udcff]")
+
+
+def decode_json(data: bytes) -> Any:
+    """A document, with U+FFFD for what is no character: half a surrogate pair, a byte that is no UTF-8.
+
+    msgspec.DecodeError; RecursionError where it nests too deep.
+    """
+    try:
+        return msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return msgspec.json.decode(in_characters(data))
+
+
+def in_characters(data: bytes) -> str:
+    """A document's text in which every character is one."""
+    text = BROKEN.sub("\ufffd", data.decode("utf-8", "surrogateescape"))
+    return ESCAPE.sub(lambda escape: r"\ufffd" if escape[1] else escape[0], text)
 
 
 def as_go_reads(value: Any, kind: Any) -> Any:
