@@ -176,3 +176,35 @@ def test_an_import_of_a_private_directory_is_open_to_all(daemon: Daemon, tmp_pat
     daemon.docker("import", tmp_path / "root.tar", "private:1")
     assert out(daemon, "run", "--rm", "-u", "1000", "private:1", "sh", "-c", "echo in") == "in"
     daemon.docker("rmi", "private:1")
+
+
+def loaded(daemon: Daemon, tmp_path: Path, **config: object) -> str:
+    archive = images.docker_archive([images.busybox_layer()], ["odd:1"], {"Cmd": ["sh"], **config})
+    (tmp_path / "odd.tar").write_bytes(archive)
+    daemon.docker("load", "-i", tmp_path / "odd.tar")
+    return "odd:1"
+
+
+@pytest.mark.parametrize("field", ["Cmd", "Entrypoint", "Shell"])
+def test_a_command_that_is_no_list(daemon: Daemon, tmp_path: Path, field: str) -> None:
+    name = loaded(daemon, tmp_path, **{field: "echo a"})
+    shown = json.loads(daemon.docker("image", "inspect", name).stdout)
+    assert shown[0]["Config"][field] == ["echo a"]
+
+
+def test_a_stop_signal_of_an_image_that_is_none(daemon: Daemon, tmp_path: Path) -> None:
+    name = loaded(daemon, tmp_path, StopSignal="FOO")
+    ready = "trap 'exit 7' TERM; echo ready; while :; do sleep 0.1; done"
+    daemon.docker("run", "-d", "--name", "odd", name, "sh", "-c", ready)
+    with daemon.docker_popen("logs", "-f", "odd") as logs:
+        assert logs.stdout is not None and logs.stdout.readline() == "ready\n"
+        daemon.docker("stop", "odd")
+    assert daemon.inspect("odd")["State"]["ExitCode"] == 7
+
+
+def test_an_image_that_names_no_system(daemon: Daemon, tmp_path: Path) -> None:
+    archive = images.docker_archive([images.busybox_layer()], ["odd:1"], {"Cmd": ["true"]}, os="")
+    (tmp_path / "odd.tar").write_bytes(archive)
+    daemon.docker("load", "-i", tmp_path / "odd.tar")
+    assert out(daemon, "image", "inspect", "-f", "{{.Os}}", "odd:1") == "linux"
+    assert daemon.docker("run", "--rm", "odd:1").stderr == ""

@@ -59,6 +59,7 @@ def docker_archive(
     tags: Sequence[str],
     config: Mapping[str, object],
     created_by: Sequence[str] = (),
+    os: str = "linux",
 ) -> bytes:
     """What ``docker save`` writes: layers (tars, perhaps gzipped), a config, and a manifest that ties them.
     ``created_by``: the command that made each layer, for its history."""
@@ -66,7 +67,7 @@ def docker_archive(
     plain = [gzip.decompress(layer) if layer[:2] == b"\x1f\x8b" else layer for layer in layers]
     image = {
         "architecture": "amd64",
-        "os": "linux",
+        "os": os,
         "created": "2023-11-14T22:13:20Z",
         "config": dict(config),
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(p).hexdigest()}" for p in plain]},

@@ -84,7 +84,6 @@ def test_refused_with_dockers_words(host: HostConfig, text: str):
 
 def test_process():
     assert "needs to be an absolute path" in refused(config=Config(working_dir="x"))
-    assert refused(config=Config(stop_signal="NOPE")) == "invalid signal: NOPE"
     assert refused(config=Config(env=["=x"])) == "invalid environment variable: =x"
     assert "NUL" in refused(config=Config(cmd=["a\0b"]))
 

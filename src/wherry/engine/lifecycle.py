@@ -28,7 +28,7 @@ from wherry.engine.task import Task, task_of
 from wherry.errors import Conflict, Internal, LaunchFailed, NotFound, NotModified, WherryError, sentence
 from wherry.network.endpoint import Attachment
 from wherry.runtime.launcher import ExitStatus, Monitored
-from wherry.values.signals import parse_signal
+from wherry.values.signals import ending_signal, parse_signal
 from wherry.values.times import now, rfc3339
 
 SIGKILL = 9
@@ -244,7 +244,7 @@ class Lifecycle:
 
     def _ask(self, container: Container, signal: str | None, by: str) -> None:
         """Send the signal that is to end it, this one or its own. InvalidArgument for what is none."""
-        number = parse_signal(signal or container.record.config.stop_signal or "SIGTERM")
+        number = parse_signal(signal or ending_signal(container.record.config.stop_signal))
         container.state.asked = Asked(by, number)
         self._signal(container, number)
 

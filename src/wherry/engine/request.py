@@ -31,11 +31,12 @@ from wherry.network.drivers.catalogue import DEFAULT_NETWORK, NO_NETWORK
 from wherry.runtime import mounts
 from wherry.runtime.bounds import check_counts
 from wherry.runtime.checks import check_conflicts, check_health
-from wherry.runtime.image_config import Merged, merge
+from wherry.runtime.image_config import Merged, merge, words
 from wherry.runtime.resources import swap_limit
 from wherry.values.hosts import is_address, is_name_server
 from wherry.values.platforms import parse_platform, runs
 from wherry.values.ports import is_publishable, parse_host_port, with_protocol
+from wherry.values.signals import parse_signal
 
 
 def make_record(
@@ -103,6 +104,7 @@ def container_config(
         "entrypoint": merged.entrypoint,
         "working_dir": cleaned(merged.working_dir),
         "labels": merged.labels,
+        "shell": words(request.shell),
         "exposed_ports": {port: Nothing() for port in exposed(merged, host)} or None,
         "volumes": {path: Nothing() for path in merged.volumes} or None,
         "stop_signal": merged.stop_signal,
@@ -184,6 +186,8 @@ def check(request: ContainerCreate, host: HostConfig) -> None:
     """What this engine cannot do, said at once; ``runtime.checks`` has what nobody can."""
     check_conflicts(request, host)
     check_health(request.healthcheck)
+    if request.stop_signal:
+        parse_signal(request.stop_signal)  # an image's may be none: SIGTERM ends its containers
     mounts.requested(host)  # what is no mount at all is told as that
     refuse(request)
     check_ports(host.port_bindings or {})
@@ -250,7 +254,7 @@ def foreign(image: ImageRecord) -> list[str]:
     has, host = image.config, host_platform()
     if has.os.lower() in ("", host.os) and runs(host.architecture, has.architecture):
         return []
-    stated = Platform(has.architecture, has.os, has.variant)
+    stated = Platform(has.architecture, has.os, has.variant) if has.os else "unknown"
     return [
         f"The requested image's platform ({stated}) does not match the detected host platform ({host}) "
         "and no specific platform was requested"

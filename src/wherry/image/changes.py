@@ -60,9 +60,9 @@ def _json_list(text: str) -> list[str] | None:
         return None
 
 
-def _command(config: RunConfig, text: str) -> list[str]:
+def _command(text: str) -> list[str]:
     words = _json_list(text)
-    return [*(config.shell or _SHELL), text] if words is None else words
+    return [*_SHELL, text] if words is None else words
 
 
 def _words(text: str, instruction: str) -> list[str]:
@@ -86,11 +86,11 @@ def _pairs(text: str, instruction: str) -> list[tuple[str, str]]:
 
 
 def _cmd(config: RunConfig, text: str) -> RunConfig:
-    return replace(config, cmd=_command(config, text))
+    return replace(config, cmd=_command(text))
 
 
 def _entrypoint(config: RunConfig, text: str) -> RunConfig:
-    return replace(config, entrypoint=_command(config, text))
+    return replace(config, entrypoint=_command(text))
 
 
 def _env(config: RunConfig, text: str) -> RunConfig:

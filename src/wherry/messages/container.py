@@ -45,7 +45,7 @@ class Config(Request, frozen=True):
     labels: dict[str, str] | None = None
     stop_signal: str = ""
     stop_timeout: Int | None = None
-    shell: list[str] | None = None
+    shell: list[str] | str | None = None
 
 
 class PortBinding(Request, frozen=True):

@@ -19,7 +19,6 @@ from wherry.values.keys import parse_detach_keys
 from wherry.values.macs import parse_mac
 from wherry.values.numbers import LONGEST, is_number
 from wherry.values.paths import check_length, check_path
-from wherry.values.signals import parse_signal
 from wherry.values.sysctls import is_of_ipc, is_of_network
 
 CONTAINER = "container:"
@@ -54,8 +53,6 @@ def check_process(config: Config) -> None:
             f"the working directory '{config.working_dir}' is invalid, it needs to be an absolute path"
         )
     check_length(config.working_dir, "WorkingDir")
-    if config.stop_signal:
-        parse_signal(config.stop_signal)
     if config.mac_address:
         parse_mac(config.mac_address)
     refuse_nul(

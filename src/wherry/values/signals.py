@@ -31,6 +31,15 @@ def parse_signal(text: str) -> int:
     return number
 
 
+def ending_signal(text: str) -> str:
+    """What ends a container that asks for this signal: SIGTERM where an image has written what is none."""
+    try:
+        parse_signal(text)
+    except InvalidArgument:
+        return "SIGTERM"
+    return text
+
+
 def signal_name(number: int) -> str:
     """``TERM`` for 15; a real-time signal by its number."""
     return NAMES[number - 1] if number <= len(NAMES) else str(number)

@@ -16,6 +16,8 @@ from wherry.image.manifest import RunConfig
 from wherry.messages.base import ZERO_TIME, GraphDriver
 from wherry.messages.container import Config
 from wherry.messages.image import HistoryEntry, ImageInspect, ImageSummary, Metadata, RemovalEntry, RootFS
+from wherry.runtime.image_config import words
+from wherry.values.platforms import LINUX
 from wherry.values.times import rfc3339
 
 # What an image's config can say; the rest of a container's is always empty in it.
@@ -25,6 +27,9 @@ IMAGE_CONFIG = frozenset(
         "StopSignal", "StopTimeout", "User", "Volumes", "WorkingDir",
     }
 )  # fmt: skip
+
+# Lists, of which an image may write a text alone; dockerd's clients read lists only.
+COMMANDS = ("Cmd", "Entrypoint", "Shell")
 
 
 def summary(view: ImageView, version: Version) -> ImageSummary:
@@ -60,7 +65,7 @@ def inspect(detail: ImageDetail, version: Version) -> ImageInspect:
         config=config(document.run, version),
         architecture=document.architecture,
         variant=document.variant or UNSET,
-        os=document.os,
+        os=document.os or LINUX,
         size=record.size,
         virtual_size=record.size if version < (1, 44) else UNSET,
         graph_driver=graph_driver(detail.directories),
@@ -83,6 +88,7 @@ def graph_driver(directories: list[str]) -> GraphDriver:
 def config(run: RunConfig, version: Version) -> dict[str, Any]:
     """The config that containers start from. Before 1.50 with all the fields that containers have."""
     stated: dict[str, Any] = msgspec.to_builtins(run)
+    stated |= {name: words(stated[name]) for name in COMMANDS if name in stated}
     whole: dict[str, Any] = {**msgspec.to_builtins(Config()), **stated}
     shown = whole if version < (1, 50) else {name: whole[name] for name in whole if name in IMAGE_CONFIG}
     return without_empty(dict(sorted(shown.items())), CONFIG_OPTIONAL)

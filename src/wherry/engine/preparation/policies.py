@@ -12,6 +12,7 @@ from wherry.image.manifest import RunConfig
 from wherry.messages.container import Config
 from wherry.runtime.causes import flagged, switched, together, whose
 from wherry.runtime.steps import Cause, Heading, Origin
+from wherry.values.signals import ending_signal
 from wherry.values.words import counted, shortened
 
 LONGEST = 2000  # characters of what is told of labels; the plan is kept in memory
@@ -64,7 +65,7 @@ def stop_words(signal: str, seconds: int) -> str:
     patience = "and no other, however long it takes"
     if seconds >= 0:
         patience = f"then SIGKILL after {counted(seconds, 'second')}"
-    return f"{signal or 'SIGTERM'}, {patience}"
+    return f"{ending_signal(signal)}, {patience}"
 
 
 def pairs(what: str, flag: str, own: dict[str, str], of_image: dict[str, str]) -> Iterator[Policy]:
