@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.api.client import Api
 from tests.harness.daemon import Daemon
 
 SLEEP = {"Image": "busybox", "Cmd": ["sleep", "300"]}
@@ -145,3 +146,41 @@ def test_top_is_an_event(daemon: Daemon) -> None:
         "--filter", "event=top", "--format", "{{.Action}}",
     )  # fmt: skip
     assert done.stdout == "top\n"
+
+
+def test_half_a_character_in_a_request(daemon: Daemon) -> None:
+    answer = daemon.api("POST", "/containers/create", {**SLEEP, "Labels": {"a\ud800": "b\udc00"}})
+    assert answer.status == 201, answer
+    assert daemon.inspect(answer.body["Id"])["Config"]["Labels"] == {"a\ufffd": "b\ufffd"}
+
+
+@pytest.mark.parametrize("body", [{"Binds": ["/tmp:/y"], "Privileged": True}, {"Cmd": []}])
+def test_a_start_with_options_is_refused(daemon: Daemon, body: dict[str, Any]) -> None:
+    id = made(daemon)
+    answer = daemon.api("POST", f"/containers/{id}/start", body)
+    assert (answer.status, answer.body["message"]) == (
+        400,
+        "starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24",
+    )
+    assert daemon.inspect(id)["State"]["Status"] == "created"
+
+
+def test_a_start_with_options_in_pieces_is_refused(daemon: Daemon) -> None:
+    id, piece = made(daemon), b'{"Privileged": true}'
+    with Api(daemon.socket).wire() as wire:
+        wire.send(
+            f"POST /containers/{id}/start HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+        )
+        wire.send(b"%x\r\n%s\r\n0\r\n\r\n" % (len(piece), piece))
+        assert wire.reply("POST").status == 400
+    assert daemon.inspect(id)["State"]["Status"] == "created"
+
+
+@pytest.mark.parametrize("body", [None, {}])
+def test_a_start_with_an_empty_body(daemon: Daemon, body: dict[str, Any] | None) -> None:
+    assert daemon.api("POST", f"/containers/{made(daemon)}/start", body).status == 204
+
+
+def test_an_unknown_signal_of_a_client(daemon: Daemon) -> None:
+    answer = daemon.api("POST", "/containers/create", {**SLEEP, "StopSignal": "NOPE"})
+    assert (answer.status, answer.body["message"]) == (400, "invalid signal: NOPE")

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable
 from typing import Annotated
 
 import msgspec
+from aiohttp.web_request import BaseRequest
 
 from wherry.api import older
 from wherry.api.call import Call, Exchange
@@ -91,9 +92,20 @@ async def inspect_with_size(engine: Engine, detail: ContainerDetail) -> Containe
 
 
 @routes.post("/containers/{ref}/start", status=204)
-async def start(engine: Engine, ref: str, detach_keys: str = "") -> None:
-    """Start a container. 304 it runs already; 400 its command cannot be run."""
+async def start(engine: Engine, exchange: Exchange, ref: str, detach_keys: str = "") -> None:
+    """Start a container. 304 it runs already; 400 its command cannot be run, or there are options with the request."""
+    if brings_options(exchange.request):
+        raise InvalidArgument(
+            "starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24"
+        )
     await engine.containers.start(ref)
+
+
+def brings_options(request: BaseRequest) -> bool:
+    """Whether a body may say something: fewer than eight bytes, such as the ``{}`` of some clients, cannot."""
+    if request.content_length is None:
+        return request.body_exists
+    return request.content_length > len('{"A":1}')
 
 
 @routes.post("/containers/{ref}/stop", status=204)
