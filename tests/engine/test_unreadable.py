@@ -28,6 +28,14 @@ with sqlite3.connect(database) as db:
     query = f"UPDATE {table} SET {column} = ? WHERE {name} = ?"
     assert db.execute(query, (bytes.fromhex(value), key)).rowcount == 1
 """
+REPLACE = """
+import json, sqlite3, sys
+database, column, field, value = sys.argv[1:]
+with sqlite3.connect(database) as db:
+    [(raw,)] = db.execute(f"SELECT {column} FROM containers WHERE name = ?", [field])
+    raw = json.dumps({**json.loads(raw), field: value}).encode()
+    db.execute(f"UPDATE containers SET {column} = ? WHERE name = ?", [raw, field])
+"""
 TWO = pytest.mark.parametrize("bad", [BAD["no JSON"], BAD["deep"]], ids=["no JSON", "deep"])
 
 
@@ -35,6 +43,12 @@ def damage(daemon: Daemon, table: str, column: str, key: str, value: bytes) -> N
     """While no daemon is there."""
     database = daemon.data_root / "wherry.db"
     daemon.run_in_ns([sys.executable, "-c", WRITE, database, table, column, key, value.hex()])
+
+
+def replace_field(daemon: Daemon, column: str, field: str, value: str) -> None:
+    """One field of the container that is called as the field; while no daemon is there."""
+    database = daemon.data_root / "wherry.db"
+    daemon.run_in_ns([sys.executable, "-c", REPLACE, database, column, field, value])
 
 
 def states(daemon: Daemon) -> dict[str, str]:
@@ -66,6 +80,24 @@ def test_containers(fresh_daemon: Callable[..., Daemon]) -> None:
     daemon.docker("run", "--rm", "--name", "record0", "busybox", "true")
     daemon.docker("rm", "-f", "whole", "runs")
     assert daemon.stop() == 0 and daemon.leaks() == []
+
+
+@pytest.mark.parametrize("time", ["yesterday", "", "9999999-01-01T00:00:00Z", "2026-02-30T00:00:00Z"])
+def test_times_that_are_none(fresh_daemon: Callable[..., Daemon], time: str) -> None:
+    """Of the right type, and yet nothing that a list could show."""
+    daemon = fresh_daemon()
+    fields = {"record": ["created"], "state": ["started_at", "finished_at"]}
+    broken = {field: column for column, names in fields.items() for field in names}
+    for name in (*broken, "whole"):
+        daemon.docker("run", "--name", name, "busybox", "true")
+    daemon.kill9()
+    for name, column in broken.items():
+        replace_field(daemon, column, name, time)
+    daemon.start()
+    assert states(daemon) == {**dict.fromkeys(broken, "dead"), "whole": "exited"}
+    assert daemon.docker("ps", "-a", "-q").stdout.count("\n") == len(broken) + 1
+    assert "is not a time" in daemon.inspect("created")["State"]["Error"]
+    daemon.docker("rm", *broken)
 
 
 @TWO

@@ -9,6 +9,7 @@ import msgspec
 from wherry.engine.record import ContainerRecord, ContainerState, Phase, lost
 from wherry.engine.store.database import Database
 from wherry.engine.store.reading import Unreadable, read
+from wherry.values.times import parse_rfc3339
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,22 @@ class ContainerRepository:
 
 def known(id: str, name: str, record: bytes, state: bytes) -> tuple[ContainerRecord, ContainerState]:
     try:
-        return read(decode_record, record), read(decode_state, state)
+        return read(whole_record, record), read(whole_state, state)
     except Unreadable as error:
         log.error("the record of container %s cannot be read: %s", id[:12], error)
         return lost(id, name), ContainerState(phase=Phase.DEAD, error=f"its record cannot be read: {error}")
+
+
+def whole_record(raw: bytes) -> ContainerRecord:
+    """A record whose texts are what who looks at it takes them for, so that no list fails by one. ValueError."""
+    record = decode_record(raw)
+    parse_rfc3339(record.created)
+    return record
+
+
+def whole_state(raw: bytes) -> ContainerState:
+    """The same of a state."""
+    state = decode_state(raw)
+    parse_rfc3339(state.started_at)
+    parse_rfc3339(state.finished_at)
+    return state
