@@ -210,3 +210,24 @@ def test_a_shared_tmpfs_is_shared_within_the_container(daemon: Daemon) -> None:
     line = shell(daemon, "grep ' /t ' /proc/self/mountinfo", "--tmpfs", "/t:shared")
     assert " shared:" in line
     assert " shared:" not in shell(daemon, "grep ' /t ' /proc/self/mountinfo", "--tmpfs", "/t")
+
+
+@pytest.mark.parametrize("name", ["random", "zero", "full", "tty", "urandom", "fd", "console"])
+def test_a_bind_over_one_of_the_nodes_in_dev(daemon: Daemon, name: str) -> None:
+    """``-v /dev/urandom:/dev/random`` is how programs are kept from waiting for entropy."""
+    shown = ("stat", "-c", "%t:%T", f"/dev/{name}")
+    assert daemon.docker("run", "--rm", "-v", f"/dev/urandom:/dev/{name}", "busybox", *shown).stdout == "1:9\n"
+
+
+def test_other_mounts_over_nodes_in_dev(daemon: Daemon) -> None:
+    options = ("--tmpfs", "/dev/zero", "--mount", "type=bind,src=/dev/zero,dst=/dev/full")
+    shown = ("stat", "-c", "%F %t:%T", "/dev/zero", "/dev/full")
+    lines = daemon.docker("run", "--rm", *options, "busybox", *shown).stdout.splitlines()
+    assert lines == ["directory 0:0", "character special file 1:5"]
+
+
+@pytest.mark.parametrize("path", ["/dev/pts", "/etc/hosts"])
+def test_a_device_where_something_is_mounted(daemon: Daemon, path: str) -> None:
+    """As with Docker, the mount stays."""
+    words = ("run", "--rm", "--device", f"/dev/null:{path}", "busybox", "test", "-c", path)
+    assert daemon.docker(*words, check=False).returncode == 1

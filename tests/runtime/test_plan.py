@@ -224,6 +224,13 @@ def test_own_dev_gets_no_nodes():
     assert len(of(plan(), steps.MakeNode)) == 6
 
 
+def test_what_is_mounted_stands_for_the_node():
+    binds = HostConfig(binds=["/dev/urandom:/dev/random", "/x:/dev/fd"], tmpfs={"/dev/zero": ""})
+    made = plan(binds)
+    assert {s.path for s in of(made, steps.MakeNode)} == {"/dev/null", "/dev/full", "/dev/urandom", "/dev/tty"}
+    assert "/dev/fd" not in {s.path for s in of(made, steps.Symlink)}
+
+
 def test_read_only_root_comes_last_before_the_pivot():
     order = names(plan(HostConfig(readonly_rootfs=True)))
     assert order[order.index("pivot-root") - 1] == "read-only-root"

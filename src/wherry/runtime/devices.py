@@ -13,7 +13,7 @@ from wherry.errors import InvalidArgument
 from wherry.linux.walk import DIRECTORY, walk
 from wherry.messages.container import DeviceMapping
 from wherry.runtime import oci_spec as oci
-from wherry.runtime.steps import DEFAULT, Cause, MakeNode, Step, Symlink, asked
+from wherry.runtime.steps import DEFAULT, Cause, MakeNode, Symlink, asked
 from wherry.values.devices import ANY, parse_device_rule
 
 MOST_FILES = 10_000  # that one request may have looked at: more is no directory of devices
@@ -48,7 +48,7 @@ class HostDevice:
 
 
 @cache
-def default_steps() -> tuple[Step, ...]:
+def default_steps() -> tuple[MakeNode | Symlink, ...]:
     """The nodes and links that every container has in /dev."""
     nodes = (MakeNode(f"/dev/{name}", "c", major, minor) for name, major, minor in DEFAULT_NODES)
     return (*nodes, *(Symlink(target, path) for target, path in DEFAULT_LINKS))

@@ -297,15 +297,20 @@ def bind_step(mount: oci.Mount, options: MountOptions, cause: Cause) -> Bind:
 
 
 def device_steps(spec: oci.Spec, linux: oci.Linux, causes: Causes) -> Iterator[Step]:
-    """Nodes in /dev, unless that is a directory of the host. OCI runtime-spec, config-linux.md "Devices"."""
+    """Nodes in /dev, unless that is a directory of the host; where something is mounted, that stands for the node.
+
+    OCI runtime-spec, config-linux.md "Devices".
+    """
     if any(mount.destination.rstrip("/") == "/dev" and is_bind(mount) for mount in spec.mounts):
         return
+    mounted = {mount.destination.rstrip("/") for mount in spec.mounts}
     wanted = {device.path: device for device in linux.devices}
     for step in devices.default_steps():
-        if getattr(step, "path", "") not in wanted:
+        if step.path not in wanted and step.path not in mounted:
             yield step
     for device in wanted.values():
-        yield devices.node_step(device, causes.get(f"linux.devices:{device.path}", DEFAULT))
+        if device.path not in mounted:
+            yield devices.node_step(device, causes.get(f"linux.devices:{device.path}", DEFAULT))
 
 
 def is_own(mount: oci.Mount, spec: oci.Spec) -> bool:
