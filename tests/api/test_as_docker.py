@@ -106,6 +106,31 @@ def test_one_target_twice(daemon: Daemon, host: dict[str, Any], said: str | None
     assert answer.status == (400 if said else 201) and answer.body.get("message") == said
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"HostConfig": {"DeviceCgroupRules": ["c 99999999999999:1 rwm"]}}, "invalid device cgroup rule format"),
+        ({"HostConfig": {"Ulimits": [{"Name": "nofile", "Soft": -2, "Hard": 1}]}}, "invalid ulimit nofile=-2:1"),
+        ({"HostConfig": {"GroupAdd": [""]}}, "invalid GroupAdd: '' is no group"),
+        ({"HostConfig": {"GroupAdd": ["-1"]}}, "uids and gids must be in range"),
+        ({"HostConfig": {"Devices": [{"PathOnHost": "/dev/null", "PathInContainer": "/proc/q"}]}}, "no device at"),
+        ({"HostConfig": {"UTSMode": "host"}, "Domainname": "x"}, 'sysctl "kernel.domainname" is not in a separate'),
+        ({"HostConfig": {"DeviceCgroupRules": ["c 4294967294:1 rwm"]}}, None),
+        ({"HostConfig": {"Ulimits": [{"Name": "cpu", "Soft": 60, "Hard": -1}]}}, None),
+        ({"HostConfig": {"Devices": [{"PathOnHost": "/dev/null", "PathInContainer": "/dev/pts"}]}}, None),
+        ({"HostConfig": {"Devices": [{"PathOnHost": "/dev/null", "PathInContainer": "//dev//zero/"}]}}, None),
+        ({"HostConfig": {"Binds": ["/dev/urandom://dev//zero/"]}}, None),
+    ],
+)  # fmt: skip
+def test_what_create_takes_starts(daemon: Daemon, body: dict[str, Any], said: str | None) -> None:
+    """Where the request alone decides, create refuses what Docker has fail at start."""
+    answer = daemon.api("POST", "/containers/create", {**SLEEP, **body})
+    if said:
+        assert answer.status == 400 and said in answer.body["message"]
+    else:
+        assert daemon.api("POST", f"/containers/{answer.body['Id']}/start").status == 204
+
+
 def test_no_log_is_no_empty_log(daemon: Daemon) -> None:
     id = made(daemon, {"HostConfig": {"LogConfig": {"Type": "none"}}}, start=True)
     answer = daemon.api("GET", f"/containers/{id}/logs?stdout=1")

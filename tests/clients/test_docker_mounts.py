@@ -216,7 +216,9 @@ def test_a_shared_tmpfs_is_shared_within_the_container(daemon: Daemon) -> None:
 def test_a_bind_over_one_of_the_nodes_in_dev(daemon: Daemon, name: str) -> None:
     """``-v /dev/urandom:/dev/random`` is how programs are kept from waiting for entropy."""
     shown = ("stat", "-c", "%t:%T", f"/dev/{name}")
-    assert daemon.docker("run", "--rm", "-v", f"/dev/urandom:/dev/{name}", "busybox", *shown).stdout == "1:9\n"
+    assert (
+        daemon.docker("run", "--rm", "-v", f"/dev/urandom:/dev/{name}", "busybox", *shown).stdout == "1:9\n"
+    )
 
 
 def test_other_mounts_over_nodes_in_dev(daemon: Daemon) -> None:

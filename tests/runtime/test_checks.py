@@ -100,6 +100,10 @@ def test_shared_network():
         refused(HostConfig(uts_mode="host"), Config(hostname="h"))
         == "conflicting options: hostname and the UTS mode"
     )
+    assert (
+        refused(HostConfig(uts_mode="host"), Config(domainname="d"))
+        == 'sysctl "kernel.domainname" is not in a separate kernel namespace'
+    )
 
 
 def test_warnings():
@@ -184,6 +188,12 @@ def test_cpu_lists(text: str):
     except InvalidArgument:
         return
     assert all(0 <= number < 8192 for number in numbers)
+
+
+@pytest.mark.parametrize("group", ["", "-1", "2147483648", "\0", "a\n", "x" * 600])
+def test_groups_refused(group: str):
+    with pytest.raises(InvalidArgument):
+        check(Config(), HostConfig(group_add=["audio", group]), FACTS, capabilities.known())
 
 
 def test_devices_are_kept_as_asked():

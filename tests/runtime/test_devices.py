@@ -46,10 +46,35 @@ def test_an_empty_directory_is_refused(tmp_path: Path):
         devices.requested([DeviceMapping(path_on_host=str(tmp_path))])
 
 
+def at(*paths: str) -> list[DeviceMapping]:
+    return [DeviceMapping(path_on_host="/dev/null", path_in_container=path) for path in paths]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/proc/q", "/proc/sys/q", "/sys/fs/cgroup/q", "/dev/null/x", "/dev/fd/3", "/dev/pts/7/..//8"],
+)
+def test_where_there_can_be_none(path: str):
+    with pytest.raises(
+        InvalidArgument, match="invalid PathInContainer of Devices: there can be no device at"
+    ):
+        devices.check_places(at("/dev/x", path), ())
+
+
+def test_where_there_can_be_one():
+    devices.check_places(at("/dev/zero", "/dev/pts", "/dev/shm/q", "/q", "/processes", "/dev/stdin"), ())
+    devices.check_places(at("/dev/pts/7", "/dev/zero/x", "/sys/a/b"), ("/dev/pts", "/dev/zero", "/sys/a"))
+
+
+def test_a_place_is_one_however_it_is_written():
+    (found,) = devices.requested(at("//dev/./x/../zero/"))
+    assert found.device.path == "/dev/zero"
+
+
 def test_rules():
     rule = devices.parse_rule("c 13:* rw")
     assert (rule.type, rule.major, rule.minor, rule.access) == ("c", 13, -1, "rw")
-    for bad in ("c 13 rw", "x 1:1 r", "c 1:1 rwmx", "c 1:1 r\n", "c -1:1 r"):
+    for bad in ("c 13 rw", "x 1:1 r", "c 1:1 rwmx", "c 1:1 r\n", "c -1:1 r", "c 4294967295:1 r"):
         with pytest.raises(InvalidArgument, match="invalid device cgroup rule format"):
             devices.parse_rule(bad)
 

@@ -227,7 +227,12 @@ def test_own_dev_gets_no_nodes():
 def test_what_is_mounted_stands_for_the_node():
     binds = HostConfig(binds=["/dev/urandom:/dev/random", "/x:/dev/fd"], tmpfs={"/dev/zero": ""})
     made = plan(binds)
-    assert {s.path for s in of(made, steps.MakeNode)} == {"/dev/null", "/dev/full", "/dev/urandom", "/dev/tty"}
+    assert {s.path for s in of(made, steps.MakeNode)} == {
+        "/dev/null",
+        "/dev/full",
+        "/dev/urandom",
+        "/dev/tty",
+    }
     assert "/dev/fd" not in {s.path for s in of(made, steps.Symlink)}
 
 

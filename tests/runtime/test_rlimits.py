@@ -27,6 +27,9 @@ def test_refused():
         rlimits.check(limit(soft=2))
     with pytest.raises(InvalidArgument, match="soft: -1"):
         rlimits.check(limit(soft=-1))
+    for bad in (limit(soft=-2), limit(soft=1, hard=-2), limit(soft=-2, hard=-2), limit(soft=-2, hard=-1)):
+        with pytest.raises(InvalidArgument, match="only -1 is unlimited"):
+            rlimits.check(bad)
 
 
 def test_accepted():
@@ -41,7 +44,7 @@ def test_only_what_setrlimit_would_take(name: str, soft: int, hard: int):
     except InvalidArgument:
         return
     assert name in rlimits.numbers()
-    assert hard == -1 or soft <= hard
+    assert hard == -1 or -1 <= soft <= hard
 
 
 def test_infinity_however_written():

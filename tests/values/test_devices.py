@@ -30,6 +30,9 @@ def test_the_grammar_is_dockers(text: str) -> None:
         parse_device_rule(text)
 
 
-def test_endless_numbers_are_refused() -> None:
-    with pytest.raises(InvalidArgument):
-        parse_device_rule(f"c {'9' * 5000}:1 r")
+@pytest.mark.parametrize("number", ["9" * 5000, "99999999999999", str(1 << 32), str((1 << 32) - 1)])
+def test_numbers_that_no_device_has_are_refused(number: str) -> None:
+    """The last one is any number to the kernel, which is more than was said."""
+    for numbers in (f"{number}:1", f"1:{number}", f"*:{number}"):
+        with pytest.raises(InvalidArgument, match="invalid device cgroup rule format"):
+            parse_device_rule(f"c {numbers} r")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 import socket
 from collections.abc import Callable, Iterable
 
@@ -34,6 +33,7 @@ from wherry.runtime.checks import check_conflicts, check_health
 from wherry.runtime.image_config import Merged, merge, words
 from wherry.runtime.resources import swap_limit
 from wherry.values.hosts import is_address, is_name_server
+from wherry.values.paths import cleaned
 from wherry.values.platforms import parse_platform, runs
 from wherry.values.ports import is_publishable, parse_host_port, with_protocol
 from wherry.values.signals import parse_signal
@@ -112,11 +112,6 @@ def container_config(
         "hostname": request.hostname or own_hostname(id, host),
     }
     return Config(**fields)
-
-
-def cleaned(path: str) -> str:
-    """An absolute path in its shortest form; what is none, as it is."""
-    return f"/{posixpath.normpath(path).lstrip('/')}" if path.startswith("/") else path
 
 
 def own_hostname(id: str, host: HostConfig) -> str:

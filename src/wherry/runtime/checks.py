@@ -9,7 +9,7 @@ from wherry.messages.container import Config, HealthConfig, HostConfig
 from wherry.messages.exec import ExecCreate
 from wherry.runtime import capabilities, resources, rlimits
 from wherry.runtime.bounds import check_bounds, check_words
-from wherry.runtime.devices import parse_rule
+from wherry.runtime.devices import check_places, parse_rule
 from wherry.runtime.mounts import requested
 from wherry.runtime.resources import HostFacts
 from wherry.runtime.security import parse_security
@@ -18,7 +18,7 @@ from wherry.values.hosts import is_name_server, parse_extra_host
 from wherry.values.keys import parse_detach_keys
 from wherry.values.macs import parse_mac
 from wherry.values.numbers import LONGEST, is_number
-from wherry.values.paths import check_length, check_path
+from wherry.values.paths import check_length, check_path, shown
 from wherry.values.sysctls import is_of_ipc, is_of_network
 
 CONTAINER = "container:"
@@ -34,15 +34,16 @@ def check(config: Config, host: HostConfig, facts: HostFacts, available: Sequenc
     check_bounds(config, host)
     check_process(config)
     check_lines(config, host)
-    requested(host)
+    mounts = requested(host)
     check_capabilities(host, available)
     warnings = resources.check(host, facts)
     check_modes(host)
     for limit in host.ulimits or ():
         rlimits.check(limit)
     warnings += rlimits.not_to_be_had(host.ulimits or (), available)
-    for rule in host.device_cgroup_rules or ():
-        parse_rule(rule)
+    check_devices(host, (mount.target for mount in mounts))
+    for group in host.group_add or ():
+        check_group(group)
     parse_security(host.security_opt)
     return warnings
 
@@ -116,13 +117,31 @@ def check_user(spec: str) -> None:
     if not spec.isprintable():
         raise InvalidArgument(f"invalid user: {spec!r}")
     for part in spec.split(":", 1):
-        digits = part.lstrip("+-")
-        if digits.isdigit() and not (part[0] != "-" and is_number(digits) and is_id(digits)):
-            raise InvalidArgument(f"uids and gids must be in range 0-{HIGHEST_ID}")
+        check_id(part)
+
+
+def check_group(group: str) -> None:
+    """``--group-add name|gid``, likewise."""
+    if not group or not group.isprintable() or len(group.encode()) >= LONGEST_USER:
+        raise InvalidArgument(f"invalid GroupAdd: {shown(group)} is no group")
+    check_id(group)
+
+
+def check_id(name: str) -> None:
+    digits = name.lstrip("+-")
+    if digits.isdigit() and not (name[0] != "-" and is_number(digits) and is_id(digits)):
+        raise InvalidArgument(f"uids and gids must be in range 0-{HIGHEST_ID}")
 
 
 def is_id(digits: str) -> bool:
     return len(digits) <= LONGEST and int(digits) <= HIGHEST_ID
+
+
+def check_devices(host: HostConfig, mounted: Iterable[str]) -> None:
+    for rule in host.device_cgroup_rules or ():
+        parse_rule(rule)
+    if not host.privileged:  # which has all of the host's, each in its own place
+        check_places(host.devices or (), mounted)
 
 
 def check_capabilities(host: HostConfig, available: Sequence[str]) -> None:
@@ -138,6 +157,8 @@ def check_conflicts(config: Config, host: HostConfig) -> None:
     mode = host.network_mode
     if host.uts_mode == "host" and config.hostname:
         raise InvalidArgument("conflicting options: hostname and the UTS mode")
+    if host.uts_mode == "host" and config.domainname:
+        raise InvalidArgument('sysctl "kernel.domainname" is not in a separate kernel namespace')
     if mode == "host" and host.links:
         raise InvalidArgument(
             "conflicting options: host type networking can't be used with links. "

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
+from pathlib import PurePosixPath
 
 from wherry.errors import InvalidArgument
 from wherry.linux.walk import DIRECTORY, walk
@@ -15,9 +16,12 @@ from wherry.messages.container import DeviceMapping
 from wherry.runtime import oci_spec as oci
 from wherry.runtime.steps import DEFAULT, Cause, MakeNode, Symlink, asked
 from wherry.values.devices import ANY, parse_device_rule
+from wherry.values.paths import cleaned
 
 MOST_FILES = 10_000  # that one request may have looked at: more is no directory of devices
 NOT_FROM_HOST = frozenset({"pts", "shm", "fd", "mqueue", ".lxc", ".lxd-mounts", ".udev"})
+
+KERNELS = frozenset({"/proc", "/sys", "/dev/pts", "/dev/mqueue"})
 
 # config-linux.md "Default Devices", with their numbers
 DEFAULT_NODES = (
@@ -109,10 +113,32 @@ def requested(requests: Iterable[DeviceMapping]) -> tuple[HostDevice, ...]:
 
 
 def given(request: DeviceMapping, real: str, nodes: Iterable[oci.Device]) -> Iterator[HostDevice]:
-    inside = request.path_in_container or request.path_on_host
+    inside = place_of(request)
     access = request.cgroup_permissions or "rwm"
     cause = asked(f"--device {request.path_on_host}:{inside}:{access}")
     return (HostDevice(moved(node, real, inside), access, cause) for node in nodes)
+
+
+def place_of(request: DeviceMapping) -> str:
+    """Where in the container it is to be."""
+    return cleaned(request.path_in_container or request.path_on_host)
+
+
+def check_places(requests: Iterable[DeviceMapping], mounted: Iterable[str]) -> None:
+    """Refuse a place where no node can be, as far as the request tells. ``mounted`` are the targets of its mounts."""
+    own = frozenset(mounted)
+    for request in requests:
+        inside = place_of(request)
+        above = (str(parent) for parent in PurePosixPath(inside).parents)
+        nearest = next((path for path in above if path in own or path in no_directories()), "")
+        if inside == "/" or (nearest and nearest not in own):
+            raise InvalidArgument(f"invalid PathInContainer of Devices: there can be no device at {inside}")
+
+
+@cache
+def no_directories() -> frozenset[str]:
+    """What every container has, and can have no node in it: the kernel's file systems, and the files in /dev."""
+    return KERNELS | {step.path for step in default_steps()}
 
 
 def one_device(request: DeviceMapping, real: str) -> oci.Device:

@@ -13,7 +13,7 @@ from wherry.errors import InvalidArgument
 from wherry.messages.container import HostConfig, Mount, TmpfsOptions
 from wherry.runtime.mount_options import PROPAGATION, RPRIVATE, tmpfs_options
 from wherry.runtime.steps import DEFAULT, Cause, asked
-from wherry.values.paths import check_length
+from wherry.values.paths import check_length, cleaned
 
 BIND, VOLUME, TMPFS = "bind", "volume", "tmpfs"
 MOST_PROPAGATING = 256  # binds of one container; the launcher holds that many
@@ -129,8 +129,8 @@ def bind_point(source: str, target: str, mode: str, cause: Cause) -> MountPoint:
         raise mount_error(kind, "must not set ReadOnly mode when using anonymous volumes")
     return MountPoint(
         type=kind,
-        target=posixpath.normpath(target),
-        source=posixpath.normpath(source) if kind == BIND else "",
+        target=cleaned(target),
+        source=cleaned(source) if kind == BIND else "",
         name=source if kind == VOLUME else "",
         writable="ro" not in words,
         mode=mode,
@@ -153,7 +153,7 @@ def valid_mode(mode: str) -> bool:
 
 def clean_target(path: str) -> str:
     """Where a volume that is declared by its path alone goes; images have relative ones, too."""
-    return posixpath.normpath(f"/{path.lstrip('/')}")
+    return cleaned(f"/{path}")
 
 
 def mount_error(kind: str, text: str) -> InvalidArgument:
@@ -188,7 +188,7 @@ def parse_mount(mount: Mount) -> MountPoint:
     point = builder(mount)
     source = f"source={mount.source}," if mount.source else ""
     cause = asked(f"--mount type={mount.type},{source}target={mount.target}")
-    return replace(point, target=posixpath.normpath(mount.target), writable=not mount.read_only, cause=cause)
+    return replace(point, target=cleaned(mount.target), writable=not mount.read_only, cause=cause)
 
 
 def check_options(mount: Mount) -> None:
@@ -209,7 +209,7 @@ def bind_mount(mount: Mount) -> MountPoint:
     if mount.bind_options and mount.bind_options.propagation not in BIND_PROPAGATION | {""}:
         raise mount_error(BIND, f"invalid propagation mode: {mount.bind_options.propagation}")
     check_absolute(BIND, mount.source)
-    point = MountPoint(BIND, mount.target, source=posixpath.normpath(mount.source), propagation=RPRIVATE)
+    point = MountPoint(BIND, mount.target, source=cleaned(mount.source), propagation=RPRIVATE)
     return with_bind_options(point, mount)
 
 
@@ -277,7 +277,7 @@ def tmpfs_point(target: str, data: str) -> MountPoint:
     check_length(target, "Tmpfs")
     tmpfs_options(data)
     cause = asked(f"--tmpfs {target}{':' + data if data else ''}")
-    return MountPoint(TMPFS, posixpath.normpath(target), data=data, cause=cause)
+    return MountPoint(TMPFS, cleaned(target), data=data, cause=cause)
 
 
 def missing_source(point: MountPoint) -> InvalidArgument:

@@ -40,6 +40,8 @@ def check(limit: Ulimit) -> None:
     """Refuse a ``--ulimit`` that Docker refuses."""
     if limit.name not in numbers() or limit.name in ALIASES_REFUSED:
         raise InvalidArgument(f"invalid ulimit type: {limit.name}")
+    if min(limit.soft, limit.hard) < UNLIMITED:
+        raise InvalidArgument(f"invalid ulimit {limit.name}={limit.soft}:{limit.hard}: only -1 is unlimited")
     text = "ulimit soft limit must be less than or equal to hard limit"
     if limit.hard != UNLIMITED and limit.soft == UNLIMITED:
         raise InvalidArgument(f"{text}: soft: -1 (unlimited), hard: {limit.hard}")

@@ -98,7 +98,7 @@ def build_spec(wish: SpecInput) -> tuple[oci.Spec, Causes]:
         process=build_process(wish, causes),
         root=oci.Root(path=wish.root, readonly=wish.host.readonly_rootfs),
         hostname="" if wish.host.uts_mode == "host" else wish.config.hostname,
-        domainname="" if wish.host.uts_mode == "host" else wish.config.domainname,
+        domainname=wish.config.domainname,
         mounts=build_mounts(wish, causes),
         annotations=dict(wish.host.annotations or {}),
         linux=linux,

@@ -8,6 +8,7 @@ from wherry.values.numbers import LONGEST, is_number
 KINDS = ("a", "b", "c")
 ACCESS = frozenset("rwm")
 ANY = -1
+HIGHEST = (1 << 32) - 2  # the kernel reads 32 bits, and all of them set as any number
 
 
 def parse_device_rule(text: str) -> tuple[str, int, int, str]:
@@ -23,7 +24,7 @@ def parse_device_rule(text: str) -> tuple[str, int, int, str]:
 def _number(given: str, text: str) -> int:
     if given == "*":
         return ANY
-    if not is_number(given) or len(given) > LONGEST:
+    if not is_number(given) or len(given) > LONGEST or int(given) > HIGHEST:
         raise _invalid(text)
     return int(given)
 

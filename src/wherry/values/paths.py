@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 
 from wherry.errors import InvalidArgument
 
@@ -23,6 +24,11 @@ def check_length(path: str, what: str) -> None:
         raise InvalidArgument(f"invalid {what}: {shown(path)} has a NUL in it")
     if len(raw) > LONGEST or any(len(name) > LONGEST_NAME for name in raw.split(b"/")):
         raise InvalidArgument(f"invalid {what}: {shown(path)} is too long for a path")
+
+
+def cleaned(path: str) -> str:
+    """An absolute path in its shortest form, as a text; what is none, as it is."""
+    return f"/{posixpath.normpath(path).lstrip('/')}" if path.startswith("/") else path
 
 
 def shown(path: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ from wherry.runtime.steps import (
     ReadOnlyRoot,
     Step,
 )
+from wherry.values.paths import cleaned
 
 CONSOLE = "/dev/console"
 NULL_DEVICE = "/null"
@@ -134,7 +134,7 @@ def planned_mount(step: Step) -> Iterator[PlannedMount]:
 
 
 def normal(path: str) -> str:
-    return "/" + posixpath.normpath(path).lstrip("/")
+    return cleaned(f"/{path}")
 
 
 def restrictions(flags: int) -> frozenset[str]:
