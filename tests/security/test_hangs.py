@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -249,6 +249,50 @@ def test_starts_while_the_spawner_is_held(daemon: Daemon) -> None:
         done = daemon.docker("run", "--rm", "busybox", "true", check=False, timeout=ANSWERED)
         assert done.returncode == 125 and "did not say that the command runs" in done.stderr
         assert daemon.docker("exec", name, "echo", "on", timeout=ANSWERED).stdout == "on\n"
+
+
+# ---------------------------------------------------------------- programs that the engine asks
+
+
+@pytest.mark.slow
+def test_a_seccomp_worker_that_is_held(fresh_daemon: Callable[..., Daemon], tmp_path: Path) -> None:
+    """The start that waits for it is answered, others come to theirs, and the daemon ends when it is told to."""
+    daemon = fresh_daemon()
+    profile = tmp_path / "profile.json"
+    profile.write_text(json.dumps(SLOW))
+    command = ("run", "--rm", "--security-opt", f"seccomp={profile}", "busybox", "true")
+    with daemon.docker_popen(*command) as client, held(worker(daemon)):
+        _, complaint = client.communicate(timeout=ANSWERED)
+        assert "too much time or memory" in complaint
+        profile.write_text('{"defaultAction": "SCMP_ACT_ALLOW"}')
+        daemon.docker(*command, timeout=ANSWERED)
+        assert daemon.stop() == 0
+
+
+SLOW = {
+    "defaultAction": "SCMP_ACT_ERRNO",
+    "syscalls": [
+        {
+            "names": ["read"],
+            "action": "SCMP_ACT_ALLOW",
+            "args": [{"index": index, "value": 7 * rule, "op": "SCMP_CMP_GT"} for index in range(6)],
+        }
+        for rule in range(40)
+    ],
+}
+
+
+def worker(daemon: Daemon) -> int:
+    """The process that compiles a profile, as soon as there is one."""
+    deadline = time.monotonic() + ANSWERED
+    while time.monotonic() < deadline:
+        for task in Path(f"/proc/{daemon.pid}/task").iterdir():
+            with suppress(OSError):
+                for pid in map(int, (task / "children").read_text().split()):
+                    if b"seccomp_worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                        return pid
+        time.sleep(0.01)
+    raise AssertionError("there is no worker")
 
 
 # ---------------------------------------------------------------- a daemon that starts

@@ -10,7 +10,6 @@ from __future__ import annotations
 import ctypes
 import errno
 import shutil
-import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -38,6 +37,7 @@ from wherry.linux.netlink import (
     parse_attributes,
     text,
 )
+from wherry.linux.program import ask
 
 IPV4 = 2  # NFPROTO_IPV4
 SUBSYSTEM = 10 << 8  # NFNL_SUBSYS_NFTABLES
@@ -271,19 +271,9 @@ def load(ruleset: str) -> None:
     if program is None:
         load_in_process(ruleset)
         return
-    try:
-        done = subprocess.run(
-            [program, "-f", "-"],
-            input=ruleset,
-            text=True,
-            capture_output=True,
-            check=False,
-            timeout=NFT_SECONDS,
-        )
-    except subprocess.TimeoutExpired:
-        raise OSError(errno.ETIMEDOUT, "it did not end, and was killed", "nft") from None
-    if done.returncode:
-        raise OSError(errno.EINVAL, done.stderr.strip() or "nft failed", "nft")
+    done = ask([program, "-f", "-"], ruleset.encode(), NFT_SECONDS)
+    if done.status:
+        raise OSError(errno.EINVAL, done.complaint.decode("utf-8", "replace").strip() or "nft failed", "nft")
 
 
 def load_in_process(ruleset: str) -> None:

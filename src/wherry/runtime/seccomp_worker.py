@@ -9,23 +9,32 @@ profile has some seconds of a process, and not the daemon's.
 from __future__ import annotations
 
 import resource
-import subprocess
 import sys
 
 import msgspec
 
 from wherry.errors import InvalidArgument, WherryError
+from wherry.linux.program import ask
 
-SECONDS = 5
+SECONDS = 5  # of a processor, that a profile may take
+OTHERS_SECONDS = 5  # that others may keep its process from one
 MEMORY = 1 << 30
 INSTRUCTIONS_MAX = 4096  # seccomp(2), BPF_MAXINSNS
 
 
 class Job(msgspec.Struct):
-    """A profile in Docker's form, and the capabilities that its conditions may look at."""
+    """A profile in Docker's form, the capabilities that its conditions may look at, and the processor's time for it."""
 
     profile: str
     capabilities: list[str]
+    seconds: int = SECONDS
+
+
+class TooMuch(InvalidArgument):
+    """A profile that takes more time or memory than it was given."""
+
+    def __init__(self) -> None:
+        super().__init__("the seccomp profile cannot be compiled: it takes too much time or memory")
 
 
 class Answer(msgspec.Struct):
@@ -37,17 +46,15 @@ class Answer(msgspec.Struct):
 
 
 def compiled(job: Job) -> Answer:
-    """Have a profile compiled by a worker. Blocks, for a few seconds at most. InvalidArgument."""
+    """Have a profile compiled by a worker. Blocks, for a few seconds at most. InvalidArgument; TooMuch."""
     command = [sys.executable, "-m", "wherry.runtime.seccomp_worker"]
     try:
-        done = subprocess.run(
-            command, input=msgspec.msgpack.encode(job), capture_output=True, timeout=2 * SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise too_much() from None
-    if done.returncode != 0:
-        raise too_much()
-    answer = msgspec.msgpack.decode(done.stdout, type=Answer)
+        done = ask(command, msgspec.msgpack.encode(job), job.seconds + OTHERS_SECONDS)
+    except TimeoutError:
+        raise TooMuch from None
+    if done.status != 0:
+        raise TooMuch
+    answer = msgspec.msgpack.decode(done.output, type=Answer)
     if answer.error:
         raise InvalidArgument(answer.error)
     length = len(answer.program or b"") // 8
@@ -58,17 +65,13 @@ def compiled(job: Job) -> Answer:
     return answer
 
 
-def too_much() -> InvalidArgument:
-    return InvalidArgument("the seccomp profile cannot be compiled: it takes too much time or memory")
-
-
 def main() -> None:
     """What the worker does, within bounds of its own."""
     from wherry.runtime.seccomp import compile_profile
 
-    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     job = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Job)
+    resource.setrlimit(resource.RLIMIT_CPU, (job.seconds, job.seconds))
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     try:
         made = compile_profile(job.profile, frozenset(job.capabilities))
         answer = Answer(made.program, made.flags) if made is not None else Answer()
