@@ -52,7 +52,6 @@ def test_versions(api: Api) -> None:
         ("GET", "/v1.x/info"),
         ("POST", "/v1.51/containers/json"),
         ("DELETE", "/version"),
-        ("GET", "/containers//json"),
         ("GET", "/containers/json/"),
         ("PATCH", "/containers/x"),
         ("POST", "/v1.51/nosuch"),
@@ -334,3 +333,83 @@ def test_a_client_that_does_not_read_is_not_answered_into_memory(api: Api) -> No
         assert api.get("/_ping").body == b"OK"
         wire.sock.settimeout(10)
         assert wire.reply().json["ApiVersion"] == "1.51"
+
+
+def answer_to(api: Api, request: bytes) -> Reply:
+    with api.wire() as wire:
+        wire.send(request)
+        return wire.reply()
+
+
+def asked_for(api: Api, target: str, version: str = "1.1") -> Reply:
+    return answer_to(api, f"GET {target} HTTP/{version}\r\nHost: x\r\n\r\n".encode())
+
+
+@pytest.mark.parametrize("target", ["http://docker/_ping", "https://a.b:1/v1.51/_ping?a=b", "unix://x/_ping"])
+def test_a_target_with_its_origin(api: Api, target: str) -> None:
+    assert (asked_for(api, target).status, asked_for(api, target).body) == (200, b"OK")
+
+
+@pytest.mark.parametrize(
+    ("target", "shortest"),
+    [
+        ("//v1.51/containers/json?all=1", "/v1.51/containers/json?all=1"),
+        ("//containers/json", "/containers/json"),
+        ("/v1.51/../containers/json", "/containers/json"),
+        ("/./_ping", "/_ping"),
+        ("/_ping/.", "/_ping"),
+        ("/containers/json/..", "/containers"),
+        ("/../../..//", "/"),
+        ("/images/a//b/json", "/images/a/b/json"),
+        ("/nosuch//b/", "/nosuch/b/"),
+    ],
+)
+def test_a_path_that_is_not_the_shortest(api: Api, target: str, shortest: str) -> None:
+    reply = asked_for(api, target)
+    assert (reply.status, reply.headers["location"], reply.body) == (301, shortest, b"")
+
+
+def test_dots_in_names_stay(api: Api) -> None:
+    check_error(asked_for(api, "/containers/a..b/json"), 404, "No such container: a..b")
+    check_error(asked_for(api, "/containers/.b/json"), 404, "No such container: .b")
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("/containers/json?all=%zz", 'invalid URL escape "%zz"'),
+        ("/containers/json?all=%z&b=1", 'invalid URL escape "%z"'),
+        ("/containers/json?all=%", 'invalid URL escape "%"'),
+        ("/containers/json?all=1;x", "invalid semicolon separator in query"),
+        ("/containers/a%zz/json", 'invalid URL escape "%zz"'),
+    ],
+)
+def test_a_target_that_is_none(api: Api, target: str, said: str) -> None:
+    check_error(asked_for(api, target), 400, said)
+
+
+def test_a_query_that_nobody_reads(api: Api) -> None:
+    assert asked_for(api, "/_ping?a=%zz;").body == b"OK"
+
+
+@pytest.mark.parametrize("version", ["0.9", "2.0"])
+def test_a_version_of_http_that_is_not_spoken(api: Api, version: str) -> None:
+    check_error(
+        asked_for(api, "/_ping", version), 505, "HTTP Version Not Supported: unsupported protocol version"
+    )
+
+
+@pytest.mark.parametrize(
+    ("request_head", "said"),
+    [
+        (b"FO(O /_ping HTTP/1.1\r\nHost: x", "Invalid method encountered"),
+        (b"GET /_ping XTTP/1.1\r\nHost: x", "Bad status line: Expected HTTP/, RTSP/ or ICE/"),
+        (b"GET /_ping HTTP/1.1", "Missing 'Host' header in request"),
+        (b"GET /_ping HTTP/1.1\r\nHost: x\r\nB(d: 1", "Invalid header token"),
+        (b"GET /" + b"a" * 70000 + b" HTTP/1.1\r\nHost: x", "Got more than 65536 bytes"),
+        (b"GET /_ping HTTP/1.1\r\nHost: x\r\nA: " + b"b" * 70000, "Got more than 65536 bytes"),
+        (b"GET /\x01 HTTP/1.1\r\nHost: x", "Invalid char in url path"),
+    ],
+)
+def test_what_is_no_request_is_told_in_words(api: Api, request_head: bytes, said: str) -> None:
+    check_error(answer_to(api, request_head + b"\r\n\r\n"), 400, f"Bad Request: {said}")

@@ -15,7 +15,7 @@ from aiohttp.helpers import rfc822_formatted_time
 from aiohttp.http import HttpVersion10, HttpVersion11
 from aiohttp.web_request import BaseRequest
 
-from wherry.api.errors import HttpError, error_body, status_of
+from wherry.api.errors import HttpError, Moved, error_body, status_of
 from wherry.api.reply import JSON, Plain, Reply
 from wherry.api.version import MAX_VERSION, show_version
 from wherry.engine.system import ENGINE_VERSION
@@ -109,6 +109,10 @@ def error_answer(error: WherryError) -> Whole:
     status = status_of(error)
     if status in BODILESS:
         return Whole(status, BARE_HEAD)
+    if isinstance(error, Moved):
+        return Whole(
+            status, BARE_HEAD + b"Location: %b\r\n" % error.location.encode("utf-8", "surrogateescape")
+        )
     if isinstance(error, HttpError) and error.plain:
         return Whole(status, head_of(TEXT), f"{error.message}\n".encode())
     return Whole(status, JSON_HEAD, error_body(error.message))

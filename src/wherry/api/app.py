@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Coroutine, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from aiohttp.http import HttpVersion11
+from aiohttp.http import HttpVersion10, HttpVersion11
 from aiohttp.web_exceptions import HTTPException
 from aiohttp.web_request import BaseRequest
 from aiohttp.web_response import StreamResponse
@@ -24,6 +24,7 @@ from wherry.api.reply import HANDED_OVER, Stream
 from wherry.api.routes import all_routes
 from wherry.api.routing import Bound, Names, Router
 from wherry.api.server import ApiRunner
+from wherry.api.target import check_query, split_target
 from wherry.api.tls import Tcp
 from wherry.api.version import MAX_VERSION, MIN_VERSION, Version, show_version
 from wherry.engine.engine import Engine
@@ -84,6 +85,8 @@ class App:
         return response
 
     async def _answer(self, request: BaseRequest, connection: Connection) -> StreamResponse | Whole:
+        if request.version not in (HttpVersion10, HttpVersion11):
+            raise HttpError(505, "HTTP Version Not Supported: unsupported protocol version")
         if request.method == "OPTIONS":
             return Whole(200, BARE_HEAD)
         bound, names, version, query = self._asked(request.method, request.raw_path)
@@ -97,13 +100,16 @@ class App:
         return Finished() if result is HANDED_OVER else answer_of(result, bound.status)
 
     def _asked(self, method: str, target: str) -> Asked:
-        """HttpError for a version or a path that is not served."""
-        target, _, query = target.partition("?")
-        version, path = split_version(target)
+        """HttpError for a target, a version or a path that is not served."""
+        path, query = split_target(target)
+        version, path = split_version(path)
         found = self._router.find(method, path)
         if found is None:
             raise HttpError(404, "page not found")
-        return Asked(*found, version, parse_query(query) if query else {})
+        if not (query and found[0].query):
+            return Asked(*found, version, {})
+        check_query(query)
+        return Asked(*found, version, parse_query(query))
 
 
 def failed(error: Exception, method: str, target: str) -> Whole:

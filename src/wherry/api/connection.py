@@ -19,6 +19,7 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Protocol, TypeGuard, cast
 
 from aiohttp.http import HttpVersion11
@@ -38,7 +39,7 @@ RECEIVE_LIMIT = 64 << 10  # bounds what is read behind a head, which goes on to 
 
 POST = b"POST "
 END_OF_HEAD = b"\r\n\r\n"
-RAW_PATH = re.compile(rb"(?:/v[\d.]+)?/(?:containers/\S+/attach|exec/[^/\s]+/start)")
+RAW_PATH = re.compile(rb"(?:\w+://[^/\s]*)?(?:/v[\d.]+)?/(?:containers/\S+/attach|exec/[^/\s]+/start)")
 UPGRADE_FIELD = re.compile(rb"\r\nupgrade[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE)
 ASKED_UPGRADE = "X-Wherry-Upgrade"
 """The header under which a route finds what the client wants to upgrade to; empty where it did not ask."""
@@ -232,9 +233,16 @@ class Connection(RequestHandler):
             raise ConnectionError("an answer was begun already")
         if status >= 500:
             self.logger.error("%s %s", request.method, request.path, exc_info=exc)
-        response = error_answer(HttpError(status, message or str(exc or "Bad Request")))
+        response = error_answer(
+            HttpError(status, f"{HTTPStatus(status).phrase}: {in_words(message or str(exc))}")
+        )
         response.force_close()
         return response
+
+
+def in_words(complaint: str) -> str:
+    """What aiohttp has against a request, without the bytes that it adds in Python's spelling."""
+    return " ".join(complaint.partition("\n\n")[0].partition(" when reading: ")[0].split()).rstrip(":.")
 
 
 def is_plain(message: object) -> TypeGuard[RawRequestMessage]:

@@ -40,6 +40,14 @@ class HttpError(WherryError):
         self.plain = plain
 
 
+class Moved(HttpError):
+    """The same thing is found under another target."""
+
+    def __init__(self, location: str) -> None:
+        super().__init__(301, f"moved to {location}")
+        self.location = location
+
+
 def status_of(error: WherryError) -> int:
     """The HTTP status of an error; 500 for what no class claims."""
     if isinstance(error, HttpError):
