@@ -39,6 +39,15 @@ def out(daemon: Daemon, *arguments: str) -> str:
     return daemon.docker(*arguments).stdout.strip()
 
 
+def test_a_file_whose_name_ends_in_a_slash(daemon: Daemon, tmp_path: Path) -> None:
+    made = io.BytesIO(images.busybox_layer())
+    with tarfile.open(fileobj=made, mode="a") as tar:
+        images.add_file(tar, "odd/", b"content")
+    (tmp_path / "tree.tar").write_bytes(made.getvalue())
+    daemon.docker("import", tmp_path / "tree.tar", "odd:1")
+    assert out(daemon, "run", "--rm", "odd:1", "/bin/cat", "/odd") == "content"
+
+
 def test_load_and_run_layers(daemon: Daemon, layered: str) -> None:
     assert out(daemon, "run", "--rm", layered) == "tool"
     script = "ls /etc/os-release 2>&1; ls /home; cat /bin/hard; stat -c %a /bin/tool; pwd"

@@ -86,6 +86,32 @@ def test_unread_content_is_skipped(items: list[tuple[Entry, bytes]], data: st.Da
             assert b"".join(archive.data()) == content
 
 
+def member(flag: bytes, name: bytes, content: bytes, pax: dict[str, str] | None = None) -> bytes:
+    info = tarfile.TarInfo(name.decode())
+    info.type, info.size, info.pax_headers = flag, len(content), pax or {}
+    return info.tobuf(tarfile.PAX_FORMAT) + content + padding(len(content))
+
+
+@pytest.mark.parametrize(
+    ("flag", "kind"),
+    [
+        (b"0", Kind.FILE),
+        (b"7", Kind.FILE),
+        (b"\0", Kind.DIRECTORY),
+        (b"5", Kind.DIRECTORY),
+    ],
+)
+@pytest.mark.parametrize("pax", [None, {"path": "named/"}])
+def test_a_name_that_ends_in_a_slash(flag: bytes, kind: Kind, pax: dict[str, str] | None) -> None:
+    """Go's reader, archive/tar: only the type of archives older than POSIX is a directory by its name."""
+    content = b"abc" if kind is Kind.FILE else b""
+    name = b"q" if pax else b"q/"
+    archive = member(flag, name, content, pax) + member(b"0", b"next", b"hi") + END
+    (first, data), (second, more) = read(archive, 700)
+    assert (first.name.rstrip(b"/"), first.kind, data) == (b"named" if pax else b"q", kind, content)
+    assert (second.name, more) == (b"next", b"hi")
+
+
 @settings(max_examples=300)
 @given(st.binary(max_size=3000))
 def test_noise_is_refused_or_read_but_never_breaks(noise: bytes) -> None:

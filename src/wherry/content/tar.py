@@ -236,8 +236,6 @@ class TarReader:
             name = fields[0].partition(b"\0")[0]
             if fields[9] == b"ustar\x0000" and fields[14][0]:
                 name = _prefix(fields) + b"/" + name
-        if kind is Kind.FILE and name.endswith(b"/"):
-            kind = Kind.DIRECTORY  # as archives older than POSIX mark them
         entry = Entry(
             name,
             kind,
@@ -253,7 +251,9 @@ class TarReader:
             entry.major, entry.minor = number(fields[12]), number(fields[13])
         if pax:
             _apply_pax(entry, pax)
-        if kind is not Kind.FILE:
+        if flag == b"\0" and entry.name.endswith(b"/"):
+            entry.kind = Kind.DIRECTORY  # as archives older than POSIX mark them
+        if entry.kind is not Kind.FILE:
             entry.size = 0
         elif entry.size < 0:
             raise InvalidArgument(f"the archive gives {_show(name)} a negative size")
@@ -262,7 +262,7 @@ class TarReader:
         if flag == b"S":
             entry.extents, entry.size = sparse.gnu(block, lambda: self._take(BLOCK), _parse_number)
             sparse.check(entry.extents, entry.size, self._left)
-        elif pax and kind is Kind.FILE:
+        elif pax and entry.kind is Kind.FILE:
             self._pax_sparse(entry, pax)
         return entry
 
