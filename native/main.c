@@ -252,10 +252,22 @@ static int await_exec(pid_t *child, int status)
     return console;
 }
 
+/*
+ * A command, or the interpreter of a script, that is /proc/self/exe: that is this binary until the very exec. For its
+ * container there is no such file, as with Docker; all that it has from us is that word.
+ */
+static _Noreturn void be_no_command(const char *name)
+{
+    dprintf(STDERR_FILENO, "exec %s: no such file or directory\n", name);
+    _exit(255);
+}
+
 int main(int argc, char **argv)
 {
     int ends[2];
     size_t size;
+    if (fcntl(FD_PLAN, F_GETFD) < 0 && fcntl(FD_CONTROL, F_GETFD) < 0)
+        be_no_command(argc > 0 ? argv[0] : "");
     let_go_of_daemon();
     if (argc > 0 && strcmp(argv[0], "wherry-spawner") == 0) {
         command_line = argv[0];

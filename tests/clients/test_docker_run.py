@@ -414,3 +414,21 @@ def test_every_container_has_what_docker_puts_into_it(daemon: Daemon, busybox_ta
     layers = [busybox_tar, linked.getvalue(), last.getvalue()]
     daemon.load(images.docker_archive(layers, ["linked:1"], {"Cmd": ["sh"]}))
     assert out(daemon, "run", "--rm", "linked:1", "sh", "-c", "stat -c %F /etc; ls /tmp") == "directory"
+
+
+@pytest.mark.parametrize("options", [(), ("--init",), ("-t",)])
+def test_a_command_that_is_its_own_executable(daemon: Daemon, options: tuple[str, ...]) -> None:
+    """``/proc/self/exe`` is the launcher until the exec: there is no such command, as with Docker."""
+    said = "exec /proc/self/exe: no such file or directory"
+    script = r"printf '#!/proc/self/exe\n' > /script; chmod +x /script"
+    daemon.docker("run", "-d", "--name", "other", *options, "busybox", "sleep", "600")
+    daemon.docker("exec", "other", "sh", "-c", script)
+    exec_options = [option for option in options if option == "-t"]
+    ways = (
+        ("run", "--rm", *options, "busybox", "/proc/self/exe", "true"),
+        ("exec", *exec_options, "other", "/proc/self/exe"),
+        ("exec", *exec_options, "other", "/script"),
+    )
+    for way in ways:
+        done = daemon.docker(*way, check=False)
+        assert done.returncode == 255 and said in done.stdout + done.stderr, way
