@@ -76,8 +76,9 @@ def test_a_command_that_cannot_be_run(api: Api) -> None:
 
 def test_finding_one(api: Api) -> None:
     id = api.create("sleep", "1000", name="web")
-    for ref in (id, id[:12], "web", "/web", "%2Fweb"):
+    for ref in (id, id[:12], "web", "%2Fweb"):
         assert api.get(f"/containers/{ref}/json").json["Id"] == id
+    assert api.get("/containers//web/json").headers["location"] == "/containers/web/json"
 
 
 def test_the_list(api: Api) -> None:
