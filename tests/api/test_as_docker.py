@@ -209,3 +209,52 @@ def test_a_start_with_an_empty_body(daemon: Daemon, body: dict[str, Any] | None)
 def test_an_unknown_signal_of_a_client(daemon: Daemon) -> None:
     answer = daemon.api("POST", "/containers/create", {**SLEEP, "StopSignal": "NOPE"})
     assert (answer.status, answer.body["message"]) == (400, "invalid signal: NOPE")
+
+
+@pytest.mark.parametrize(
+    ("host", "options"),
+    [
+        ({}, None),
+        ({"Privileged": True}, ["label=disable"]),
+        ({"PidMode": "host", "SecurityOpt": ["no-new-privileges"]}, ["no-new-privileges", "label=disable"]),
+        ({"IpcMode": "host"}, ["label=disable"]),
+        ({"PidMode": "host", "SecurityOpt": ["label=type:x"]}, ["label=type:x"]),
+    ],
+)
+def test_security_options_are_shown_with_what_they_imply(
+    daemon: Daemon, host: dict[str, Any], options: list[str] | None
+) -> None:
+    assert daemon.inspect(made(daemon, {"HostConfig": host}))["HostConfig"]["SecurityOpt"] == options
+
+
+def test_the_runtime_is_one_of_those_that_there_are(daemon: Daemon) -> None:
+    shown = daemon.inspect(made(daemon))["HostConfig"]["Runtime"]
+    info = daemon.api("GET", "/info").body
+    assert shown == info["DefaultRuntime"] and shown in info["Runtimes"]
+    again = daemon.inspect(made(daemon, {"HostConfig": {"Runtime": shown}}))["HostConfig"]["Runtime"]
+    assert again == shown
+
+
+def test_names_and_files_in_the_network_of_another(daemon: Daemon) -> None:
+    lender = made(daemon, {"Hostname": "foo", "Domainname": "bar"}, start=True)
+    guest = made(daemon, {"HostConfig": {"NetworkMode": f"container:{lender}"}})
+    before = daemon.inspect(guest)
+    assert (before["Config"]["Hostname"], before["HostsPath"]) == (guest[:12], "")
+    assert daemon.api("POST", f"/containers/{guest}/start").status == 204
+    lent, seen = daemon.inspect(lender), daemon.inspect(guest)
+    assert (seen["Config"]["Hostname"], seen["Config"]["Domainname"]) == ("foo", "bar")
+    for path in ("ResolvConfPath", "HostnamePath", "HostsPath"):
+        assert seen[path] == lent[path] and daemon.sandbox.outside(seen[path]).is_file()
+    assert seen["LogPath"] != lent["LogPath"]
+
+
+def test_files_after_a_start_that_failed(daemon: Daemon) -> None:
+    id = made(daemon, {"Cmd": ["/nosuch"]})
+    paths = ("ResolvConfPath", "HostnamePath", "HostsPath", "LogPath")
+    assert [daemon.inspect(id)[path] for path in paths] == ["", "", "", ""]
+    assert daemon.api("POST", f"/containers/{id}/start").status == 400
+    shown = daemon.inspect(id)
+    assert all(f"/{id}/" in shown[path] for path in paths)
+    assert all(
+        daemon.sandbox.outside(shown[path]).is_file() for path in paths[:3]
+    )  # of a log, there is nothing as yet

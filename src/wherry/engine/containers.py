@@ -121,6 +121,10 @@ class Containers:
         """One container to look at. InvalidArgument where several ids begin so."""
         return self.get(ref).view
 
+    def lender(self, record: ContainerRecord) -> ContainerRecord:
+        """Whose names and files in /etc a container has: its own, or those of whose network it shares."""
+        return self._registry.lender(record)
+
     def everyone(self) -> Iterable[Container]:
         """Those of every phase, in the order in which they became known."""
         return self._registry.everyone()

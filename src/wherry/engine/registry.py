@@ -51,7 +51,7 @@ class Registry:
         """A container as those see it that share its namespaces. NotFound."""
         container = self.get(ref)
         pid = container.run.pid if container.run is not None else 0
-        record, lender = container.record, self._lender(container.record)
+        record, lender = container.record, self.lender(container.record)
         return Neighbour(
             id=record.id,
             name=record.name,
@@ -63,7 +63,7 @@ class Registry:
             domainname=lender.config.domainname,
         )
 
-    def _lender(self, record: ContainerRecord) -> ContainerRecord:
+    def lender(self, record: ContainerRecord) -> ContainerRecord:
         """Whose files in /etc and names a container has: its own, or those of the one at whose network a chain ends."""
         passed = {record.id}
         while record.host_config.network_mode.startswith(CONTAINER):

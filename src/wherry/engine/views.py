@@ -42,9 +42,12 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class ContainerDetail:
-    """One container, looked at closely. ``exec_ids`` are of those that run; ``cgroupns_mode`` is the one it has."""
+    """One container, looked at closely. ``exec_ids`` are of those that run; ``cgroupns_mode`` is the one it has, and so
+    are the names: those of another one, whose network it shares."""
 
     view: ContainerView
+    hostname: str
+    domainname: str
     places: Places
     exec_ids: list[str]
     cgroupns_mode: str
@@ -91,7 +94,15 @@ class Views:
         """NotFound, InvalidArgument."""
         view = self._containers.find(ref)
         mode = view.record.host_config.cgroupns_mode or self._cgroupns_mode
-        return ContainerDetail(view, self._places(view), self._execs.of_container(view.id), mode)
+        lender = self._containers.lender(view.record) if tried(view) else view.record
+        return ContainerDetail(
+            view,
+            lender.config.hostname or view.id[:12],
+            lender.config.domainname,
+            self._places(view, lender.id),
+            self._execs.of_container(view.id),
+            mode,
+        )
 
     def containers(self, query: ListQuery) -> list[ContainerLine]:
         """Newest first. The filter ``ancestor`` may have names of images. InvalidArgument, NotFound for a filter."""
@@ -103,15 +114,15 @@ class Views:
         """What each takes on the disk, counted now."""
         return [await self._containers.size(view.id) for view in views]
 
-    def _places(self, view: ContainerView) -> Places:
-        """What is made at the first start has no place before it."""
-        paths = ContainerPaths(self._config, view.id)
-        started = view.state.started_at != ZERO_TIME
+    def _places(self, view: ContainerView, lender: str) -> Places:
+        """What is made at the first start has no place before it. Files in /etc may be another container's."""
+        paths, lent = ContainerPaths(self._config, view.id), ContainerPaths(self._config, lender)
+        made = tried(view)
         return Places(
-            log=paths.log if started else "",
-            hosts=paths.hosts if started else "",
-            hostname=paths.hostname if started else "",
-            resolv_conf=paths.resolv_conf if started else "",
+            log=paths.log if made else "",
+            hosts=lent.hosts if made else "",
+            hostname=lent.hostname if made else "",
+            resolv_conf=lent.resolv_conf if made else "",
             lower=":".join(reversed(self._layers(view.record.image))),
             upper=paths.upper,
             work=paths.work,
@@ -178,6 +189,11 @@ class Views:
         if not source.container:
             raise InvalidArgument(f"{side} is neither a container nor an image with options")
         return self._containers.plan(source.container, anew=True)
+
+
+def tried(view: ContainerView) -> bool:
+    """Whether it has ever been started, be it in vain."""
+    return view.state.started_at != ZERO_TIME or view.state.error != ""
 
 
 def shown_image(view: ContainerView, current: dict[str, str]) -> str:

@@ -10,6 +10,7 @@ from msgspec import UNSET
 
 from wherry.engine.containers import Sizes
 from wherry.engine.record import ContainerView, Phase
+from wherry.engine.system import RUNTIME
 from wherry.engine.views import ContainerDetail, ContainerLine, Places
 from wherry.messages.base import ZERO_TIME, GraphDriver
 from wherry.messages.container import Config, EndpointSettings, HostConfig, MountPoint, PortBinding, State
@@ -164,7 +165,9 @@ def inspect(detail: ContainerDetail, sizes: Sizes | None = None) -> ContainerIns
         size_rw=sizes.size_rw if sizes else UNSET,
         size_root_fs=sizes.size_root_fs if sizes else UNSET,
         mounts=[mount(point) for point in record.mounts],
-        config=config(record.config),
+        config=config(
+            msgspec.structs.replace(record.config, hostname=detail.hostname, domainname=detail.domainname)
+        ),
         network_settings=network_settings(view),
     )
 
@@ -194,7 +197,11 @@ def config(config: Config) -> dict[str, Any]:
 def host_config(host: HostConfig, cgroupns_mode: str) -> dict[str, Any]:
     """As asked for, with what it comes to where the request left it open."""
     document: dict[str, Any] = {**without_empty(msgspec.to_builtins(host), HOST_OPTIONAL), **WINDOWS_ONLY}
-    document["CgroupnsMode"] = cgroupns_mode
+    document |= {
+        "CgroupnsMode": cgroupns_mode,
+        "Runtime": host.runtime or RUNTIME,
+        "SecurityOpt": security_options(host),
+    }
     if not host.privileged:
         document["MaskedPaths"] = hidden(host.masked_paths, default_masked())
         document["ReadonlyPaths"] = hidden(host.readonly_paths, default_read_only())
@@ -202,6 +209,15 @@ def host_config(host: HostConfig, cgroupns_mode: str) -> dict[str, Any]:
         if document[name] == unset:
             document[name] = None
     return document
+
+
+def security_options(host: HostConfig) -> list[str] | None:
+    """Who may see the host's processes has no label, as Docker puts it also where there are none."""
+    own = host.security_opt or []
+    labelled = any(option.partition("=")[0] == "label" for option in own)
+    if labelled or not (host.privileged or "host" in (host.pid_mode, host.ipc_mode)):
+        return host.security_opt
+    return [*own, "label=disable"]
 
 
 def hidden(asked: list[str] | None, default: tuple[str, ...]) -> list[str]:
