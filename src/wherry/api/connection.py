@@ -202,20 +202,25 @@ class Connection(RequestHandler):
         """Send ``head``, then leave the connection to who takes the descriptor. The caller owns it.
 
         Nothing more is read or written here. The descriptor is of the same open socket, so it stays
-        non-blocking, and closing our end of it ends nothing. ConnectionResetError where the client has gone.
+        non-blocking, and closing our end of it ends nothing. ConnectionResetError where the client has gone; OSError,
+        before anything is sent, where there is no descriptor left.
         """
         transport = self.transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError("the client has gone")
-        transport.pause_reading()
-        transport.set_write_buffer_limits(high=0)
-        transport.write(head)
-        await self._drain_helper()
-        if self.transport is None:
-            raise ConnectionResetError("the client has gone")
+        fd = os.dup(transport.get_extra_info("socket").fileno())  # once the head is sent, nothing may fail
+        try:
+            transport.pause_reading()
+            transport.set_write_buffer_limits(high=0)
+            transport.write(head)
+            await self._drain_helper()
+            if self.transport is None:
+                raise ConnectionResetError("the client has gone")
+        except BaseException:
+            os.close(fd)
+            raise
         self.keep_alive(False)
         leftover, self._message_tail = self._message_tail, b""
-        fd = os.dup(transport.get_extra_info("socket").fileno())
         transport.abort()
         return Taken(fd, leftover)
 

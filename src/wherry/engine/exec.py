@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from wherry.engine.container import Container, WaitResult
 from wherry.engine.containers import Containers
 from wherry.engine.events import EventBus
-from wherry.engine.executor import Executor, Run
+from wherry.engine.executor import Executor, Run, reason_of
 from wherry.engine.fates import refuse
 from wherry.engine.names import new_id
 from wherry.engine.record import Phase
@@ -128,10 +128,10 @@ class Execs:
                 await self._launch(instance, options, attaches)
             finally:
                 instance.launched.set()
-        except WherryError as error:
+        except (WherryError, OSError) as error:
             if client_fd is None:
                 raise
-            write_stdout(client_fd, f"{error.message}\r\n".encode(), framed)
+            write_stdout(client_fd, f"{reason_of(error)}\r\n".encode(), framed)
         finally:
             if client_fd is not None:
                 os.close(client_fd)
@@ -153,7 +153,7 @@ class Execs:
         self._publish(instance, "exec_start: " + " ".join(instance.request.cmd or []))
         try:
             monitor = await self._run(instance, options, attaches)
-        except WherryError as error:
+        except (WherryError, OSError) as error:
             instance.exit_code = error.exit_code if isinstance(error, LaunchFailed) else 126
             self._forget_later(instance)
             raise

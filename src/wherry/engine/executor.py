@@ -275,8 +275,13 @@ class Executor:
     async def exec(
         self, run: Run, request: ExecCreate, options: ExecStart, attaches: Sequence[Attach]
     ) -> Monitored:
-        """Run a command in the namespaces of a process. Conflict where that has ended."""
-        launched = self.journal.under_way(run.id)
+        """Run a command in the namespaces of a process. Conflict where that has ended; Internal."""
+        launched = None
+        try:
+            launched = self.journal.of_running(run.id)
+        except Internal:
+            if not run.ending:
+                raise
         if run.pidfd < 0 or launched is None:
             raise Conflict(f"container {run.id} is not running")
         plan = self._planner.exec(run.id, launched, request, options)

@@ -20,7 +20,7 @@ import msgspec
 from wherry.engine.config import EngineConfig
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.preparation.step import EngineStep
-from wherry.errors import wanting
+from wherry.errors import Internal, wanting
 from wherry.runtime.oci_spec import Spec
 from wherry.runtime.plan_file import Document, encode, from_document, named
 from wherry.runtime.steps import Plan
@@ -71,7 +71,8 @@ decode_file = msgspec.json.Decoder(File).decode
 
 
 class Journal:
-    """The launches of one engine. Files appear by rename, whole; what cannot be read counts as not there."""
+    """The launches of one engine. Files appear by rename, whole; what cannot be read counts as not there, but
+    for those who ask for what runs."""
 
     def __init__(self, config: EngineConfig) -> None:
         self._config = config
@@ -99,22 +100,31 @@ class Journal:
 
     def under_way(self, id: str) -> Launched | None:
         """What the host may hold something of."""
-        path = ContainerPaths(self._config, id).launch
         try:
-            status = os.stat(path)
-        except OSError:
+            return self._known(id)
+        except (OSError, Damaged):
             return None
+
+    def of_running(self, id: str) -> Launched:
+        """What a container that runs was started with. Internal, with the reason, where that cannot be read."""
+        with wanting(f"read what container {id} was started with"):
+            try:
+                return self._known(id)
+            except Damaged as error:
+                raise Internal(f"{error}: restart container {id} to have it written anew") from error
+
+    def _known(self, id: str) -> Launched:
+        """OSError, Damaged."""
+        path = ContainerPaths(self._config, id).launch
+        status = os.stat(path)
         version = status.st_ino, status.st_mtime_ns
         known, launched = self._recent.get(id, (None, None))
-        return launched if version == known else self._read(id, path, version)
-
-    def _read(self, id: str, path: str, version: Version) -> Launched | None:
-        found = read(path)
-        if found is not None:
-            self._recent[id] = version, found
+        if launched is None or version != known:
+            launched = load(path)
+            self._recent[id] = version, launched
             if len(self._recent) > RECENT:
                 self._recent.pop(next(iter(self._recent)), None)
-        return found
+        return launched
 
     def last(self, id: str) -> Launched | None:
         """What runs or, if nothing does, what was started last since the machine came up."""
@@ -138,12 +148,23 @@ def write_all(descriptor: int, content: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def read(path: str) -> Launched | None:
-    """What a file of the journal says; None where it is missing or cannot be read whole."""
+class Damaged(Exception):
+    """A file of the journal that says something else. Says which, and why."""
+
+
+def load(path: str) -> Launched:
+    """What a file of the journal says. OSError; Damaged."""
+    content = Path(path).read_bytes()
     try:
-        file = decode_file(Path(path).read_bytes())
-        preparation = from_document(file.preparation)
-        steps = from_document(file.steps)
-    except (OSError, msgspec.MsgspecError, KeyError, TypeError, ValueError):
+        file = decode_file(content)
+        return Launched(Plan(from_document(file.steps), from_document(file.preparation)), file.spec)
+    except (msgspec.MsgspecError, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise Damaged(f"{path} is damaged: {error}") from error
+
+
+def read(path: str) -> Launched | None:
+    """The same; None where it is missing or cannot be read whole."""
+    try:
+        return load(path)
+    except (OSError, Damaged):
         return None
-    return Launched(Plan(steps, preparation), file.spec)

@@ -148,10 +148,10 @@ class System:
         return host_facts()
 
     async def processes(self, container: Container, ps_arguments: str = "") -> ProcessTable:
-        """The processes of a container. Conflict where it does not run; InvalidArgument for bad arguments."""
-        launched = self._journal.under_way(container.id)
-        if not container.running or launched is None:
+        """The processes of a container. Conflict where it does not run; InvalidArgument for bad arguments; Internal."""
+        if not container.running:
             raise Conflict(f"container {container.id} is not running")
+        launched = self._journal.of_running(container.id)
         return await list_processes(self._cgroups.processes(launched.cgroup), ps_arguments)
 
     def _info(self, counts: Counts) -> SystemInfo:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import socket
 import threading
 from collections.abc import Iterable
@@ -19,7 +20,7 @@ from ipaddress import IPv4Address
 
 import msgspec
 
-from wherry.errors import Internal, InvalidArgument
+from wherry.errors import Internal, InvalidArgument, Unavailable
 from wherry.linux import sysctl
 from wherry.linux.netlink import BPF_DROP, attach_filter
 
@@ -103,6 +104,16 @@ def bind(port: PublishedPort) -> socket.socket:
     return holder
 
 
+def check_room(ports: int) -> None:
+    """Unavailable where so many ports would leave the daemon too few descriptors for all else. getrlimit(2)."""
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if ports > descriptors // 2:
+        raise Unavailable(
+            f"{ports} ports cannot be published at once: each takes one of the engine's open files, of which it may "
+            f"have {descriptors}, and half of them are for all else; raise its limit of open files (LimitNOFILE)"
+        )
+
+
 def cannot_bind(port: PublishedPort, error: OSError) -> Internal:
     what = f"{port.host_ip}:{port.host_port}:{port.container_ip}:{port.container_port}/{port.proto}"
     reason = os.strerror(error.errno or 0)
@@ -119,9 +130,12 @@ class Ports:
         self._lock = threading.Lock()
 
     def reserve(self, container_ip: str, wishes: Iterable[PortWish]) -> list[Reservation]:
-        """Take ports for a container's address: all or none. Internal, in dockerd's words, where one is taken."""
+        """Take ports for a container's address: all or none. Internal, in dockerd's words, where one is taken;
+        Unavailable where they are more than the daemon can hold."""
+        wishes = list(wishes)
         done: list[Reservation] = []
         with self._lock:
+            check_room(sum(map(len, self._taken.values())) + len(wishes))
             try:
                 for wish in wishes:
                     done.append(self._reserve(container_ip, wish))
