@@ -222,10 +222,17 @@ def test_a_bind_over_one_of_the_nodes_in_dev(daemon: Daemon, name: str) -> None:
 
 
 def test_other_mounts_over_nodes_in_dev(daemon: Daemon) -> None:
-    options = ("--tmpfs", "/dev/zero", "--mount", "type=bind,src=/dev/zero,dst=/dev/full")
-    shown = ("stat", "-c", "%F %t:%T", "/dev/zero", "/dev/full")
+    options = (
+        "--tmpfs",
+        "/dev/zero",
+        "--tmpfs",
+        "/dev/tty/below",
+        "--mount",
+        "type=bind,src=/dev/zero,dst=/dev/full",
+    )
+    shown = ("stat", "-c", "%F %t:%T", "/dev/zero", "/dev/tty", "/dev/full")
     lines = daemon.docker("run", "--rm", *options, "busybox", *shown).stdout.splitlines()
-    assert lines == ["directory 0:0", "character special file 1:5"]
+    assert lines == ["directory 0:0", "directory 0:0", "character special file 1:5"]
 
 
 @pytest.mark.parametrize("path", ["/dev/pts", "/etc/hosts"])

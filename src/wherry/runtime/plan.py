@@ -297,13 +297,13 @@ def bind_step(mount: oci.Mount, options: MountOptions, cause: Cause) -> Bind:
 
 
 def device_steps(spec: oci.Spec, linux: oci.Linux, causes: Causes) -> Iterator[Step]:
-    """Nodes in /dev, unless that is a directory of the host; where something is mounted, that stands for the node.
+    """Nodes in /dev, unless that is a directory of the host; a mount at a node's path, or below it, stands for it.
 
     OCI runtime-spec, config-linux.md "Devices".
     """
     if any(mount.destination.rstrip("/") == "/dev" and is_bind(mount) for mount in spec.mounts):
         return
-    mounted = {mount.destination.rstrip("/") for mount in spec.mounts}
+    mounted = taken(spec.mounts)
     wanted = {device.path: device for device in linux.devices}
     for step in devices.default_steps():
         if step.path not in wanted and step.path not in mounted:
@@ -311,6 +311,12 @@ def device_steps(spec: oci.Spec, linux: oci.Linux, causes: Causes) -> Iterator[S
     for device in wanted.values():
         if device.path not in mounted:
             yield devices.node_step(device, causes.get(f"linux.devices:{device.path}", DEFAULT))
+
+
+def taken(mounts: Iterable[oci.Mount]) -> frozenset[str]:
+    """Where there is something by then: a mount, or the directory in /dev that leads to one."""
+    targets = [mount.destination.rstrip("/") for mount in mounts]
+    return frozenset((*targets, *("/".join(target.split("/", 3)[:3]) for target in targets)))
 
 
 def is_own(mount: oci.Mount, spec: oci.Spec) -> bool:
