@@ -9,6 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.harness.daemon import Daemon
+from tests.harness.images import docker_archive
 from wherry.api.connection import HEAD_LIMIT, as_upgrade, is_raw
 from wherry.engine.filters import found, parse_filters
 from wherry.errors import InvalidArgument
@@ -113,6 +114,17 @@ def test_a_set_of_processors_costs_no_more_than_its_length() -> None:
 def test_what_is_too_much_is_named(daemon: Daemon, host: dict[str, object], field: str) -> None:
     answer = daemon.api("POST", "/containers/create", {"Image": "busybox", "HostConfig": host})
     assert answer.status == 400 and answer.body["message"].startswith(f"invalid {field}: ")
+
+
+def test_volumes_are_counted_whoever_declares_them(daemon: Daemon, busybox_tar: bytes) -> None:
+    """Each becomes a mount; an image's come together with those of the request."""
+    some, others = ({f"/{name}{n}": {} for n in range(600)} for name in "ab")
+    daemon.load(docker_archive([busybox_tar], ["volumes:1"], {"Cmd": ["true"], "Volumes": some}))
+    most = "invalid Volumes: 1200 entries are more than 1024"
+    for image, volumes in (("busybox", {**some, **others}), ("volumes:1", others)):
+        answer = daemon.api("POST", "/containers/create", {"Image": image, "Volumes": volumes})
+        assert answer.status == 400 and answer.body["message"] == most
+    assert daemon.docker("run", "--rm", "volumes:1").returncode == 0
 
 
 def test_devices_are_not_looked_for_everywhere(daemon: Daemon) -> None:

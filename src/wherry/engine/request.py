@@ -28,7 +28,7 @@ from wherry.messages.container import (
 )
 from wherry.network.drivers.catalogue import DEFAULT_NETWORK, NO_NETWORK
 from wherry.runtime import mounts
-from wherry.runtime.bounds import check_counts
+from wherry.runtime.bounds import MOST_MOUNTS, check_count, check_counts
 from wherry.runtime.checks import check_conflicts, check_health
 from wherry.runtime.image_config import Merged, merge, words
 from wherry.runtime.resources import swap_limit
@@ -54,6 +54,7 @@ def make_record(
     if request.network_disabled:
         host = msgspec.structs.replace(host, network_mode=NO_NETWORK)
     merged = merge(request, image.config.run)
+    check_count("Volumes", merged.volumes, MOST_MOUNTS)
     argv = merged.argv
     endpoints = networks(request, host)
     endpoint = endpoints.get(host.network_mode) or EndpointSettings()

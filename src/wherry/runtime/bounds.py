@@ -6,7 +6,7 @@ field's name: what create accepts, a start can plan.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from wherry.errors import InvalidArgument
 from wherry.messages.container import Config, HostConfig
@@ -43,9 +43,13 @@ ON_THE_WIRE = dict(zip(HostConfig.__struct_fields__, HostConfig.__struct_encode_
 def check_counts(host: HostConfig) -> None:
     """InvalidArgument, with the field's name, for more than is even looked at."""
     for field, most in BOUNDED.items():
-        given = len(getattr(host, field) or ())
-        if given > most:
-            raise InvalidArgument(f"invalid {ON_THE_WIRE[field]}: {given} entries are more than {most}")
+        check_count(ON_THE_WIRE[field], getattr(host, field), most)
+
+
+def check_count(what: str, given: Collection[object] | None, most: int) -> None:
+    """The same of one field."""
+    if len(given or ()) > most:
+        raise InvalidArgument(f"invalid {what}: {len(given or ())} entries are more than {most}")
 
 
 def check_bounds(config: Config, host: HostConfig) -> None:
