@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ from wherry.engine.plan_template import Templates, WrittenPlan
 from wherry.engine.preparation.planned import DriverOf, Neighbours, lasting, preparation
 from wherry.engine.preparation.step import EngineStep
 from wherry.engine.preparation.surroundings import Surroundings
+from wherry.engine.profiles import Profiles, lanes
 from wherry.engine.task import Task
 from wherry.engine.wanted_mounts import declared_volumes, wanted_mounts
 from wherry.errors import wanting
@@ -72,7 +72,7 @@ class Planner:
         self._snapshots = snapshots
         self._seccomp = seccomp
         self._driver_of = driver_of
-        self._compiling = asyncio.Lock()
+        self._profiles = Profiles(seccomp, lanes())
         self._resolver = files.HostResolver()
         self._templates = Templates()
         self._facts = host_facts(cgroups.version)
@@ -96,16 +96,14 @@ class Planner:
         return warnings
 
     async def compile_profile(self, host: HostConfig) -> None:
-        """Have a profile compiled that the request brings with it, so that planning finds it done. InvalidArgument."""
+        """Have a profile compiled that the request brings with it, so that planning finds it done. InvalidArgument;
+        Unavailable where too many wait for theirs."""
         security = parse_security(host.security_opt)
         if security.seccomp not in ("", UNCONFINED):
             granted = capabilities.granted(
                 host.cap_add or (), host.cap_drop or (), privileged=host.privileged, available=self._available
             )
-            async with self._compiling:  # one at a time: others need threads, too
-                await asyncio.to_thread(
-                    self._seccomp.for_container, security, granted, privileged=host.privileged
-                )
+            await self._profiles.compile(security.seccomp, frozenset(granted))
 
     # ------------------------------------------------------------ a start
 

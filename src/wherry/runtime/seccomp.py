@@ -21,7 +21,7 @@ from wherry.runtime import oci_spec as oci
 from wherry.runtime.seccomp_compact import compact
 from wherry.runtime.seccomp_newer import MACHINES, NUMBERS, prefix
 from wherry.runtime.seccomp_policy import ARCHITECTURES, Machine, default_policy, kernel_version, this_machine
-from wherry.runtime.seccomp_worker import Job, compiled
+from wherry.runtime.seccomp_worker import SECONDS, Job, compiled
 from wherry.runtime.security import UNCONFINED, Security
 
 ACTIONS = {
@@ -54,6 +54,9 @@ SPECULATION_ALLOWED = 4
 EPERM = 1
 KEPT = 64  # filters of profiles, that is; those of the default policy are few
 MACHINE_ALIASES = {"amd64": "x86_64", "arm64": "aarch64"}
+
+
+Key = tuple[bytes, frozenset[str]]  # a profile's digest, none for the default policy, and what is granted
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,7 @@ class SeccompCompiler:
 
     def __init__(self, machine: Machine | None = None) -> None:
         self._machine = machine or this_machine()
-        self._done: dict[tuple[bytes, frozenset[str]], SeccompProgram | None] = {}
+        self._done: dict[Key, SeccompProgram | None] = {}
         self._lock = threading.Lock()
 
     def for_container(
@@ -116,14 +119,20 @@ class SeccompCompiler:
             return None
         return self.program(frozenset(capabilities), text)
 
-    def program(self, capabilities: frozenset[str], profile: str = "") -> SeccompProgram | None:
+    def has(self, capabilities: frozenset[str], profile: str) -> bool:
+        """Whether it is compiled already, and kept."""
+        return key_of(capabilities, profile) in self._done
+
+    def program(
+        self, capabilities: frozenset[str], profile: str = "", seconds: int = SECONDS
+    ) -> SeccompProgram | None:
         """``profile`` is JSON text, or "" for the default policy. None for a profile without any rule.
 
-        Blocks for a profile that has not been compiled yet.
+        Blocks for a profile that has not been compiled yet. TooMuch where that takes so many seconds of a processor.
         """
-        key = (sha256(profile.encode()).digest() if profile else b"", capabilities)
+        key = key_of(capabilities, profile)
         if key not in self._done:
-            made = self._compile(profile, capabilities)
+            made = self._compile(profile, capabilities, seconds)
             with self._lock:
                 self._done[key] = made
                 brought = [known for known in self._done if known[0]]
@@ -143,13 +152,17 @@ class SeccompCompiler:
         thread.start()
         return thread
 
-    def _compile(self, profile: str, capabilities: frozenset[str]) -> SeccompProgram | None:
+    def _compile(self, profile: str, capabilities: frozenset[str], seconds: int) -> SeccompProgram | None:
         if not profile:
             return compile_filter(default_policy(capabilities, self._machine), "default policy")
-        answer = compiled(Job(profile, sorted(capabilities)))
+        answer = compiled(Job(profile, sorted(capabilities), seconds))
         if answer.program is None:
             return None
         return SeccompProgram(answer.program, answer.flags, "custom profile")
+
+
+def key_of(capabilities: frozenset[str], profile: str) -> Key:
+    return (sha256(profile.encode()).digest() if profile else b"", capabilities)
 
 
 def compile_profile(text: str, capabilities: frozenset[str]) -> SeccompProgram | None:
