@@ -1,7 +1,8 @@
 /*
  * A procfs shows the PID namespace of the process that asks the kernel for one. So where a container joins others there,
  * a process of that namespace asks, and hands out the context, from which the mount is made outside. The others can do
- * nothing with it: its root is the container's, it has one descriptor, and its filter lets it ask, send and end.
+ * nothing with it: it has the container's mounts and none of the host's, one descriptor, and a filter that lets it ask,
+ * send and end.
  */
 #define _GNU_SOURCE
 #include "launch.h"
@@ -42,12 +43,21 @@ static const struct sock_filter MAY[] = {
     BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 };
 
+/*
+ * Of the container's mounts, as far as they are made. They still stand in the host's tree, and a root made by chroot(2)
+ * ends the way up only for who has that root, not for who looks in through /proc. The copy is of the current directory too.
+ */
+static int take_own_mounts(const struct launch *launch)
+{
+    return fchdir(launch->root) == 0 && unshare(CLONE_NEWNS) == 0 ? leave_host_mounts() : -1;
+}
+
 /* All that can be given up, before there is anything to see. */
 static int give_up(struct launch *launch, int pids, int socket)
 {
     const struct sock_fprog filter = {sizeof MAY / sizeof *MAY, (struct sock_filter *)(uintptr_t)MAY};
     const uint64_t kept = UINT64_C(1) << CAP_SYS_ADMIN;
-    if (fchdir(launch->root) != 0 || setns(pids, CLONE_NEWPID) != 0 || chroot(".") != 0)
+    if (take_own_mounts(launch) != 0 || setns(pids, CLONE_NEWPID) != 0)
         return -1;
     if (dup2(socket, 0) < 0 || sys_close_range(1, ~0U, 0) != 0 || !shed_plan(launch, launch->plan.count - 1))
         return -1;

@@ -101,6 +101,7 @@ bool enters_pids(const struct launch *launch);
 
 /* shed.c */
 int leave_host_null(const struct launch *launch);
+int leave_host_mounts(void);
 bool shed_plan(struct launch *launch, uint32_t first);
 int shed(struct launch *launch);
 

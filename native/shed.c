@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
@@ -48,6 +49,17 @@ int leave_host_null(const struct launch *launch)
             return -1;
     close(own);
     return 0;
+}
+
+/*
+ * The current directory becomes the root, and nothing is above it for whoever comes here through /proc. Both roots are "."
+ * for a moment; what lies below, the host's, is then let go of.
+ */
+int leave_host_mounts(void)
+{
+    if (syscall(SYS_pivot_root, ".", ".") != 0 || umount2(".", MNT_DETACH) != 0)
+        return -1;
+    return chdir("/");
 }
 
 static __attribute__((noinline)) void wipe_stack(void)

@@ -224,13 +224,8 @@ int step_bind_root(struct launch *launch, const struct step *step)
     return 0;
 }
 
-/* Both roots are "." for a moment; what lies below, the host's, is then let go of. */
 int step_pivot_root(struct launch *launch, const struct step *step)
 {
     (void)step;
-    if (fchdir(launch->root) != 0 || syscall(SYS_pivot_root, ".", ".") != 0)
-        return fail_on(launch, "/");
-    if (umount2(".", MNT_DETACH) != 0 || chdir("/") != 0)
-        return fail_on(launch, "/");
-    return 0;
+    return fchdir(launch->root) == 0 && leave_host_mounts() == 0 ? 0 : fail_on(launch, "/");
 }

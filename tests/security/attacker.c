@@ -191,9 +191,11 @@ static int hunt(int seconds)
     return 0;
 }
 
+#define UP "/../../../../../../../.."
+
 /* What a look at other processes found; each counts the looks that found it. */
 struct findings {
-    long seen, root, directory, descriptor, memory, rights, unfiltered;
+    long seen, root, directory, descriptor, visited, mounts, memory, rights, unfiltered;
 };
 
 /* The host as the test describes it: a path that is only there, and the numbers of its filesystems. */
@@ -202,11 +204,22 @@ struct host {
     char **devices;
 };
 
+/* Whether the way up from a directory leads to the host's files. It ends at the root of who goes it, nobody else's. */
+static bool leads_up_to(const struct host *host, const char *directory)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s" UP UP UP UP "/%s", directory, host->path);
+    return access(path, F_OK) == 0;
+}
+
+/* Whether something is of the host's filesystems, or beside them. */
 static bool is_of(const struct host *host, const char *path)
 {
     struct stat status;
     if (stat(path, &status) != 0)
         return false;
+    if (leads_up_to(host, path))
+        return true;
     for (char **device = host->devices; *device; device++)
         if (strtoull(*device, NULL, 10) == status.st_dev)
             return true;
@@ -276,6 +289,24 @@ static bool is_engines(int pid)
     return strstr(name, "memfd:") != NULL;
 }
 
+/* Goes into the mount namespace of a process, looks for the host's files, and comes back. It takes CAP_SYS_ADMIN. */
+static void look_at_mounts(int pid, const struct host *host, struct findings *found)
+{
+    static int own = -1;
+    char path[64];
+    if (own < 0)
+        own = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+    snprintf(path, sizeof path, "/proc/%d/ns/mnt", pid);
+    int theirs = open(path, O_RDONLY | O_CLOEXEC);
+    if (theirs >= 0 && setns(theirs, CLONE_NEWNS) == 0) {
+        found->visited++;
+        found->mounts += access(host->path, F_OK) == 0;
+        setns(own, CLONE_NEWNS);
+    }
+    if (theirs >= 0)
+        close(theirs);
+}
+
 static void look_at(int pid, const struct host *host, struct findings *found)
 {
     char path[64];
@@ -288,6 +319,7 @@ static void look_at(int pid, const struct host *host, struct findings *found)
         snprintf(path, sizeof path, "/proc/%d/fd/%d", pid, fd);
         found->descriptor += is_of(host, path);
     }
+    look_at_mounts(pid, host, found);
     look_at_rights(pid, found);
     found->memory += remembers(pid, host->path);
 }
@@ -321,8 +353,9 @@ static int watch(char **words)
     for (int pid = getpid(); (pid = next_process(pid)) > 0;)
         while (is_engines(pid))
             look_at(pid, &host, &found);
-    printf("seen: %ld\nroot: %ld\ncwd: %ld\nfd: %ld\nmemory: %ld\nrights: %ld\nunfiltered: %ld\n", found.seen, found.root,
-           found.directory, found.descriptor, found.memory, found.rights, found.unfiltered);
+    printf("seen: %ld\nroot: %ld\ncwd: %ld\nfd: %ld\n", found.seen, found.root, found.directory, found.descriptor);
+    printf("visited: %ld\nmounts: %ld\n", found.visited, found.mounts);
+    printf("memory: %ld\nrights: %ld\nunfiltered: %ld\n", found.memory, found.rights, found.unfiltered);
     return 0;
 }
 

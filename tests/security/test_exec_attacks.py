@@ -18,7 +18,9 @@ from tests.security.image import results
 
 ENTRIES, PATIENCE = 200, 40  # so many come in, or as many as do within so many seconds
 FEWEST = 20
-NOTHING = {"root": "0", "cwd": "0", "fd": "0", "memory": "0", "rights": "0", "unfiltered": "0"}
+NOTHING = dict.fromkeys(("root", "cwd", "fd", "mounts", "memory", "rights", "unfiltered"), "0")
+TRACER = ("--cap-add", "SYS_PTRACE")
+MOUNTER = (*TRACER, "--cap-add", "SYS_ADMIN")  # may go into the mounts of others, too
 
 Enter = Callable[[Daemon, str], bool]
 
@@ -48,10 +50,11 @@ def join(daemon: Daemon, container: str) -> bool:
     return started
 
 
-def attacked(daemon: Daemon, enter: Enter, *words: str) -> tuple[dict[str, str], int]:
+def attacked(
+    daemon: Daemon, enter: Enter, *words: str, rights: tuple[str, ...] = TRACER
+) -> tuple[dict[str, str], int]:
     """The findings of an attacker that may trace, while others come in; how many came."""
-    options = ("--cap-add", "SYS_PTRACE", "attacker", "/attacker")
-    container = daemon.docker("run", "-d", *options, *words).stdout.strip()
+    container = daemon.docker("run", "-d", *rights, "attacker", "/attacker", *words).stdout.strip()
     deadline, entered = time.monotonic() + PATIENCE, 0
     while entered < ENTRIES and time.monotonic() < deadline:
         entered += enter(daemon, container)
@@ -67,11 +70,21 @@ EXECS: Mapping[str, Enter] = {
 }
 
 
-@pytest.mark.parametrize("kind", [*EXECS, "--pid container:"])
-def test_nothing_of_the_host_is_seen(besieged: Daemon, kind: str) -> None:
+LOOKS = [
+    *(pytest.param(kind, TRACER, id=kind) for kind in (*EXECS, "--pid container:")),
+    *(
+        pytest.param(kind, MOUNTER, id=f"{kind}, to one that may mount")
+        for kind in ("exec", "--pid container:")
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "rights"), LOOKS)
+def test_nothing_of_the_host_is_seen(besieged: Daemon, kind: str, rights: tuple[str, ...]) -> None:
     words = ("watch", str(besieged.base), *sorted(filesystems(besieged)))
-    found, entered = attacked(besieged, EXECS.get(kind, join), *words)
+    found, entered = attacked(besieged, EXECS.get(kind, join), *words, rights=rights)
     assert int(found.pop("seen")) > 0, "the attacker met nobody on the way in: the test shows nothing"
+    assert (int(found.pop("visited")) > 0) == (rights == MOUNTER)
     if kind not in EXECS:
         del found["rights"]  # who fetches the procfs may mount, and is held by a filter: see the next test
     assert found.items() <= NOTHING.items() and entered >= FEWEST
