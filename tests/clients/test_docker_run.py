@@ -362,6 +362,34 @@ def test_exec_as_nobody_known(daemon: Daemon, user: str, said: str) -> None:
     assert done.stderr.startswith("Error response from daemon: ")
 
 
+@pytest.mark.parametrize(
+    "made",
+    [
+        "rm /etc/passwd",
+        "rm /etc/passwd; mkfifo /etc/passwd",
+        "rm /etc/passwd; mkdir /etc/passwd",
+        "truncate -s 2M /etc/passwd",
+        "truncate -s 60M /etc/passwd",
+        "yes | head -c 7000000 > /etc/passwd",
+        "printf '%s' nosuch-but-longer:x:1:1 > /etc/passwd",
+    ],
+)
+def test_exec_as_nobody_of_an_odd_database(daemon: Daemon, made: str) -> None:
+    id = daemon.docker("run", "-d", "busybox", "sh", "-c", f"{made}; touch /made; sleep 60").stdout.strip()
+    daemon.docker("exec", id, "sh", "-c", "while [ ! -e /made ]; do :; done")
+    done = daemon.docker("exec", "-u", "nosuch", id, "id", check=False, timeout=30)
+    said = "Error response from daemon: unable to find user nosuch: no matching entries in passwd file\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", said)
+
+
+@pytest.mark.parametrize("at", ["", "padding:x:5:5::/:/bin/sh\n" * 100_000], ids=["short", "long"])
+def test_exec_as_somebody_of_an_odd_database(daemon: Daemon, at: str) -> None:
+    """The last line of a database counts, also of a long one, and without an end."""
+    id = daemon.docker("run", "-d", "busybox", "sleep", "60").stdout.strip()
+    daemon.docker("exec", "-i", id, "sh", "-c", "cat > /etc/passwd", input=f"{at}last:x:77:78::/:/bin/sh")
+    assert daemon.docker("exec", "-u", "last", id, "id", "-u").stdout == "77\n"
+
+
 def test_exec_does_not_wait_for_a_container_that_looks_users_up_for_ever(daemon: Daemon) -> None:
     """What is behind a mount or is no file is not opened by the engine; links lead nowhere else."""
     made = "rm -f /etc/passwd; mkfifo /etc/passwd; ln -sf /proc/1/root/etc/shadow /etc/group; sleep 60"

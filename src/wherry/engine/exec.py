@@ -21,9 +21,8 @@ from wherry.linux.root_file import read_in_root
 from wherry.messages.exec import ExecCreate, ExecStart
 from wherry.runtime.checks import check_exec
 from wherry.runtime.launcher import Attach, ExitStatus, Monitored
-from wherry.runtime.users import check_known, names_of
+from wherry.runtime.users import DATABASE_MAX, check_known, names_of
 
-DATABASE_MAX = 1 << 20  # bytes of /etc/passwd that are looked at here
 ENDING_SECONDS = 30.0  # that a container's end may take once it has begun
 KEPT_AFTER_EXIT = 300.0  # seconds that a finished exec can still be inspected
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from wherry.errors import InvalidArgument
 from wherry.values.numbers import is_number
 
+DATABASE_MAX = 8 << 20  # bytes; in a longer one nobody is found. native/user.c
+
 
 def names_of(spec: str) -> tuple[str, str]:
     """The user and the group of ``name|uid[:group|gid]`` that have to be looked up; "" where there is nothing to."""
@@ -21,7 +23,7 @@ def to_look_up(name: str) -> str:
 
 def check_known(name: str, what: str, database: bytes) -> None:
     """InvalidArgument, in Docker's words, for a name that is in no line of a database: ``passwd`` or ``group``."""
-    wanted = name.encode("utf-8", "surrogateescape")
-    if all(line.partition(b":")[0] != wanted for line in database.split(b"\n")):
+    lines, wanted = b"\n%b\n" % database, name.encode("utf-8", "surrogateescape")
+    if not any(b"\n%b%b" % (wanted, end) in lines for end in (b":", b"\n")):
         kind = "user" if what == "passwd" else what
         raise InvalidArgument(f"unable to find {kind} {name}: no matching entries in {what} file")
