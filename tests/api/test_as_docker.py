@@ -258,3 +258,48 @@ def test_files_after_a_start_that_failed(daemon: Daemon) -> None:
     assert all(
         daemon.sandbox.outside(shown[path]).is_file() for path in paths[:3]
     )  # of a log, there is nothing as yet
+
+
+def test_what_went_wrong_comes_first(daemon: Daemon) -> None:
+    id, other = made(daemon, start=True), made(daemon)
+    taken = daemon.inspect(other)["Name"]
+    for path, status, said in (
+        (f"/{id}/kill?signal=FOO", 400, f"cannot kill container: {id}: invalid signal: FOO"),
+        (
+            f"/{id}/kill?signal=65",
+            400,
+            f"cannot kill container: {id}: the linux daemon does not support signal 65",
+        ),
+        (f"/{other}/kill", 409, f"cannot kill container: {other}: container {other} is not running"),
+        ("/nosuch/kill", 404, "cannot kill container: nosuch: No such container: nosuch"),
+        (f"/{id}/stop?signal=FOO", 400, f"cannot stop container: {id}: invalid signal: FOO"),
+        (f"/{id}/restart?signal=FOO", 400, f"Cannot restart container {id}: invalid signal: FOO"),
+        ("/nosuch/stop", 404, "No such container: nosuch"),
+        (f"/{id}/rename?name=!", 400, "Error when allocating new name: Invalid container name (/!), only"),
+        (
+            f"/{id}/rename?name={taken[1:]}",
+            409,
+            f'Error when allocating new name: Conflict. The container name "{taken}"',
+        ),
+    ):
+        answer = daemon.api("POST", f"/containers{path}")
+        assert answer.status == status and answer.body["message"].startswith(said), (path, answer)
+
+
+def test_an_event_of_a_command_without_arguments(daemon: Daemon) -> None:
+    id = made(daemon, start=True)
+    daemon.docker("exec", id, "true")
+    seen = daemon.docker(
+        "events", "--since", "1", "--until", f"{time.time():.3f}", "--filter", f"container={id}",
+        "--filter", "event=exec_create", "--filter", "event=exec_start", "--format", "{{.Action}}",
+    )  # fmt: skip
+    assert seen.stdout.splitlines() == ["exec_create: true ", "exec_start: true "]
+
+
+def test_settings_of_a_network_that_are_none(daemon: Daemon) -> None:
+    body = {**SLEEP, "NetworkingConfig": {"EndpointsConfig": {"bridge": None}}}
+    answer = daemon.api("POST", "/containers/create", body)
+    assert (answer.status, answer.body["message"]) == (
+        400,
+        "invalid config for network bridge: EndpointsConfig is nil",
+    )

@@ -224,7 +224,7 @@ def test_nulls_and_other_spellings_as_go_reads_them(api: Api) -> None:
             "Memory": None, "NetworkMode": None, "LogConfig": None, "ConsoleSize": None,
             "PortBindings": {"80/tcp": None, "81/tcp": [{"HostIp": None, "HostPort": "0"}]},
         },
-        "NetworkingConfig": {"EndpointsConfig": {"bridge": None}},
+        "NetworkingConfig": {"EndpointsConfig": {"bridge": {"Links": None}}},
         "labels": {"com.example.Label": "kept as it is", "lower": "x"},
     }  # fmt: skip
     reply = api.post("/containers/create", body)

@@ -267,7 +267,7 @@ ACCEPTED = [
     host(SecurityOpt=["label=disable"]), {"NetworkingConfig": {"EndpointsConfig": {"bridge": {}}}},
     {"NetworkingConfig": {"EndpointsConfig": {"default": {"IPAMConfig": {}}}}}, host(Binds=["/tmp:/x:ro"]),
     read_only_bind(ReadOnlyNonRecursive=True, NonRecursive=True),
-    {"NetworkingConfig": {"EndpointsConfig": {"none": None}}, **host(NetworkMode="none")},
+    {"NetworkingConfig": {"EndpointsConfig": {"none": {}}}, **host(NetworkMode="none")},
 ]  # fmt: skip
 
 

@@ -193,7 +193,7 @@ def test_a_daemon_is_not_started_on_nonsense(config: EngineConfig) -> None:
 def test_an_unknown_network_is_noted() -> None:
     """The start fails; an error here would say to a client that the image is missing."""
     assert list(record(HostConfig(network_mode="backend")).networks) == ["backend"]
-    own = NetworkingConfig(endpoints_config={"backend": None})
+    own = NetworkingConfig(endpoints_config={"backend": EndpointSettings()})
     assert record(networking_config=own).networks == {"backend": EndpointSettings()}
 
 

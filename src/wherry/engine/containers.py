@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import msgspec
@@ -28,7 +29,7 @@ from wherry.engine.sharing import by_id
 from wherry.engine.store import Store
 from wherry.engine.streams import AttachRequest, Streams
 from wherry.engine.task import task_of
-from wherry.errors import Conflict, InvalidArgument, NotFound, WherryError
+from wherry.errors import InvalidArgument, NotFound, WherryError
 from wherry.messages.container import ContainerCreate
 from wherry.messages.plan import PlanView
 from wherry.runtime.logs import LogsQuery
@@ -218,7 +219,9 @@ class Containers:
             old = container.record.name
             if name.removeprefix("/") == old:
                 raise InvalidArgument("Renaming a container with the same name as its current name")
-            record = msgspec.structs.replace(container.record, name=self._registry.claim(name))
+            with told_as("Error when allocating new name"):
+                claimed = self._registry.claim(f"/{name.removeprefix('/')}")
+            record = msgspec.structs.replace(container.record, name=claimed)
             self._store.containers.save_record(record)
             self._registry.rename(container, record)
         self._events.container("rename", record, {"oldName": f"/{old}"})
@@ -234,24 +237,21 @@ class Containers:
 
         ``timeout`` in seconds; negative waits without end; None takes the container's own.
         """
-        await self._lifecycle.stop(self.get(ref), timeout, signal)
+        container = self.get(ref)
+        with told_as(f"cannot stop container: {ref}"):
+            await self._lifecycle.stop(container, timeout, signal)
 
     async def restart(self, ref: str, timeout: int | None = None, signal: str | None = None) -> None:
-        """Stop it, if it runs, and start it. What goes wrong is told as Docker tells it."""
+        """Stop it, if it runs, and start it."""
         container = self.get(ref)
-        try:
+        with told_as(f"Cannot restart container {ref}"):
             await self._lifecycle.restart(container, timeout, signal)
-        except WherryError as error:
-            error.args = (f"Cannot restart container {ref}: {error.message}", *error.args[1:])
-            raise
 
     async def kill(self, ref: str, signal: str = "SIGKILL") -> None:
         """Send a signal. InvalidArgument for what is none; Conflict where it does not run."""
-        container = self.get(ref)
-        number = parse_signal(signal or "SIGKILL")
-        if not container.running:
-            raise Conflict(f"cannot kill container: {ref}: container {container.id} is not running")
-        await self._lifecycle.kill(container, number)
+        with told_as(f"cannot kill container: {ref}"):
+            number = parse_signal(signal or "SIGKILL")
+            await self._lifecycle.kill(self.get(ref), number)
 
     async def remove(self, ref: str, *, force: bool = False) -> None:
         """Remove a container; with ``force`` a running one is killed first."""
@@ -290,3 +290,13 @@ class Containers:
     def lifecycle(self) -> Lifecycle:
         """For what moves containers without a client's asking, as recovery does."""
         return self._lifecycle
+
+
+@contextmanager
+def told_as(what: str) -> Iterator[None]:
+    """Within, an error says first what went wrong, in Docker's words."""
+    try:
+        yield
+    except WherryError as error:
+        error.args = (f"{what}: {error.message}", *error.args[1:])
+        raise

@@ -68,7 +68,7 @@ class Execs:
         instance = Exec(new_id(), container, request)
         self._by_id[instance.id] = instance
         self._forget_with(container)
-        self._publish(instance, "exec_create: " + " ".join(request.cmd or ()))
+        self._publish(instance, f"exec_create: {told(request)}")
         return instance.id
 
     def inspect(self, id: str) -> Exec:
@@ -149,7 +149,7 @@ class Execs:
         )
 
     async def _launch(self, instance: Exec, options: ExecStart, attaches: list[Attach]) -> None:
-        self._publish(instance, "exec_start: " + " ".join(instance.request.cmd or []))
+        self._publish(instance, f"exec_start: {told(instance.request)}")
         try:
             monitor = await self._run(instance, options, attaches)
         except (WherryError, OSError) as error:
@@ -251,3 +251,9 @@ def write_stdout(client_fd: int, text: bytes, framed: bool) -> None:
     header = struct.pack(">BxxxI", 1, len(text)) if framed else b""
     with contextlib.suppress(OSError):
         os.write(client_fd, header + text)
+
+
+def told(request: ExecCreate) -> str:
+    """Its command, in the words of events: a space follows the program even without arguments, as with Docker."""
+    program, *arguments = request.cmd or [""]
+    return f"{program} {' '.join(arguments)}"

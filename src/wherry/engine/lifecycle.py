@@ -281,8 +281,8 @@ class Lifecycle:
             await asyncio.wait_for(ended.wait(), KILL_SECONDS)
         except TimeoutError:
             raise Internal(
-                f'cannot kill container "{container.record.name}": tried to kill container, but did not receive '
-                f"an exit event: process {container.state.pid} is frozen, or the kernel does not let go of it"
+                "tried to kill container, but did not receive an exit event: "
+                f"process {container.state.pid} is frozen, or the kernel does not let go of it"
             ) from None
 
     def _signal(self, container: Container, number: int) -> None:

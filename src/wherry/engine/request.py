@@ -154,10 +154,11 @@ def networks(request: ContainerCreate, host: HostConfig) -> dict[str, EndpointSe
     if host.network_mode.startswith("container:") or request.network_disabled:
         return {}
     settings = (request.networking_config.endpoints_config if request.networking_config else None) or {}
-    asked = {
-        host.network_mode if name == "default" else name: own or EndpointSettings()
-        for name, own in settings.items()
-    }
+    asked = {}
+    for name, own in settings.items():
+        if own is None:
+            raise InvalidArgument(f"invalid config for network {name}: EndpointsConfig is nil")
+        asked[host.network_mode if name == "default" else name] = own
     return asked or {host.network_mode: EndpointSettings()}
 
 

@@ -26,7 +26,9 @@ def parse_signal(text: str) -> int:
     """``SIGTERM``, ``term``, ``15`` or ``RTMIN+3`` as a number; InvalidArgument for anything else."""
     plain = text.upper().removeprefix("SIG")
     number = int(text) if is_number(text) and len(text) <= LONGEST else NUMBERS.get(plain, 0)
-    if not 1 <= number <= HIGHEST:
+    if number > HIGHEST:
+        raise InvalidArgument(f"the linux daemon does not support signal {number}")
+    if number < 1:
         raise InvalidArgument(f"invalid signal: {text}")
     return number
 
