@@ -175,7 +175,7 @@ class Lab:
 def wished(number: int = 1, name: str = "box", **host: Any) -> ContainerRecord:
     """The record of a container. Its id ends in its number."""
     return ContainerRecord(
-        id=f"{number:064x}", name=name, created="", path="sh", args=[], config=Config(),
+        id=f"{number:064x}", name=name, created="2026-11-24T14:58:50Z", path="sh", args=[], config=Config(),
         host_config=HostConfig(**host), image=IMAGE,
     )  # fmt: skip
 
