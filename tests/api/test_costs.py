@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from contextlib import suppress
 from urllib.parse import quote
 
 import pytest
@@ -92,6 +93,40 @@ def test_a_head_that_comes_byte_by_byte(daemon: Daemon) -> None:
         for index in range(len(head)):
             client.send(head[index : index + 1])
         assert client.recv(64).startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize("path", [b"/containers/create", b"/images/load"])
+@pytest.mark.parametrize("endless", [b"1;", b"1\r\nx\r\n0\r\nX-Trailer: ", b'1\r\nx\r\n1;a="'])
+def test_a_chunk_whose_size_never_ends(daemon: Daemon, path: bytes, endless: bytes) -> None:
+    head = (
+        b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(15)
+        client.connect(str(daemon.socket))
+        with suppress(ConnectionError):  # it need not listen to the end
+            client.sendall(head % path + endless + b"a" * 5_000_000)
+        assert client.recv(64).startswith(b"HTTP/1.1 400 ") or path == b"/images/load"
+
+
+def test_a_chunk_that_is_none(daemon: Daemon) -> None:
+    head = b"POST /containers/create HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(15)
+        client.connect(str(daemon.socket))
+        client.sendall(head + b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\nZZ\r\n")
+        assert b" 400 " in client.recv(64)
+
+
+def test_a_body_in_very_small_chunks(daemon: Daemon) -> None:
+    body = json.dumps({"Image": "busybox", "Labels": {"a": "b" * 100_000}}).encode()
+    head = b"POST /containers/create HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    chunks = b"".join(b"1;some=extension\r\n%c\r\n" % byte for byte in body)
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(60)
+        client.connect(str(daemon.socket))
+        client.sendall(head + b"Transfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n")
+        assert client.recv(64).startswith(b"HTTP/1.1 201 ")
 
 
 def test_a_set_of_processors_costs_no_more_than_its_length() -> None:

@@ -100,6 +100,7 @@ class Connection(RequestHandler):
         self._held = bytearray()
         self._in_head = False
         self._last_body: StreamReader | None = None
+        self._last_size = self._framing = 0  # of its content so far, and of what has come since then
         self._lost: set[Callable[[], object]] = set()
         self.half_closed = False
 
@@ -113,9 +114,12 @@ class Connection(RequestHandler):
         """Hold the head of a possible raw stream until it is whole, then feed it to the parser as an upgrade."""
         waiter = self._waiter
         if waiter is None or waiter.done() or self._messages:
+            body = self._last_body
             super().data_received(data)
             if self._messages:
                 self._last_body = self._messages[-1][1]
+            if body is not None and not body.is_eof() and body.exception() is None:
+                self._look_at_framing(body, len(data))
             return
         if data and not self._in_head and not self._upgraded:
             data = self._whole_head(data)
@@ -123,6 +127,18 @@ class Connection(RequestHandler):
                 return
             data = as_upgrade(data)
         self._begin(data, waiter)
+
+    def _look_at_framing(self, body: StreamReader, received: int) -> None:
+        """Refuse a body that is broken, or of which nothing comes but what is around it, such as a chunk's size."""
+        if body.total_bytes != self._last_size:
+            self._last_size, self._framing = body.total_bytes, 0
+        else:
+            self._framing += received
+        broken = body is not self._last_body  # what is behind an unfinished body can only be an error
+        if broken or self._framing > HEAD_LIMIT:
+            body.set_exception(HttpError(400, "the body's chunks are malformed, or their sizes too long"))
+            self._lingering_time = 0.0  # nor is the rest waited for
+            self.keep_alive(False)
 
     def _whole_head(self, data: bytes) -> bytes:
         """All that has come, once the head is whole that may be of a raw stream; nothing until then."""
