@@ -137,7 +137,7 @@ def test_an_event_filter_that_is_none_changes_nothing(api: Api) -> None:
         for line in api.get(
             "/events",
             since="1",
-            until=f"{time.time():.3f}",
+            until=f"{time.time():.9f}",
             filters={"colour": {"red": True}, "event": ["create"]},
         ).body.splitlines()
     ]
