@@ -360,6 +360,14 @@ static int watch(char **words)
 }
 
 #ifdef __x86_64__
+/* Whether it is stopped behind a system call: elsewhere, two bytes back may be what sets the result to 0. */
+static int behind_a_call(int pid, const struct user_regs_struct *registers)
+{
+    errno = 0;
+    long code = ptrace(PTRACE_PEEKTEXT, pid, registers->rip - 2, 0);
+    return errno == 0 && (code & 0xffff) == 0x050f;
+}
+
 /* Lets a stopped process make one call of ours, by the instruction that it is stopped behind. Its result. */
 static long call_as(int pid, struct user_regs_struct registers, long number, unsigned long one, unsigned long two)
 {
@@ -385,7 +393,7 @@ static int seize(void)
         if (ptrace(PTRACE_SEIZE, pid, 0, 0) != 0)
             continue;
         if (ptrace(PTRACE_INTERRUPT, pid, 0, 0) == 0 && waitpid(pid, &status, __WALL) == pid && WIFSTOPPED(status) &&
-            is_engines(pid) && ptrace(PTRACE_GETREGS, pid, 0, &registers) == 0) {
+            is_engines(pid) && ptrace(PTRACE_GETREGS, pid, 0, &registers) == 0 && behind_a_call(pid, &registers)) {
             seized++;
             obeyed += call_as(pid, registers, SYS_sethostname, registers.rsp, 1) == 0;
         }

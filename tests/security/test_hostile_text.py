@@ -37,8 +37,9 @@ def quoted(text: str) -> str:
 
 def test_overlong_and_odd_references(besieged: Daemon) -> None:
     for ref in ("x" * 5000, "%00", "..%2f..%2f", "%ff%fe", "..", "%2e%2e%2fimages"):
-        assert besieged.api("GET", f"/containers/{ref}/json").status in (400, 404)
-        assert besieged.api("GET", f"/exec/{ref}/json").status in (400, 404)
+        refused = (301,) if ref == ".." else (400, 404)  # that one is sent to the path that it means
+        assert besieged.api("GET", f"/containers/{ref}/json").status in refused
+        assert besieged.api("GET", f"/exec/{ref}/json").status in refused
 
 
 @pytest.mark.parametrize("text", TEXTS)
