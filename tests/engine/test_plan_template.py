@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.engine.doubles import wished
 from tests.engine.test_planned import task
 from wherry.engine.config import EngineConfig
 from wherry.engine.journal import Journal
@@ -128,7 +129,7 @@ def test_what_looks_at_the_host_is_looked_up_each_time(tmp_path: Path) -> None:
     second = planner.write(of(SECOND, {}, bind), prepared(SECOND))
     assert f"{tmp_path}/there" not in [getattr(step, "path", "") for step in second.steps]
     for host in (HostConfig(privileged=True), HostConfig(devices=[DeviceMapping()])):
-        assert Templates().key(replace(task(), host=host), Surroundings(), ()) is None
+        assert Templates().key(replace(task(), host=host), Surroundings(), (), None) is None
 
 
 def test_no_more_than_so_many_are_kept(tmp_path: Path) -> None:
@@ -136,3 +137,16 @@ def test_no_more_than_so_many_are_kept(tmp_path: Path) -> None:
     for number in range(KEPT + 3):
         planner.write(of(FIRST, {"env": [f"N={number}"]}, {}), prepared(FIRST))
     assert len(planner._templates._kept) == KEPT
+
+
+@pytest.mark.parametrize("tag", ["{{.Name}}", "{{.ID}}", "{{.ImageID}}"])
+def test_what_each_line_of_the_log_tells_is_the_containers_own(
+    planner: Planner, tmp_path: Path, tag: str
+) -> None:
+    """Name and image are the record's alone; nothing else of a plan depends on them."""
+    log = LogConfig(type="json-file", config={"tag": tag})
+    for number, id in enumerate((FIRST, SECOND, FIRST)):
+        image = f"sha256:{number:064}"
+        record = msgspec.structs.replace(wished(name=f"box{number}", log_config=log), id=id, image=image)
+        wanted, done = replace(of(id, {}, {"log_config": log}), record=record), prepared(id)
+        same(planner, planner.write(wanted, done), wanted, done, tmp_path)

@@ -23,7 +23,7 @@ from wherry.engine.task import Task
 from wherry.runtime.mounts import MountPoint
 from wherry.runtime.oci_spec import Spec
 from wherry.runtime.plan_file import encode, from_document, named
-from wherry.runtime.step import Step, on_wire
+from wherry.runtime.steps import Log, Step, on_wire
 
 SHORT_ID = 12  # digits, as a container's own host name has
 KEPT = 32  # templates; each is some 30 kB
@@ -153,11 +153,16 @@ class Templates:
                 self._kept.popitem(last=False)
         return template
 
-    def key(self, task: Task, place: Surroundings, points: Sequence[MountPoint]) -> bytes | None:
-        """All that a plan depends on, without the id. None for what looks at the host's devices."""
+    def key(
+        self, task: Task, place: Surroundings, points: Sequence[MountPoint], log: Log | None
+    ) -> bytes | None:
+        """All that a plan depends on, without the id. None for what looks at the host's devices.
+
+        ``log`` is what a plan takes from name and record: they may be told in each line.
+        """
         host = task.host
         if host.privileged or host.devices or host.device_requests:
             return None
         wish = replace(task, id="", name="", networks={}, record=None)  # a new field of either is in
         there = replace(place, address=None, gateway=None)
-        return self._marks.put(pack((len(task.id), wish, there, points)), task.id)
+        return self._marks.put(pack((len(task.id), wish, there, points, log)), task.id)

@@ -126,18 +126,18 @@ class Planner:
         """
         place, points = Surroundings.of(prepared), self._points(task)
         with wanting("plan the container"):
-            plan, spec = self._plan(task, place, points, self._files(task, place, points))
+            plan, spec = self._plan(task, place, points, self._log(task), self._files(task, place, points))
         return Launched(replace(plan, preparation=tuple(prepared)), spec)
 
     def write(self, task: Task, prepared: Sequence[EngineStep]) -> WrittenPlan:
         """The same, ready to go out. Where the same was planned of late for another container, that is used again."""
-        place, points = Surroundings.of(prepared), self._points(task)
-        key = self._templates.key(task, place, points)
+        place, points, log = Surroundings.of(prepared), self._points(task), self._log(task)
+        key = self._templates.key(task, place, points, log)
         template = self._templates.find(key)
         with wanting("plan the container"):
             files = self._files(task, place, points)
             if template is None:
-                plan, spec = self._plan(task, place, points, files)
+                plan, spec = self._plan(task, place, points, log, files)
                 template = self._templates.make(key, task.id, plan.steps, files, spec)
         return WrittenPlan(template, task.id, files, prepared)
 
@@ -149,11 +149,11 @@ class Planner:
         return (*points, *declared_volumes(task.config, task.image.volumes, points, root))
 
     def _plan(
-        self, task: Task, place: Surroundings, points: Points, files: tuple[Step, ...]
+        self, task: Task, place: Surroundings, points: Points, log: Log | None, files: tuple[Step, ...]
     ) -> tuple[Plan, Spec]:
         """The launcher's steps and the specification. Of the host they know files, points and devices."""
         spec, causes = self._spec(task, place, points)
-        return plan_container(spec, causes, self._context(task, spec, files)), spec
+        return plan_container(spec, causes, self._context(task, spec, log, files)), spec
 
     def _spec(self, task: Task, place: Surroundings, points: Points) -> tuple[Spec, Causes]:
         """The OCI runtime specification, and who asked for what in it. ``points``: the mounts that were asked for."""
@@ -186,7 +186,7 @@ class Planner:
             )
         )
 
-    def _context(self, task: Task, spec: Spec, files: tuple[Step, ...]) -> PlanContext:
+    def _context(self, task: Task, spec: Spec, log: Log | None, files: tuple[Step, ...]) -> PlanContext:
         paths = ContainerPaths(self._config, task.id)
         rows, columns = task.host.console_size
         return PlanContext(
@@ -194,7 +194,7 @@ class Planner:
             cgroups=self._cgroups,
             exit_file=paths.exit,
             spool_dir=paths.home,
-            log=log_step(task, paths, self._config),
+            log=log,
             stdin=task.config.open_stdin,
             stdin_once=task.config.stdin_once,
             rows=rows,
@@ -204,6 +204,9 @@ class Planner:
             init=bool(task.host.init),
             oom_score_adj=self._oom_score_adj,
         )
+
+    def _log(self, task: Task) -> Log | None:
+        return log_step(task, ContainerPaths(self._config, task.id), self._config)
 
     def _root(self, task: Task, paths: ContainerPaths) -> OverlayRoot:
         snapshot = self._snapshots.snapshot(task.id, task.layers)
