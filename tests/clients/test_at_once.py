@@ -192,3 +192,24 @@ def test_two_clients_with_the_same_name(daemon: Daemon) -> None:
     assert daemon.api("GET", "/containers/json?all=1").body == []
     for name in ("box", "other"):
         create(daemon, name, LONG)
+
+
+def test_a_name_is_given_once_however_long_a_profile_takes(daemon: Daemon) -> None:
+    """A profile of its own is compiled before a container is made, which takes a while."""
+    profile = '{"defaultAction": "SCMP_ACT_ALLOW", "comment": "compiled for this test alone"}'
+    body = {"Image": "busybox", "HostConfig": {"SecurityOpt": [f"seccomp={profile}"]}}
+    answers: list[Answer] = []
+
+    def create() -> None:
+        answers.append(daemon.api("POST", "/containers/create?name=same", body))
+
+    creators = [threading.Thread(target=create) for _ in range(6)]
+    for creator in creators:
+        creator.start()
+    for creator in creators:
+        creator.join()
+    assert sorted(answer.status for answer in answers) == [201, *[409] * 5]
+    assert all(
+        "already in use by container" in answer.body["message"] for answer in answers if answer.status == 409
+    )
+    assert daemon.api("GET", "/containers/same/json").status == 200

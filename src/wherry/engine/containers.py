@@ -181,6 +181,8 @@ class Containers:
         """The record of a container that is asked for, checked; its image; and warnings. Nothing is kept."""
         if not request.image:
             raise InvalidArgument("config cannot be empty in order to create a container")
+        if request.host_config is not None:  # waits: what is found behind it is still so when the record is made
+            await self._planner.compile_profile(request.host_config)
         image = self._images.find(request.image)
         if request.host_config is not None:
             host = by_id(request.host_config, self._registry.id_of)
@@ -197,7 +199,6 @@ class Containers:
             recursive_read_only=recursive_read_only,
         )
         warnings = self._planner.check(record.config, record.host_config)
-        await self._planner.compile_profile(record.host_config)
         if not platform:
             warnings += foreign(image)
         return record, image, [*warnings, *ignored(record, image)]
