@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from wherry.linux import kernel_file
 
@@ -39,23 +39,12 @@ def processes(path: str) -> list[int]:
 
 
 def kill_all(path: str) -> None:
-    """SIGKILL to every process in a cgroup and below it; by cgroup.kill where the kernel has that.
-
-    In version 1's freezer they are frozen meanwhile, so that they cannot multiply, and thawed so that they can die.
-    """
+    """SIGKILL to every process in a cgroup and below it; by cgroup.kill where the kernel has that."""
     for directory in deepest_first(path):
         try:
             kernel_file.write(os.path.join(directory, "cgroup.kill"), "1")
         except OSError:
-            set_freezer(directory, "FROZEN")
             kill_each(processes(directory))
-            set_freezer(directory, "THAWED")
-
-
-def set_freezer(path: str, state: str) -> None:
-    """Nothing where a cgroup has no freezer of version 1."""
-    with contextlib.suppress(OSError):
-        kernel_file.write(os.path.join(path, "freezer.state"), state)
 
 
 def kill_each(pids: list[int]) -> None:
@@ -66,14 +55,24 @@ def kill_each(pids: list[int]) -> None:
 
 def remove(path: str) -> bool:
     """Kill what is left, and remove a cgroup with all below it. True when it is gone. Idempotent."""
+    return remove_all([path], lambda: kill_all(path))
+
+
+def remove_all(paths: Iterable[str], kill: Callable[[], None]) -> bool:
+    """Remove cgroups with all below them, once ``kill`` has ended what is in them. True when they are gone."""
     for attempt in range(REMOVE_TRIES):
         if attempt:
-            kill_all(path)
+            kill()
             time.sleep(REMOVE_PAUSE)
-        left = [directory for directory in deepest_first(path) if not remove_directory(directory)]
-        if not left:
+        paths = [path for path in paths if not remove_tree(path)]
+        if not paths:
             return True
     return False
+
+
+def remove_tree(path: str) -> bool:
+    """Remove a cgroup and all below it that has no members. True when it is gone."""
+    return all([remove_directory(directory) for directory in deepest_first(path)])
 
 
 def remove_directory(path: str) -> bool:

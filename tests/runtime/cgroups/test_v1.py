@@ -167,6 +167,24 @@ def test_a_process_is_counted_frozen_and_killed(parent: tuple[CgroupsV1, str]):
         process.wait()
 
 
+def test_what_a_container_froze_itself_ends(parent: tuple[CgroupsV1, str]):
+    cgroups, name = parent
+    path, inner = f"{name}/three", f"{name}/three/inner"
+    apply(cgroups, path, oci.Resources())
+    os.mkdir(cgroups.directory("freezer", inner))
+    places = [*cgroups.directories(path), cgroups.directory("freezer", inner)]
+    script = "".join(f"echo $$ > {d}/cgroup.procs; " for d in places) + "echo ready; exec sleep 1000"
+    process = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE)
+    try:
+        assert process.stdout and process.stdout.readline()
+        cgroups.freeze(inner)
+        assert cgroups.destroy(path)
+        assert process.wait(5) == -9
+    finally:
+        process.kill()
+        process.communicate()
+
+
 def test_detect_prefers_version_1_where_controllers_are_there():
     if not os.path.exists("/sys/fs/cgroup/memory"):
         pytest.skip("no version 1 hierarchies")

@@ -29,6 +29,7 @@ from wherry.runtime.steps import (
 )
 
 NO_MOUNT_RIGHTS = MountFlag.NOSUID | MountFlag.NODEV | MountFlag.NOEXEC
+FREEZER = "freezer.state"
 NOT_CONTROLLERS = frozenset({"systemd", "unified"})
 
 
@@ -160,9 +161,24 @@ class CgroupsV1:
         return sorted(found)
 
     def destroy(self, path: str) -> bool:
+        return cgroupfs.remove_all(self.directories(path), lambda: self.kill(path))
+
+    def kill(self, path: str) -> None:
+        """SIGKILL to every process, whichever hierarchy has it. They are frozen meanwhile, so that they cannot
+        multiply, and thawed so that they can die: also what they themselves have frozen."""
+        if "freezer" not in self.controllers:
+            self.kill_members(path)
+            return
         with contextlib.suppress(OSError):
-            self.thaw(path)  # frozen processes cannot die
-        return not [d for d in self.directories(path) if not cgroupfs.remove(d)]
+            self.freeze(path)
+        self.kill_members(path)
+        for directory in cgroupfs.deepest_first(self.directory("freezer", path)):
+            with contextlib.suppress(OSError):
+                kernel_file.write(f"{directory}/{FREEZER}", "THAWED")
+
+    def kill_members(self, path: str) -> None:
+        for directory in self.directories(path):
+            cgroupfs.kill_all(directory)
 
     def devices(self, path: str) -> tuple[str, ...] | None:
         shown = self.file(path, files.DEVICES_LIST)
@@ -179,10 +195,10 @@ class CgroupsV1:
         return OomNotice.of(os.path.dirname(file)) if file else None
 
     def freeze(self, path: str) -> None:
-        kernel_file.write(f"{self.directory('freezer', path)}/freezer.state", "FROZEN")
+        kernel_file.write(f"{self.directory('freezer', path)}/{FREEZER}", "FROZEN")
 
     def thaw(self, path: str) -> None:
-        kernel_file.write(f"{self.directory('freezer', path)}/freezer.state", "THAWED")
+        kernel_file.write(f"{self.directory('freezer', path)}/{FREEZER}", "THAWED")
 
     # ------------------------------------------------------------ readings
 
