@@ -72,7 +72,8 @@ def remove_all(paths: Iterable[str], kill: Callable[[], None]) -> bool:
 
 def remove_tree(path: str) -> bool:
     """Remove a cgroup and all below it that has no members. True when it is gone."""
-    return all([remove_directory(directory) for directory in deepest_first(path)])
+    left = [directory for directory in deepest_first(path) if not remove_directory(directory)]
+    return not left
 
 
 def remove_directory(path: str) -> bool:
