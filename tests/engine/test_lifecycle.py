@@ -16,7 +16,7 @@ import pytest
 from tests.engine.doubles import Lab, Monitor, told, wished
 from wherry.engine.container import Container, WaitResult
 from wherry.engine.lifecycle import MOVES, move
-from wherry.engine.record import ContainerState, Phase
+from wherry.engine.record import ContainerState, Failure, Phase
 from wherry.errors import (
     Conflict,
     Internal,
@@ -238,10 +238,12 @@ def test_a_start_that_fails_leaves_it_as_it_was(lab: Lab, before: Phase) -> None
         with pytest.raises(LaunchFailed):
             await lab.lifecycle.start(container)
         assert (container.phase, container.state.error) == (before, "no such thing")
+        assert container.state.failure is Failure.START
         assert (await waiter).status_code == lab.kept(container).exit_code == 127
         assert closed(other_end)
         await lab.lifecycle.start(container)
         assert (container.phase, container.state.error) == (Phase.RUNNING, "")
+        assert container.state.failure is Failure.NONE
 
     soon(scenario)
 
@@ -431,12 +433,13 @@ def test_an_end_for_want_of_memory_and_a_lost_one(lab: Lab, oom: bool) -> None:
         assert lab.executor.last is not None
         waiter = container.waiter("not-running")
         lab.executor.last._exited.set_result(
-            ExitStatus(137, oom=oom, finished_ns=1, error="" if oom else "unseen")
+            ExitStatus(137, oom=oom, finished_ns=1, error="" if oom else "unseen", known=oom)
         )
         assert await waiter == WaitResult(137)
         kept = lab.kept(container)
         assert kept is not None
         assert (kept.oom_killed, kept.error) == (oom, "" if oom else "unseen")
+        assert kept.failure is (Failure.NONE if oom else Failure.LOST)
         assert await told(events) == (["start", "oom", "die"] if oom else ["start", "die"])
 
     soon(scenario)

@@ -19,7 +19,7 @@ from tests.network.lab import eventually
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.preparation.step import Launch
 from wherry.engine.preparation.storage import RuntimeDirectory
-from wherry.engine.record import ContainerState, Phase
+from wherry.engine.record import ContainerState, Failure, Phase
 from wherry.engine.recovery import LOST_EXIT_CODE, UNSEEN, ended, recover, settle, sweep
 from wherry.runtime.launcher import ExitStatus
 from wherry.values.times import rfc3339
@@ -79,7 +79,8 @@ def test_one_that_ended_without_a_word(lab: Lab, file: str | None) -> None:
     if file is not None:
         exit_file(lab, container.id, file)
     status = ended(lab.config, lab.executor, container)  # type: ignore[arg-type]
-    assert status is not None and (status.code, status.error) == (LOST_EXIT_CODE, UNSEEN)
+    assert status is not None and not status.known
+    assert (status.code, status.error) == (LOST_EXIT_CODE, UNSEEN)
 
 
 def test_a_start_takes_away_what_an_earlier_run_left(tmp_path: Path) -> None:
@@ -130,6 +131,22 @@ def test_its_end_is_recorded(lab: Lab) -> None:
         assert kept is not None
         assert (kept.phase, kept.pid, kept.exit_code, kept.oom_killed) == (Phase.EXITED, 0, 5, True)
         assert kept.finished_at == rfc3339(FINISHED)
+
+    asyncio.run(scenario())
+
+
+def test_an_end_that_is_known_has_nothing_of_a_failed_start_before_it(lab: Lab) -> None:
+    """The engine was killed before it had recorded that it runs."""
+
+    async def scenario() -> None:
+        failed = ContainerState(exit_code=127, error="not found", failure=Failure.START)
+        container = lab.container(state=failed)
+        lab.executor.under_way = {container.id}
+        exit_file(lab, container.id, f"0 0 {FINISHED}")
+        settle(lab.config, lab.executor, lab.lifecycle, container)  # type: ignore[arg-type]
+        kept = lab.kept(container)
+        assert kept is not None
+        assert (kept.exit_code, kept.error, kept.failure) == (0, "", Failure.NONE)
 
     asyncio.run(scenario())
 

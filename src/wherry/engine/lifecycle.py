@@ -21,7 +21,7 @@ from wherry.engine.executor import Executor, Run, reason_of
 from wherry.engine.image_record import ImageRecord
 from wherry.engine.journal import Launched
 from wherry.engine.network import Networks
-from wherry.engine.record import Asked, Phase
+from wherry.engine.record import Asked, Failure, Phase
 from wherry.engine.registry import Registry, no_such
 from wherry.engine.store import Store
 from wherry.engine.task import Task, task_of
@@ -58,6 +58,13 @@ def move(container: Container, phase: Phase) -> None:
     if phase not in MOVES[container.phase]:
         raise Internal(f"container {container.id[:12]} cannot become {phase} while it is {container.phase}")
     container.state.phase = phase
+
+
+def failure_of(status: ExitStatus) -> Failure:
+    """What the error of an exit status tells of, if there is one."""
+    if not status.known:
+        return Failure.LOST
+    return Failure.MONITOR if status.error else Failure.NONE
 
 
 class Lifecycle:
@@ -130,6 +137,7 @@ class Lifecycle:
         move(container, before)
         state = container.state
         state.error = reason_of(error) if isinstance(error, Exception) else "the start was given up"
+        state.failure = Failure.START
         state.exit_code = error.exit_code if isinstance(error, LaunchFailed) else FAILED_START
         self._save(container)
         container.settle("next-exit")
@@ -168,7 +176,8 @@ class Lifecycle:
         move(container, Phase.RUNNING)
         state = container.state
         state.pid, state.started_at = container.run.pid if container.run else 0, since
-        state.exit_code, state.error, state.oom_killed, state.asked = 0, "", False, None
+        state.exit_code, state.error, state.failure = 0, "", Failure.NONE
+        state.oom_killed, state.asked = False, None
         state.networks = {name: self._networks.find(name).id for name in container.record.networks}
         self._save(container)
 
@@ -221,8 +230,7 @@ class Lifecycle:
         told = state.oom_killed
         state.pid, state.exit_code, state.oom_killed = 0, status.code, status.oom or told
         state.finished_at = rfc3339(status.finished_ns)
-        if status.error:
-            state.error = status.error
+        state.error, state.failure = status.error, failure_of(status)
         self._save_soon(container)
         if status.oom and not told:
             self._publish(container, "oom")

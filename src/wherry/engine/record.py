@@ -29,6 +29,15 @@ class Phase(StrEnum):
     GONE = "gone"
 
 
+class Failure(StrEnum):
+    """What the error in a container's state tells of."""
+
+    NONE = ""  # also in rows of versions that kept the error alone
+    START = "start"  # there was no process
+    LOST = "lost"  # how it ended is not known
+    MONITOR = "monitor"  # its monitor came to grief; how it ended is known
+
+
 class ContainerRecord(msgspec.Struct, kw_only=True, frozen=True):
     """What was wished, completed by image and defaults. A rename replaces it; nothing else changes it."""
 
@@ -75,6 +84,7 @@ class ContainerState(msgspec.Struct, kw_only=True, omit_defaults=True):
     pid: int = 0  # of its first process, on the host
     exit_code: int = 0
     error: str = ""
+    failure: Failure = Failure.NONE
     oom_killed: bool = False
     asked: Asked | None = None  # of the last run
     started_at: str = ZERO_TIME

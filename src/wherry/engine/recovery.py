@@ -80,7 +80,7 @@ def ended(config: EngineConfig, executor: Executor, container: Container) -> Exi
     if status is not None or not recorded:
         return status
     log.warning("container %s ended without an exit status", container.id[:12])
-    return ExitStatus(code=LOST_EXIT_CODE, oom=False, finished_ns=time.time_ns(), error=UNSEEN)
+    return ExitStatus(code=LOST_EXIT_CODE, oom=False, finished_ns=time.time_ns(), error=UNSEEN, known=False)
 
 
 def sweep(config: EngineConfig, host: Host, kept: Collection[str], live: Collection[str]) -> None:

@@ -10,12 +10,14 @@ LOST_EXIT_CODE = 137
 
 @dataclass(frozen=True, slots=True)
 class ExitStatus:
-    """How a container's first process ended. ``finished_ns`` counts from 1970; ``error``: what is to be said of it."""
+    """How a container's first process ended. ``finished_ns`` counts from 1970; ``error``: what is to be said of it;
+    ``known``: whether the code is its own, or stands for one that nobody was told."""
 
     code: int
     oom: bool
     finished_ns: int
     error: str = ""
+    known: bool = True
 
 
 def read_exit_file(path: Path) -> ExitStatus | None:

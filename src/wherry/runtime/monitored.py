@@ -341,7 +341,7 @@ class Monitored:
         if not self._exited.done():
             left = read_exit_file(self._exit_file) if self._exit_file else None
             words = self._trouble or "its monitor ended without leaving an exit status"
-            lost = ExitStatus(LOST_EXIT_CODE, oom=False, finished_ns=time.time_ns(), error=words)
+            lost = ExitStatus(LOST_EXIT_CODE, oom=False, finished_ns=time.time_ns(), error=words, known=False)
             self._exited.set_result(left or self._left or lost)
         for id in list(self._attached):
             self._detach(id, 2)

@@ -9,8 +9,10 @@ import pytest
 
 from tests.engine.doubles import wished
 from tests.harness.daemon import Daemon
+from tests.harness.hold import held
+from tests.security.test_monitor import monitors
 from wherry.engine.explain.ending import how_it_ended
-from wherry.engine.record import Asked, ContainerState
+from wherry.engine.record import Asked, ContainerState, Failure
 from wherry.messages.base import ZERO_TIME
 
 STARTED = "2026-11-27T04:00:00Z"
@@ -84,6 +86,26 @@ SENTENCES: list[tuple[dict[str, Any], dict[str, Any], str]] = [
         {},
         "Lost: the monitor ended without leaving an exit status. Its exit code is not known; 255 stands for it.",
     ),
+    (
+        {"exit_code": 127, "error": "nobody saw it end", "failure": Failure.LOST},
+        {},
+        "Lost: nobody saw it end. Its exit code is not known; 127 stands for it.",
+    ),
+    (
+        {"exit_code": 1, "error": "the start was given up", "failure": Failure.START},
+        {},
+        "The last time, it did not start (1): the start was given up",
+    ),
+    (
+        {"exit_code": 6, "error": "its monitor was killed", "failure": Failure.MONITOR},
+        {},
+        "Ended with 6, its own exit code. Its monitor was killed.",
+    ),
+    (
+        {"exit_code": 128, "error": "its monitor was killed", "failure": Failure.MONITOR},
+        {},
+        "Ended with 128, its own exit code. Its monitor was killed.",
+    ),
 ]
 
 
@@ -153,6 +175,17 @@ def test_why_it_ended_outlives_the_engine(daemon: Daemon) -> None:
     assert said_of(daemon, "it") == "Ended with 137: `kill` sent it SIGKILL."
     daemon.docker("start", "it")
     assert said_of(daemon, "it") == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("code", [6, 127])
+def test_one_whose_monitor_was_killed_and_whose_code_the_kernel_has(daemon: Daemon, code: int) -> None:
+    run(daemon, "-d", "busybox", "sh", "-c", f"sleep 1; exit {code}")
+    (monitor,) = monitors(daemon)
+    with held(monitor):
+        daemon.api("POST", "/containers/it/wait", timeout=60)
+    assert said_of(daemon, "it").startswith(f"Ended with {code}, its own exit code")
+    assert "Its monitor did not say how its process has ended" in said_of(daemon, "it")
 
 
 def test_one_that_was_lost_with_its_monitor(daemon: Daemon) -> None:

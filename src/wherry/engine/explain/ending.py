@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from signal import SIGINT, SIGKILL, SIGQUIT, SIGTERM
 
-from wherry.engine.record import Asked, ContainerRecord, ContainerState
+from wherry.engine.record import Asked, ContainerRecord, ContainerState, Failure
 from wherry.messages.base import ZERO_TIME
 from wherry.runtime.mounts import size_word
 from wherry.values.signals import NAMES, signal_name
@@ -12,7 +12,7 @@ from wherry.values.sizes import spaced_memory
 from wherry.values.words import counted
 
 BY_SIGNAL = 128  # and its number: the exit code of a process that a signal ended
-START_FAILED = (126, 127, 128)
+START_FAILED = (126, 127, 128)  # as long as nothing else was kept of it
 NOT_STARTED = {126: ", as its command cannot be executed", 127: ", as its command was not found"}
 SHELLS = {126: "a command that cannot be executed", 127: "a command that was not found"}
 TO_END = (SIGINT, SIGQUIT, SIGKILL, SIGTERM)
@@ -29,13 +29,26 @@ MEANINGS = {
 def how_it_ended(record: ContainerRecord, state: ContainerState) -> str:
     """For a container without a process."""
     code, never = state.exit_code, state.started_at == ZERO_TIME
-    if state.error and code not in START_FAILED:
-        return f"Lost: {state.error}. Its exit code is not known; {code} stands for it."
-    if state.error:
-        began = "It did" if never else "The last time, it did"
-        return f"{began} not start ({code}){NOT_STARTED.get(code, '')}: {state.error}"
-    if never:
-        return "It has not been started."
+    match failure_of(state):
+        case Failure.LOST:
+            return f"Lost: {state.error}. Its exit code is not known; {code} stands for it."
+        case Failure.START:
+            began = "It did" if never else "The last time, it did"
+            return f"{began} not start ({code}){NOT_STARTED.get(code, '')}: {state.error}"
+        case Failure.MONITOR:
+            return f"{by_its_code(record, state)} {state.error[0].upper()}{state.error[1:]}."
+    return "It has not been started." if never else by_its_code(record, state)
+
+
+def failure_of(state: ContainerState) -> Failure:
+    """As it was kept; guessed for a container whose last end an earlier version recorded."""
+    if state.failure is not Failure.NONE or not state.error:
+        return state.failure
+    return Failure.START if state.exit_code in START_FAILED else Failure.LOST
+
+
+def by_its_code(record: ContainerRecord, state: ContainerState) -> str:
+    code = state.exit_code
     asked = state.asked if state.asked is not None and is_cause(state.asked, code) else None
     said = after(asked, code) if asked is not None else by_itself(code)
     return with_memory(record, said, code, asked) if state.oom_killed else said
