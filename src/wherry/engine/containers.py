@@ -181,9 +181,8 @@ class Containers:
         """The record of a container that is asked for, checked; its image; and warnings. Nothing is kept."""
         if not request.image:
             raise InvalidArgument("config cannot be empty in order to create a container")
-        if (
-            request.host_config is not None
-        ):  # waits: what is found behind it is still so when the record is made
+        # This waits: what is found behind it is still so when the record is made.
+        if request.host_config is not None:
             await self._planner.compile_profile(request.host_config)
         image = self._images.find(request.image)
         if request.host_config is not None:
