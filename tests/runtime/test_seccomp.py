@@ -7,8 +7,10 @@ import mmap
 import os
 import platform
 import struct
+import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -378,3 +380,24 @@ def test_only_the_latest_profiles_are_kept(compiler: SeccompCompiler):
     fresh._done |= {(bytes([number]), DEFAULT): None for number in range(1, KEPT + 20)}
     fresh.program(DEFAULT, "{}")
     assert len(fresh._done) == KEPT + 1 and (b"", DEFAULT) in fresh._done
+
+
+def test_a_profile_in_use_is_kept_whatever_others_bring():
+    fresh = SeccompCompiler()
+    fresh.program(DEFAULT, "{}")
+    fresh._done |= {(bytes([number]), DEFAULT): None for number in range(1, KEPT)}
+    fresh.program(DEFAULT, "{}")
+    fresh.program(DEFAULT, "{} ")  # one too many
+    assert fresh.has(DEFAULT, "{}")
+    assert not fresh.has(DEFAULT, "") and (bytes([1]), DEFAULT) not in fresh._done
+
+
+def test_the_default_policy_is_compiled_once_however_many_want_it():
+    fresh, together = SeccompCompiler(), threading.Barrier(8)
+
+    def compiled(_: int) -> int:
+        together.wait()
+        return id(fresh.program(DEFAULT))
+
+    with ThreadPoolExecutor(8) as threads:
+        assert len(set(threads.map(compiled, range(8)))) == 1

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -105,7 +106,8 @@ class SeccompCompiler:
     def __init__(self, machine: Machine | None = None) -> None:
         self._machine = machine or this_machine()
         self._done: dict[Key, SeccompProgram | None] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # of what is kept
+        self._default_lock = threading.Lock()  # held while the default policy is compiled
 
     def for_container(
         self, security: Security, capabilities: Iterable[str], *, privileged: bool
@@ -121,7 +123,8 @@ class SeccompCompiler:
 
     def has(self, capabilities: frozenset[str], profile: str) -> bool:
         """Whether it is compiled already, and kept."""
-        return key_of(capabilities, profile) in self._done
+        with self._lock:
+            return key_of(capabilities, profile) in self._done
 
     def program(
         self, capabilities: frozenset[str], profile: str = "", seconds: int = SECONDS
@@ -131,15 +134,9 @@ class SeccompCompiler:
         Blocks for a profile that has not been compiled yet. TooMuch where that takes so many seconds of a processor.
         """
         key = key_of(capabilities, profile)
-        if key not in self._done:
-            made = self._compile(profile, capabilities, seconds)
-            with self._lock:
-                self._done[key] = made
-                brought = [known for known in self._done if known[0]]
-                for old in brought[:-KEPT]:
-                    del self._done[old]
-            return made
-        return self._done[key]
+        with suppress(KeyError):
+            return self._kept(key)
+        return self._brought(key, profile, seconds) if profile else self._default(key)
 
     def warm(self, *capabilities: frozenset[str]) -> threading.Thread:
         """Compile the default policy for sets of capabilities in the background, before anybody waits for it."""
@@ -152,13 +149,35 @@ class SeccompCompiler:
         thread.start()
         return thread
 
-    def _compile(self, profile: str, capabilities: frozenset[str], seconds: int) -> SeccompProgram | None:
-        if not profile:
-            return compile_filter(default_policy(capabilities, self._machine), "default policy")
-        answer = compiled(Job(profile, sorted(capabilities), seconds))
-        if answer.program is None:
-            return None
-        return SeccompProgram(answer.program, answer.flags, "custom profile")
+    def _kept(self, key: Key) -> SeccompProgram | None:
+        """KeyError where it is not, or no longer. What was used last is kept longest."""
+        with self._lock:
+            found = self._done.pop(key)
+            self._done[key] = found
+            return found
+
+    def _keep(self, key: Key, made: SeccompProgram | None) -> SeccompProgram | None:
+        with self._lock:
+            self._done[key] = made
+            brought = [known for known in self._done if known[0]]
+            for old in brought[:-KEPT]:
+                del self._done[old]
+            return made
+
+    def _default(self, key: Key) -> SeccompProgram | None:
+        """Compiled once, however many threads come for it."""
+        with self._default_lock:
+            with suppress(KeyError):
+                return self._kept(key)
+            policy = default_policy(key[1], self._machine)
+            return self._keep(key, compile_filter(policy, "default policy"))
+
+    def _brought(self, key: Key, profile: str, seconds: int) -> SeccompProgram | None:
+        answer = compiled(Job(profile, sorted(key[1]), seconds))
+        made = None
+        if answer.program is not None:
+            made = SeccompProgram(answer.program, answer.flags, "custom profile")
+        return self._keep(key, made)
 
 
 def key_of(capabilities: frozenset[str], profile: str) -> Key:
