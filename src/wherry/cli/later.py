@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from wherry.cli.command import NOT_YET
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,55 +15,45 @@ NO_VOLUMES = "bind a directory of the host instead: -v /srv/data:/data"
 NO_SWARM = "Wherry runs containers on one machine"
 NO_FREEZER = "'wherry stop' and 'wherry start' end it and begin again"
 
-# By the name of a group, or of a command as it may be called.
-LATER = {
-    "build": NO_BUILDS,
+# By the name of a group, or of a command as it may be called; the names of one command together.
+SAID = {
     "builder": NO_BUILDS,
     "buildx": NO_BUILDS,
     "checkpoint": "",
-    "commit": "",
     "compose": "",
     "config": NO_SWARM,
-    "container commit": "",
-    "container cp": "'wherry exec CONTAINER cat FILE' gets a file out",
-    "container diff": "",
-    "container export": "",
-    "container pause": NO_FREEZER,
+    "container commit, commit": "",
+    "container cp, cp": "'wherry exec CONTAINER cat FILE' gets a file out",
+    "container diff, diff": "",
+    "container export, export": "",
+    "container pause, pause": NO_FREEZER,
     "container prune": "'wherry rm $(wherry ps -aq -f status=exited)' removes those that have ended",
-    "container stats": "'wherry explain CONTAINER' shows limits and use",
-    "container unpause": NO_FREEZER,
-    "container update": "remove the container and run it again with other limits",
+    "container stats, stats": "'wherry explain CONTAINER' shows limits and use",
+    "container unpause, unpause": NO_FREEZER,
+    "container update, update": "remove the container and run it again with other limits",
     "context": "name the engine with -H or $WHERRY_HOST",
-    "cp": "'wherry exec CONTAINER cat FILE' gets a file out",
-    "diff": "",
-    "export": "",
-    "image build": NO_BUILDS,
+    "image build, build": NO_BUILDS,
     "image prune": "'wherry rmi $(wherry images -q -f dangling=true)' removes those without a name",
-    "image push": NO_REGISTRY,
-    "image save": "",
+    "image push, push": NO_REGISTRY,
+    "image save, save": "",
     "login": NO_REGISTRY,
     "logout": NO_REGISTRY,
     "manifest": NO_REGISTRY,
     "network": NO_NETWORKS,
     "node": NO_SWARM,
-    "pause": NO_FREEZER,
     "plugin": "",
-    "push": NO_REGISTRY,
-    "save": "",
     "search": NO_REGISTRY,
     "secret": NO_SWARM,
     "service": NO_SWARM,
     "stack": NO_SWARM,
-    "stats": "'wherry explain CONTAINER' shows limits and use",
     "swarm": NO_SWARM,
     "system df": "",
     "system dial-stdio": "",
     "system prune": "",
     "trust": "",
-    "unpause": NO_FREEZER,
-    "update": "remove the container and run it again with other limits",
     "volume": NO_VOLUMES,
 }
+LATER = {name: instead for names, instead in SAID.items() for name in names.split(", ")}
 
 
 def refusal(words: Sequence[str]) -> str | None:
@@ -70,5 +62,5 @@ def refusal(words: Sequence[str]) -> str | None:
         called = " ".join(words[:count])
         if called in LATER:
             instead = LATER[called]
-            return f"'wherry {called}' is not supported yet" + (f": {instead}" if instead else "")
+            return f"'wherry {called}' is {NOT_YET}" + (f": {instead}" if instead else "")
     return None
