@@ -14,7 +14,7 @@ import pytest
 from tests.harness.daemon import ROOT, Daemon
 from tests.harness.terminal import Terminal
 from wherry.cli import tree
-from wherry.cli.completion import KINDS, candidates
+from wherry.cli.completion import CHOICES, FILE_FLAGS, KINDS, RUNNING, candidates
 from wherry.cli.completion_scripts import SCRIPTS
 from wherry.cli.main import main
 
@@ -91,6 +91,12 @@ def test_every_kind_is_in_a_usage_line() -> None:
     assert not [word for word in KINDS if word not in usages]
 
 
+def test_every_command_and_every_option_with_words_of_its_own_is_declared() -> None:
+    flags = {flag.name for entry in tree.COMMANDS for flag in entry.load().flags}
+    assert not {*FILE_FLAGS, *CHOICES} - flags
+    assert not set(RUNNING) - {name for name, _ in tree.members("")}
+
+
 @pytest.mark.parametrize("shell", SCRIPTS)
 def test_scripts_are_printed_and_no_other_shells(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["completion", shell]) == 0
@@ -106,6 +112,20 @@ def test_no_engine_no_names_and_none_is_started(
     monkeypatch.setenv("WHERRY_HOST", f"unix://{tmp_path}/none.sock")
     assert main(["__complete", "--", "rm", ""]) == 0
     assert capsys.readouterr() == ("", "") and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "words", [["-H", "{}"], ["-H{}"], ["--host={}"], ["-D", "--host", "{}"]], ids=lambda words: words[0]
+)
+def test_names_are_those_of_the_engine_that_the_line_names(daemon: Daemon, words: list[str]) -> None:
+    daemon.wherry("create", "--name", "idle", "busybox")
+    environment = daemon.client_environment()
+    line = [word.format(environment["WHERRY_HOST"]) for word in words]
+    done = subprocess.run(
+        [f"{ROOT}/.venv/bin/wherry", "__complete", "--", *line, "rm", ""],
+        env={**environment, "WHERRY_HOST": "unix:///nobody.sock"}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == ("idle\n", "")
 
 
 # ---------------------------------------------------------------- real shells

@@ -19,6 +19,9 @@ TRUE = ("1", "t", "T", "true", "TRUE", "True")
 FALSE = ("0", "f", "F", "false", "FALSE", "False")
 
 
+NOT_YET = "not supported yet"
+
+
 def boolean(text: str) -> bool:
     """A flag's value as Go's ParseBool takes it. ValueError, in Go's words."""
     if text in TRUE or text in FALSE:
@@ -61,6 +64,11 @@ class Flag:
     def label(self) -> str:
         """How errors name the flag: ``-n, --name``."""
         return f"-{self.short}, --{self.name}" if self.short else f"--{self.name}"
+
+    @property
+    def refused(self) -> bool:
+        """Whether engines take none of its values."""
+        return self.limit == NOT_YET
 
     @property
     def is_bool(self) -> bool:
@@ -120,7 +128,7 @@ def all_of(groups: Groups) -> tuple[Flag, ...]:
     return tuple([flag for _, flags in groups for flag in flags])
 
 
-def later(flag: Flag, limit: str = "not supported yet") -> Flag:
+def later(flag: Flag, limit: str = NOT_YET) -> Flag:
     """A flag of docker's that engines refuse, all of it or some of its values; ``--help`` says so."""
     flag.limit = limit
     return flag

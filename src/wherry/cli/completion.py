@@ -11,6 +11,7 @@ from wherry.cli.client import Client
 from wherry.cli.command import Context, Options, command
 from wherry.cli.completion_scripts import SCRIPTS
 from wherry.cli.errors import CliError
+from wherry.cli.run_flags import PULL_CHOICES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,12 +31,12 @@ KINDS = {
     "IMAGE": "images", "SOURCE_IMAGE[:TAG]": "images", "REPOSITORY[:TAG]": "images",
     "file|URL|-": FILES, "COMMAND": FILES, "ARG": FILES, "bash|zsh|fish": "shells",
 }  # fmt: skip
-RUNNING = ("attach", "exec", "kill", "pause", "port", "stop", "top", "explain")
+RUNNING = ("attach", "exec", "kill", "port", "stop", "top", "explain")
 FILE_FLAGS = ("cidfile", "device", "env-file", "input", "label-file", "mount", "volume", "html")
 CHOICES = {
     "cgroupns": ("host", "private"), "ipc": ("host", "none", "private", "shareable", "container:"),
     "log-driver": ("json-file", "none"), "network": ("bridge", "host", "none", "container:"),
-    "pid": ("host", "container:"), "pull": ("always", "missing", "never"), "restart": ("no",),
+    "pid": ("host", "container:"), "pull": PULL_CHOICES, "restart": ("no",),
     "signal": ("HUP", "INT", "KILL", "QUIT", "TERM", "USR1", "USR2"), "type": ("container", "image", "network"),
     "uts": ("host",), "attach": ("stdin", "stdout", "stderr"), "format": ("json", "table"),
 }  # fmt: skip
@@ -67,8 +68,7 @@ def complete(context: Context, options: Options) -> int:
 
     alarm(PATIENCE)
     *before, current = options.args
-    client = Client(context.client.host, {**context.environment, "WHERRY_AUTOSTART": "0"})
-    for name, said in candidates(before, current, lambda kind: names_of(client, kind)):
+    for name, said in candidates(before, current, lambda kind: names_of(kind, before, context)):
         if name.startswith(current) or name == FILES:
             print(f"{name}\t{said}" if said else name)
     return 0
@@ -150,7 +150,7 @@ def without_command(args: Sequence[str], current: str) -> Candidates:
 
 def flag_names(flags: Sequence[Flag]) -> Candidates:
     """Options that work, with the first line of their help."""
-    shown = (flag for flag in flags if not flag.hidden and flag.limit != "not supported yet")
+    shown = (flag for flag in flags if not flag.hidden and not flag.refused)
     return [*((f"--{flag.name}", flag.help.splitlines()[0]) for flag in shown), ("--help", "Print usage")]
 
 
@@ -179,11 +179,12 @@ def of_argument(declared: Command, verb: str, number: int, names: Names) -> Cand
     return [(name, "") for name in names(kind)]
 
 
-def names_of(client: Client, kind: str) -> list[str]:
+def names_of(kind: str, before: Sequence[str], context: Context) -> list[str]:
     """The engine's names of a kind; none where it cannot be asked."""
     if kind == "shells":
         return list(SCRIPTS)
     try:
+        client = engine_of(before, context)
         if kind in ("containers", "running"):
             return _containers(client, running=kind == "running")
         if kind == "images":
@@ -191,6 +192,15 @@ def names_of(client: Client, kind: str) -> list[str]:
         return [*_containers(client, running=False), *_images(client)] if kind == "everything" else []
     except CliError:
         return []
+
+
+def engine_of(before: Sequence[str], context: Context) -> Client:
+    """The engine that the words before ask, not to be started. CliError for options that are wrong."""
+    from wherry.cli.main import client_of, global_options
+
+    quiet = {**context.environment, "WHERRY_AUTOSTART": "0"}
+    options = global_options(before)
+    return client_of(options, quiet) if options.host else Client(context.client.host, quiet)
 
 
 def _containers(client: Client, running: bool) -> list[str]:

@@ -86,7 +86,7 @@ def _sentenced(words: Sequence[str]) -> int:
 
 def dispatch(words: Sequence[str], environment: Mapping[str, str]) -> int:
     """Run the command that the words name; its exit code. CliErrors are the caller's to print."""
-    options = _global_options(words)
+    options = global_options(words)
     words = options.args
     if options.version:
         from wherry import __version__
@@ -105,7 +105,7 @@ def dispatch(words: Sequence[str], environment: Mapping[str, str]) -> int:
     if found is None:
         return _without_command(words)
     entry, called, count = found
-    return _run(entry, called, words[count:], Context(_client(options, environment), environment, called))
+    return _run(entry, called, words[count:], Context(client_of(options, environment), environment, called))
 
 
 def _without_command(words: Sequence[str]) -> int:
@@ -148,7 +148,8 @@ def _run(entry: tree.Entry, called: str, words: Sequence[str], context: Context)
     return declared.run(context, options) or 0
 
 
-def _global_options(words: Sequence[str]) -> Options:
+def global_options(words: Sequence[str]) -> Options:
+    """The options in front of a command; the command itself, and what follows, are the arguments. UsageError."""
     try:
         return parse(GLOBAL_FLAGS, words, interspersed=False)
     except UsageError as error:
@@ -157,7 +158,8 @@ def _global_options(words: Sequence[str]) -> Options:
         raise
 
 
-def _client(options: Options, environment: Mapping[str, str]) -> Client:
+def client_of(options: Options, environment: Mapping[str, str]) -> Client:
+    """For the engine that the program's options or the environment name. CliError where they name none."""
     if len(options.host) > 1:
         raise CliError("specify only one -H")
     return Client(choose_host(options.host[0] if options.host else None, environment), environment)

@@ -9,7 +9,7 @@ from wherry.cli.command import Context, Options, command
 from wherry.cli.conversation import Attached, attach, begin_wait, converse, exit_code, signals_for
 from wherry.cli.create_body import create_body
 from wherry.cli.errors import ENGINE_FAILED, ApiError, CliError, UsageError, start_code
-from wherry.cli.run_flags import CREATE_FLAGS, CREATE_GROUPS, RUN_FLAGS, RUN_GROUPS
+from wherry.cli.run_flags import CREATE_FLAGS, CREATE_GROUPS, PULL_CHOICES, RUN_FLAGS, RUN_GROUPS
 from wherry.cli.terminal import NO_SIZE, check_tty, parse_detach_keys, size
 from wherry.errors import InvalidArgument
 from wherry.values.references import Reference, is_full_id
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     Json = dict[str, Any]
 
-PULL_CHOICES = ("always", "missing", "never")
 REMOVAL_PATIENCE = 3.0  # seconds for a container that did not start to be removed
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from wherry.cli.command import Groups
 
+PULL_CHOICES = ("always", "missing", "never")
 ULIMITS = frozenset(
     ("core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio",
      "rttime", "sigpending", "stack")
