@@ -6,6 +6,7 @@ A test that is not over in two minutes fails (tests/conftest.py); without the bo
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -80,3 +81,10 @@ def test_an_old_image_of_endless_ancestors_is_refused(stores: Stores) -> None:
     named = file("repositories", json.dumps({"a": {"1": f"{0:064x}"}}).encode())
     with pytest.raises(InvalidArgument, match="more than 127 layers"):
         stores.load(tar(*members, named))
+
+
+@pytest.mark.parametrize("last", [{}, {"NO NAME": {"1": "x"}}], ids=["many", "one of them none"])
+def test_names_of_old_images_are_counted_before_any_is_read(stores: Stores, last: dict[str, Any]) -> None:
+    document = {"a": dict.fromkeys(map(str, range(300_000)), "x")} | last
+    with pytest.raises(InvalidArgument, match="more than 4096 images, or 16384 names"):
+        stores.load(tar(file("repositories", json.dumps(document, separators=(",", ":")).encode())))

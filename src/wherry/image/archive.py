@@ -185,11 +185,12 @@ def _wanted(images: list[PackedImage], platform: Platform | None) -> list[Packed
 
 def _merged(images: list[PackedImage]) -> list[PackedImage]:
     """Each image once, with all names that it came with."""
-    merged: dict[Digest, PackedImage] = {}
+    first: dict[Digest, PackedImage] = {}
+    names: dict[Digest, list[Reference]] = {}
     for image in images:
-        first = merged.get(image.id, replace(image, names=()))
-        merged[image.id] = replace(first, names=(*first.names, *image.names))
-    return list(merged.values())
+        first.setdefault(image.id, image)
+        names.setdefault(image.id, []).extend(image.names)
+    return [replace(image, names=tuple(names[id])) for id, image in first.items()]
 
 
 def _limit(images: int, names: int) -> None:
@@ -219,9 +220,9 @@ def _file_layer(archive: _Archive, name: str) -> Descriptor:
 
 
 def _legacy_images(archive: _Archive) -> list[PackedImage]:
-    named = legacy.tagged(archive.document("repositories"))
-    _limit(len(named), sum(map(len, named.values())))
-    return [_legacy_image(archive, id, names) for id, names in named.items()]
+    names = legacy.names(archive.document("repositories"))
+    _limit(len({name.id for name in names}), len(names))
+    return [_legacy_image(archive, id, tuple(named)) for id, named in legacy.tagged(names).items()]
 
 
 def _legacy_image(archive: _Archive, id: str, names: tuple[Reference, ...]) -> PackedImage:

@@ -88,11 +88,12 @@ class _Documents:
 
 def _merged(candidates: list[Candidate]) -> list[Candidate]:
     """One candidate a manifest, with all its names."""
-    merged: dict[Digest, Candidate] = {}
+    first: dict[Digest, Descriptor] = {}
+    all_names: dict[Digest, list[Reference]] = {}
     for manifest, names in candidates:
-        first = merged.get(manifest.digest)
-        merged[manifest.digest] = Candidate(manifest, (first.names if first else ()) + names)
-    return list(merged.values())
+        first.setdefault(manifest.digest, manifest)
+        all_names.setdefault(manifest.digest, []).extend(names)
+    return [Candidate(manifest, tuple(all_names[digest])) for digest, manifest in first.items()]
 
 
 def _name(descriptor: Descriptor) -> Reference | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import field
@@ -40,12 +40,25 @@ class LegacyImage(msgspec.Struct, frozen=True):
         return History(self.created, text, self.author, self.comment)
 
 
-def tagged(repositories: bytes) -> dict[str, tuple[Reference, ...]]:
-    """The ids of the images that have names, with their names."""
-    found: dict[str, tuple[Reference, ...]] = {}
-    for repository, tags in decode(repositories, dict[str, dict[str, str]], "repositories").items():
-        for tag, id in tags.items():
-            found[id] = (*found.get(id, ()), Reference.parse_bare(repository).as_name().with_tag(tag))
+class Name(NamedTuple):
+    """A name of an image in ``repositories``, as it stands there."""
+
+    repository: str
+    tag: str
+    id: str
+
+
+def names(repositories: bytes) -> list[Name]:
+    """All that ``repositories`` says, not looked at yet."""
+    document = decode(repositories, dict[str, dict[str, str]], "repositories")
+    return [Name(repository, tag, id) for repository, tags in document.items() for tag, id in tags.items()]
+
+
+def tagged(names: Iterable[Name]) -> dict[str, list[Reference]]:
+    """The ids of the images that have names, with their names. InvalidArgument for what is no name."""
+    found: dict[str, list[Reference]] = {}
+    for repository, tag, id in names:
+        found.setdefault(id, []).append(Reference.parse_bare(repository).as_name().with_tag(tag))
     return found
 
 
