@@ -107,10 +107,10 @@ def test_history_is_bounded_in_bytes() -> None:
         for number in range(20):
             bus.publish("container", f"exec_create: {'x' * (HISTORY_BYTES // 4)}", str(number), {})
             bus.publish("network", "create", str(number), {"name": "y" * (HISTORY_BYTES // 8)})
-        assert sum(map(weight, bus._history.events)) <= HISTORY_BYTES
-        assert [e.actor.id for e in bus._history.events] == ["17", "18", "18", "19", "19"]
+        assert sum(map(weight, bus._history)) <= HISTORY_BYTES
+        assert [e.actor.id for e in bus._history] == ["17", "18", "18", "19", "19"]
         bus.publish("container", "exec_create: " + "x" * HISTORY_BYTES, "large", {})
-        assert not bus._history.events
+        assert not list(bus._history)
         live.close()
         assert len([e async for batch in live for e in batch]) == 41
 
@@ -126,6 +126,20 @@ def test_a_subscriber_that_lags_by_many_bytes_is_dropped() -> None:
             bus.publish("container", "x" * (BACKLOG_BYTES // 4), str(number), {})
         assert [e.actor.id async for batch in slow for e in batch] == ["alone"]
         assert not bus._subscribers
+
+    run(scenario())
+
+
+def test_names_of_labels_weigh_as_much_as_what_they_say() -> None:
+    async def scenario() -> None:
+        bus = EventBus()
+        slow = bus.subscribe()
+        most = BACKLOG_BYTES // HISTORY_BYTES
+        for number in range(most + 1):
+            bus.publish("container", "start", str(number), {str(number) + "n" * (HISTORY_BYTES - 100): ""})
+        assert [e.actor.id for e in bus._history] == [str(most)]
+        assert not bus._subscribers
+        assert len([e async for batch in slow for e in batch]) == most
 
     run(scenario())
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from wherry.engine.filters import Filters
@@ -54,15 +54,15 @@ class Subscription:
         if past:
             self._wake.set()
 
-    def offer(self, event: Event) -> None:
-        """Queue an event, if the subscriber wants it; end a subscription that has not kept up."""
+    def offer(self, event: Event, size: int) -> None:
+        """Queue an event of that weight, if the subscriber wants it; end a subscription that has not kept up."""
         if not self._query.wants(event):
             return
-        if len(self._queue) >= BACKLOG or (self._queue and self._bytes + weight(event) > BACKLOG_BYTES):
+        if len(self._queue) >= BACKLOG or (self._queue and self._bytes + size > BACKLOG_BYTES):
             self.close()
             return
         self._queue.append(event)
-        self._bytes += weight(event)
+        self._bytes += size
         self._wake.set()
 
     def close(self) -> None:
@@ -104,16 +104,19 @@ class History:
     """The last events, bounded in number and in bytes: a command that is told of may have megabytes of arguments."""
 
     def __init__(self, most: int) -> None:
-        self.events: deque[Event] = deque()
+        self._kept: deque[tuple[Event, int]] = deque()
         self._most = most
         self._bytes = 0
 
-    def add(self, event: Event) -> None:
-        """Keep an event, in place of the oldest ones where need be."""
-        self.events.append(event)
-        self._bytes += weight(event)
-        while len(self.events) > self._most or self._bytes > HISTORY_BYTES:
-            self._bytes -= weight(self.events.popleft())
+    def __iter__(self) -> Iterator[Event]:
+        return (event for event, _ in self._kept)
+
+    def add(self, event: Event, size: int) -> None:
+        """Keep an event of that weight, in place of the oldest ones where need be."""
+        self._kept.append((event, size))
+        self._bytes += size
+        while len(self._kept) > self._most or self._bytes > HISTORY_BYTES:
+            self._bytes -= self._kept.popleft()[1]
 
 
 class EventBus:
@@ -129,9 +132,10 @@ class EventBus:
     ) -> Event:
         """Tell everybody. ``type`` is a noun of the API: container, image, network, volume, daemon, builder."""
         event = self._make(type, action, actor_id, dict(attributes), scope)
-        self._history.add(event)
+        size = weight(event)
+        self._history.add(event, size)
         for subscriber in tuple(self._subscribers):
-            subscriber.offer(event)
+            subscriber.offer(event, size)
         return event
 
     def container(
@@ -151,11 +155,7 @@ class EventBus:
     def subscribe(self, query: EventQuery | None = None) -> Subscription:
         """Events from now on and, with ``since``, those of the past that are still kept."""
         query = query or EventQuery()
-        past = (
-            [event for event in self._history.events if query.wants(event)]
-            if query.since or query.until
-            else []
-        )
+        past = [event for event in self._history if query.wants(event)] if query.since or query.until else []
         subscription = Subscription(self, query, past)
         if query.until and query.until <= time.time_ns():
             subscription.close()
@@ -197,7 +197,8 @@ class EventBus:
 
 def weight(event: Event) -> int:
     """About how many bytes of text an event holds."""
-    return len(event.action) + sum(map(len, event.actor.attributes.values()))
+    attributes = event.actor.attributes  # labels are among them, whose names may be as long as what they say
+    return len(event.action) + sum(map(len, attributes)) + sum(map(len, attributes.values()))
 
 
 # ---------------------------------------------------------------- filters
