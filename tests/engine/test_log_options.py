@@ -82,6 +82,15 @@ def test_attributes_have_a_length() -> None:
     assert attributes(record(HostConfig(log_config=options(env="nosuch", tag="")))) == ""
 
 
+@pytest.mark.parametrize(
+    ("config", "carried"),
+    [(options(), ""), (options(labels="", env=""), ""), (options(tag="t"), '{"tag":"t"}')],
+    ids=["no options", "empty ones", "another one"],
+)
+def test_a_label_without_a_name_is_not_asked_for(config: LogConfig, carried: str) -> None:
+    assert attributes(record(HostConfig(log_config=config), labels={"": "x"})) == carried
+
+
 def test_each_entry_carries_what_was_asked_for(daemon: Daemon) -> None:
     daemon.docker(
         "run", "--name", "web", "--label", "la=1", "--label", "lb=2", "--env", "X=1", "--env", "YY=2", "--env", "Z=3",

@@ -138,7 +138,9 @@ def attributes(record: ContainerRecord) -> str:
 
 
 def asked_attributes(record: ContainerRecord) -> Iterator[tuple[str, str]]:
-    options = record.host_config.log_config.config or {}
+    options = record.host_config.log_config.config
+    if not options:
+        return
     variables = dict(entry.split("=", 1) for entry in record.config.env or () if "=" in entry)
     yield from chosen(record.config.labels or {}, options.get("labels", ""), options.get("labels-regex", ""))
     yield from chosen(variables, options.get("env", ""), options.get("env-regex", ""))
@@ -148,7 +150,7 @@ def asked_attributes(record: ContainerRecord) -> Iterator[tuple[str, str]]:
 
 def chosen(values: dict[str, str], names: str, pattern: str) -> Iterator[tuple[str, str]]:
     """Those that are named, and those whose names match."""
-    wanted = set(names.split(","))
+    wanted = set(names.split(",")) if names else set()
     for name, value in values.items():
         if name in wanted or (pattern and searches(pattern, name)):
             yield name, value
