@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -213,18 +213,14 @@ class LayerBatch:
         self._store.sync()
 
     def _write(self, tree: Path, chunks: Pipeline, parents: Sequence[Layer]) -> int:
-        lower = Lower([self.path(parent) for parent in reversed(parents)])
-        writer = LayerTree(tree, lower)
-        try:
+        trees = [self.path(parent) for parent in reversed(parents)]
+        with closing(Lower(trees)) as lower, closing(LayerTree(tree, lower)) as writer:
             archive = TarReader(chunks)
             for entry in archive:
                 writer.add(entry, archive.data())
             archive.drain()
             writer.finish()
             return writer.size
-        finally:
-            writer.close()
-            lower.close()
 
     def path(self, layer: Layer) -> Path:
         """Its tree, in this batch or in the store."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,13 +38,15 @@ class Lower:
     """The merged view of layer trees, topmost first. Paths are clean: relative, no ``.`` or ``..``."""
 
     def __init__(self, trees: Sequence[Path]) -> None:
-        self._fds = [os.open(tree, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for tree in trees]
+        with ExitStack() as opened:
+            flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+            self._fds = [open_into(opened, tree, flags) for tree in trees]
+            self._opened = opened.pop_all()
         self._stacks: dict[bytes, tuple[int, ...]] = {b"": tuple(self._fds)}
 
     def close(self) -> None:
         """Let go of the layers; nothing is found from then on."""
-        for fd in self._fds:
-            os.close(fd)
+        self._opened.close()
         self._fds = []
         self._stacks = {b"": ()}
 
@@ -63,7 +66,10 @@ class Lower:
 
     def level(self, path: bytes) -> Level:
         """The directory ``path``, to look at many of its names; it is the caller's to close."""
-        return Level([(fd, os.open(path or b".", DIRECTORY, dir_fd=fd)) for fd in self._stack(path)])
+        layers = self._stack(path)
+        with ExitStack() as opened:
+            found = [(layer, open_into(opened, path or b".", DIRECTORY, layer)) for layer in layers]
+            return Level(found, opened.pop_all())
 
     def _stack(self, path: bytes) -> tuple[int, ...]:
         """The layers that contribute to the directory ``path``, topmost first; empty if it is none."""
@@ -75,9 +81,8 @@ class Lower:
         if unknown:
             level = self.level(here)
             for here in reversed(unknown):
-                inside = level.child(here.rpartition(b"/")[2])
-                level.close()
-                level = inside
+                with closing(level):
+                    level = level.child(here.rpartition(b"/")[2])
                 self._stacks[here] = level.layers
             level.close()
         return self._stacks[path]
@@ -86,8 +91,9 @@ class Lower:
 class Level:
     """One directory of the merged view: of each layer that contributes to it, topmost first, the layer and it, open."""
 
-    def __init__(self, directories: list[tuple[int, int]]) -> None:
+    def __init__(self, directories: Sequence[tuple[int, int]] = (), opened: ExitStack | None = None) -> None:
         self._directories = directories
+        self._opened = opened or ExitStack()
 
     @property
     def layers(self) -> tuple[int, ...]:
@@ -104,22 +110,29 @@ class Level:
     def child(self, name: bytes) -> Level:
         """The directory of that name, with nothing in it if there is none. The caller's to close."""
         found: list[tuple[int, int]] = []
-        for layer, directory in self._directories:
-            try:
-                inside = os.open(name, DIRECTORY, dir_fd=directory)
-            except FileNotFoundError:
-                continue
-            except NotADirectoryError:
-                break
-            found.append((layer, inside))
-            if _is_opaque(inside):
-                break
-        return Level(found)
+        with ExitStack() as opened:
+            for layer, directory in self._directories:
+                try:
+                    inside = open_into(opened, name, DIRECTORY, directory)
+                except FileNotFoundError:
+                    continue
+                except NotADirectoryError:
+                    break
+                found.append((layer, inside))
+                if _is_opaque(inside):
+                    break
+            return Level(found, opened.pop_all())
 
     def close(self) -> None:
-        for _, directory in self._directories:
-            os.close(directory)
-        self._directories = []
+        self._opened.close()
+        self._directories = ()
+
+
+def open_into(opened: ExitStack, path: Path | bytes, flags: int, directory: int | None = None) -> int:
+    """A descriptor that is closed with the others of ``opened``."""
+    descriptor = os.open(path, flags, dir_fd=directory)
+    opened.callback(os.close, descriptor)
+    return descriptor
 
 
 def is_whiteout(status: os.stat_result) -> bool:

@@ -69,7 +69,7 @@ class Merged:
 
     def level(self, path: bytes) -> Level:
         """The directory in the layers below, with nothing in it where this layer hides it. The caller's to close."""
-        return Level([]) if self.notes.hide(path, inside=True) else self.lower.level(path)
+        return Level() if self.notes.hide(path, inside=True) else self.lower.level(path)
 
     def imply(self, path: bytes) -> None:
         """Count a directory that is not carried; each costs the archive a few bytes and the disk a block."""
@@ -134,7 +134,7 @@ class Place:
         os.mkdir(name, 0o700, dir_fd=self._descriptor)
         inner.attributes = inherited(found, path)
         hidden = inner.whiteout or inner.opaque
-        self._below = (Level([]) if hidden else level.child(name)), inner
+        self._below = (Level() if hidden else level.child(name)), inner
         level.close()
         inside = os.open(name, DIRECTORY, dir_fd=self._descriptor)
         os.close(self._descriptor)

@@ -1,0 +1,44 @@
+"""The layers below, read where something fails on the way."""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from wherry.snapshot.lower import Lower
+
+
+@contextmanager
+def descriptors(most: int) -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def look(trees: Sequence[Path], most: int) -> bool:
+    """Whether all could be read with so many descriptors."""
+    try:
+        with descriptors(most), closing(Lower(trees)) as lower:
+            lower.lookup(b"a/b/c/f")
+            lower.level(b"a/b/c").close()
+    except OSError:
+        return False
+    return True
+
+
+def test_no_descriptor_is_left_where_none_is_to_be_had(tmp_path: Path) -> None:
+    trees = [tmp_path / name for name in ("upper", "middle", "lower")]
+    for tree in trees:
+        (tree / "a/b/c").mkdir(parents=True)
+    free = os.dup(0)  # the lowest that is free; there are none between
+    os.close(free)
+    before = sorted(os.listdir("/proc/self/fd"))
+    read = [look(trees, free + spare) for spare in range(16)]
+    assert sorted(os.listdir("/proc/self/fd")) == before
+    assert not any(read[:3]) and read[-1]
