@@ -35,6 +35,8 @@ class Monitor:
     def __init__(self, number: int = 1) -> None:
         self.number = number
         self.init_pid = os.getpid()
+        self.pidfd = os.pidfd_open(self.init_pid)
+        self.unheld = None
         self.attached: list[int] = []
         self.size: tuple[int, int] | None = None  # of its terminal
         self.on_detach = None
@@ -47,6 +49,15 @@ class Monitor:
     def end(self, code: int) -> None:
         if not self._exited.done():
             self._exited.set_result(ExitStatus(code, oom=False, finished_ns=self.number * 10**9))
+            self.close()
+
+    def close(self) -> None:
+        descriptor, self.pidfd = self.pidfd, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    def has_ended(self) -> bool:
+        return self.pidfd < 0
 
     async def attach(self, attach: Attach) -> None:
         self.attached.append(attach.id)
@@ -58,15 +69,8 @@ class Monitor:
         asyncio.get_running_loop().call_soon(self.end, 128 + number)
 
 
-class SeemingRun(Run):
-    """Its process is the monitor's, not the kernel's."""
-
-    def signal(self, number: int) -> None:
-        self.monitor.signal(number)
-
-
 def running(id: str, monitor: Monitor) -> Run:
-    return SeemingRun(id, monitor, (), os.pidfd_open(monitor.init_pid))  # type: ignore[arg-type]
+    return Run(id, monitor, ())  # type: ignore[arg-type]
 
 
 @dataclass

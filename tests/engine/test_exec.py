@@ -161,7 +161,7 @@ def test_a_container_that_ends_while_a_command_enters_it(lab: Lab) -> None:
         id = await execs.create("box", REQUEST)
         lab.executor.fails = LaunchFailed("no such process")
         assert container.run is not None
-        container.run.close()  # its process is no more, and nobody has noted that yet
+        container.run.monitor.close()  # its process is no more, and nobody has noted that yet
         start = asyncio.create_task(execs.start(id, ExecStart(detach=True)))
         for _ in range(5):
             await asyncio.sleep(0)
@@ -181,7 +181,7 @@ def test_a_container_that_does_not_come_to_its_end(lab: Lab, monkeypatch: pytest
         id = await execs.create("box", REQUEST)
         lab.executor.fails = LaunchFailed("no such process")
         assert container.run is not None
-        container.run.close()
+        container.run.monitor.close()
         with pytest.raises(Conflict, match="is not running"):
             await execs.start(id, ExecStart(detach=True))
 

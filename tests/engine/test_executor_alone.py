@@ -27,7 +27,7 @@ from wherry.engine.preparation.networks import NetworkEndpoint
 from wherry.engine.preparation.step import EngineStep, Neighbour
 from wherry.engine.task import task_of
 from wherry.errors import Conflict, Internal, LaunchFailed
-from wherry.linux.pidfd import open_pidfd
+from wherry.linux.pidfd import open_pidfd, readable
 from wherry.messages.exec import ExecCreate, ExecStart
 from wherry.network.endpoint import Attachment
 from wherry.runtime.oci_spec import Spec
@@ -150,7 +150,8 @@ def test_from_start_to_end(place: Place) -> None:
         assert kept is not None and kept.spec is not None and kept.preparation == started.steps
         started.close()
         started.close()
-        assert (started.pidfd, started.ending) == (-1, True)
+        started.monitor.close()
+        assert started.ending
         place.executor.finish(ID, started.steps)
         assert place.notes == [*START, "release e"]
         assert place.executor._owed == {}
@@ -191,13 +192,14 @@ def test_what_cannot_be_removed_is_told_with_its_reason(place: Place) -> None:
 def test_a_process_that_has_ended_is_known_to(place: Place) -> None:
     """Before anybody has waited for it."""
     child = subprocess.Popen(["true"])
-    monitor: Any = SimpleNamespace(init_pid=child.pid)
-    process = Run("a", monitor, (), os.pidfd_open(child.pid))
+    descriptor = os.pidfd_open(child.pid)
+    monitor: Any = SimpleNamespace(init_pid=child.pid, has_ended=lambda: readable(descriptor))
+    process = Run("a", monitor, ())
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
     assert process.ending
     child.wait()
     assert process.ending
-    process.close()
+    os.close(descriptor)
 
 
 def test_one_that_is_gone_has_no_descriptor() -> None:
@@ -352,14 +354,14 @@ def test_a_command_enters_what_runs(place: Place) -> None:
     async def scenario() -> None:
         started = await place.executor.start(TASK)
         await place.executor.exec(started, ExecCreate(cmd=["true"]), ExecStart(), ())
-        assert place.given[-1] == {Fd.TARGET: started.pidfd}
-        started.close()
+        assert place.given[-1] == {Fd.TARGET: started.monitor.pidfd}
+        started.monitor.close()
         with pytest.raises(Conflict, match="is not running"):
             await place.executor.exec(started, ExecCreate(cmd=["true"]), ExecStart(), ())
         place.executor.finish(ID, started.steps)
-        lost = Run(ID, started.monitor, started.steps, os.pidfd_open(os.getpid()))
+        lost = Run(ID, Monitor(), started.steps)
         with pytest.raises(Internal, match=r"cannot read what container .* was started with: no such file"):
             await place.executor.exec(lost, ExecCreate(cmd=["true"]), ExecStart(), ())
-        lost.close()
+        lost.monitor.close()
 
     run(scenario)

@@ -13,7 +13,6 @@ import pytest
 
 from tests.native.full_container import Wanted
 from tests.native.lab import PATIENCE, Lab, frames, joined, lab, read_all  # noqa: F401 - a fixture
-from wherry.linux import pidfd
 from wherry.runtime.launcher import Attach, Monitored
 from wherry.runtime.steps import Log
 
@@ -110,7 +109,7 @@ def test_the_stream_that_was_written_first_comes_first(
             await asyncio.sleep(0.01)
         os.kill(monitored.pid, signal.SIGSTOP)
         (root / "go").touch()
-        while not pidfd.has_ended(monitored.init_pid) and (then == "exit 0" or not (root / "gone").exists()):
+        while not monitored.has_ended() and (then == "exit 0" or not (root / "gone").exists()):
             await asyncio.sleep(0.01)
         os.kill(monitored.pid, signal.SIGCONT)
         assert frames(await client.until(said[-1][1])) == said

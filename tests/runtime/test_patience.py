@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -247,3 +249,37 @@ def test_a_monitor_that_takes_nothing_is_not_filled_without_end(hasty: Lab) -> N
         assert status.code == 137
 
     soon(hasty, work)
+
+
+ANOTHER = """
+import asyncio, os, signal, socket, struct, subprocess, sys
+from pathlib import Path
+from wherry.runtime.launcher import Monitored
+from wherry.runtime.patience import Word
+
+async def main():
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
+    monitored = Monitored(ours, None, None)
+    first = subprocess.Popen(["sleep", "100"])
+    theirs.send(b"S" + struct.pack("<I", first.pid))
+    await monitored.started
+    first.kill()
+    first.wait()  # and before it tells of the end, the pid is given to another
+    Path("/proc/sys/kernel/ns_last_pid").write_text(str(first.pid - 1))
+    another = subprocess.Popen(["sleep", "100"])
+    assert another.pid == first.pid
+    monitored.signal(signal.SIGKILL)
+    print(monitored.owes(), another.poll())
+    another.kill()
+    print(another.wait())
+    monitored.close()
+    print(monitored.pidfd)
+
+asyncio.run(main())
+"""
+
+
+def test_a_pid_that_has_become_anothers_is_not_signalled() -> None:
+    own = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
+    done = subprocess.run([*own, sys.executable, "-c", ANOTHER], capture_output=True, text=True, timeout=60)
+    assert done.stdout.split("\n")[:3] == ["Word.EXITED None", "-9", "-1"], done.stderr

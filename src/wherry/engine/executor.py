@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-import os
 import signal
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -29,7 +28,6 @@ from wherry.engine.preparation.step import EngineStep, Host, Launch, Moment
 from wherry.engine.preparation.storage import WriteRecord
 from wherry.engine.task import Task
 from wherry.errors import Conflict, Internal, LaunchFailed, WherryError, sentence
-from wherry.linux import pidfd
 from wherry.linux.procfs import ProcessDirectory
 from wherry.messages.exec import ExecCreate, ExecStart
 from wherry.network.endpoint import Attachment
@@ -44,12 +42,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Run:
-    """A process that runs, with what the engine has done for it. ``pidfd`` is -1 where it has ended already."""
+    """A process that runs, with what the engine has done for it."""
 
     id: str
     monitor: Monitored
     steps: tuple[EngineStep, ...]
-    pidfd: int = -1
     attachments: dict[str, Attachment] = field(default_factory=dict)
     notice: OomNotice | None = None
 
@@ -63,15 +60,13 @@ class Run:
         """Whether the process has ended or is about to, by the kernel's word."""
         try:
             with ProcessDirectory(self.pid) as process:
-                return self.pidfd < 0 or process.exiting() or pidfd.readable(self.pidfd)
+                return self.monitor.has_ended() or process.exiting()
         except (FileNotFoundError, ProcessLookupError):
             return True
 
     def signal(self, number: int) -> None:
-        """Signal its first process; nothing where it has ended. No monitor is asked, since it may be stopped."""
-        if self.pidfd >= 0:
-            with suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self.pidfd, number)
+        """Signal its first process; nothing where it has ended."""
+        self.monitor.signal(number)
 
     def close(self) -> None:
         """Let go of descriptors; what they held ends with its last holder."""
@@ -79,9 +74,6 @@ class Run:
             asyncio.get_running_loop().remove_reader(self.notice.event)
             self.notice.close()
             self.notice = None
-        if self.pidfd >= 0:
-            os.close(self.pidfd)
-            self.pidfd = -1
 
 
 class Executor:
@@ -176,7 +168,9 @@ class Executor:
         self.finish(id, done)
 
     def _run(self, id: str, monitor: Monitored, done: tuple[EngineStep, ...]) -> Run:
-        return Run(id, monitor, done, pidfd.open_pidfd(monitor.init_pid), attachments_of(done))
+        if monitor.unheld is not None:
+            raise monitor.unheld
+        return Run(id, monitor, done, attachments_of(done))
 
     def finish(self, id: str, steps: Sequence[EngineStep]) -> None:
         """Give back what a process held that has ended. Never raises: what cannot be given back now is owed."""
@@ -282,11 +276,11 @@ class Executor:
         except Internal:
             if not run.ending:
                 raise
-        if run.pidfd < 0 or launched is None:
+        if run.monitor.pidfd < 0 or launched is None:
             raise Conflict(f"container {run.id} is not running")
         plan = self._planner.exec(run.id, launched, request, options)
         return await self._launcher.launch(
-            plan, fds={Fd.TARGET: run.pidfd}, listen_path=None, attaches=attaches
+            plan, fds={Fd.TARGET: run.monitor.pidfd}, listen_path=None, attaches=attaches
         )
 
 

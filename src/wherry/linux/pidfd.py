@@ -26,20 +26,6 @@ def readable(pidfd: int, milliseconds: int = 0) -> bool:
     return bool(poll.poll(milliseconds))
 
 
-def has_ended(pid: int) -> bool:
-    """Whether a process has ended; where that cannot be found out now, it has not."""
-    try:
-        pidfd = open_pidfd(pid)
-    except OSError:
-        return False
-    if pidfd < 0:
-        return True
-    try:
-        return readable(pidfd)
-    finally:
-        os.close(pidfd)
-
-
 def send(pid: int, number: int) -> None:
     """Signal a process; one that has gone is fine."""
     with suppress(ProcessLookupError):

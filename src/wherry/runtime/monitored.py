@@ -17,6 +17,7 @@ import struct
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -73,6 +74,8 @@ class Monitored:
     """A container, or an exec, under its monitor.
 
     ``pid`` is the monitor's (0 until it has started), ``init_pid`` that of the container's first process on the host.
+    ``pidfd`` is its descriptor, -1 once it is closed with the connection (so borrow it) or where that process had gone;
+    ``unheld`` is why there is none of a process that runs.
     ``exited`` resolves when that process has ended; ``cleaned`` when its cgroups are gone too: only then may the
     same cgroups be made again. Neither ever raises, and both resolve if the monitor is lost; what it should have
     removed is removed first.
@@ -106,6 +109,8 @@ class Monitored:
         self._on_detach: Callable[[int, int], None] | None = None
         self.pid = pid
         self.init_pid = 0
+        self.pidfd = -1
+        self.unheld: OSError | None = None
         self.warnings: list[str] = []
         self._started: asyncio.Future[None] = self._loop.create_future()
         self._exited: asyncio.Future[ExitStatus] = self._loop.create_future()
@@ -163,11 +168,11 @@ class Monitored:
             self._send(struct.pack("<cHH", b"R", rows & 0xFFFF, columns & 0xFFFF))
 
     def signal(self, number: int) -> None:
-        """Signal the first process of what has just started or was just found; nothing if it has ended.
-
-        The monitor is not asked, since it may be stopped. Before it tells of the end, the pid is the process's own.
-        """
-        if self.init_pid and not self._exited.done() and self._socket.fileno() >= 0:
+        """Signal the first process; nothing if it has ended. The monitor is not asked, since it may be stopped."""
+        if self.pidfd >= 0:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self.pidfd, number)
+        elif self.unheld is not None and not self._exited.done() and self._socket.fileno() >= 0:
             pidfd.send(self.init_pid, number)
 
     def abandon(self) -> None:
@@ -183,7 +188,20 @@ class Monitored:
     def close(self) -> None:
         """Let go of the connection. The monitor, and its container, go on; ``exited`` will not be known here."""
         self._disconnect()
+        self._let_go()
         resolve(self._cleaned, None)
+
+    def _hold(self) -> None:
+        """Now, when the monitor has just told of it: it reaps before it says so, and the pid may be another's then."""
+        try:
+            self.pidfd = pidfd.open_pidfd(self.init_pid)
+        except OSError as error:
+            self.unheld = error
+
+    def _let_go(self) -> None:
+        descriptor, self.pidfd = self.pidfd, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
     def _disconnect(self) -> None:
         if self._socket.fileno() >= 0:
@@ -205,7 +223,11 @@ class Monitored:
             return Word.STARTED
         if self._exited.done():
             return Word.CLEANED
-        return Word.EXITED if pidfd.has_ended(self.init_pid) else None
+        return Word.EXITED if self.has_ended() else None
+
+    def has_ended(self) -> bool:
+        """Whether the process that has started has ended, by the kernel's word."""
+        return pidfd.readable(self.pidfd) if self.pidfd >= 0 else self.unheld is None
 
     def press(self, now: float, holders: pidfd.SocketHolders) -> Action:
         """Called every few seconds, by the monotonic clock. A monitor that owes a word for longer than that is let go
@@ -288,6 +310,7 @@ class Monitored:
         if kind == b"S":
             self.init_pid, *monitor = struct.unpack(f"<{len(body) // 4}I", body)
             self.pid = next(iter(monitor), self.pid)
+            self._hold()
             self._plan = None  # only a step can fail, or warn
             resolve(self._started, None)
         elif kind == b"W":
@@ -345,6 +368,7 @@ class Monitored:
             self._exited.set_result(left or self._left or lost)
         for id in list(self._attached):
             self._detach(id, 2)
+        self._let_go()
         resolve(self._cleaned, None)
 
 
