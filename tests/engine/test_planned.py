@@ -143,7 +143,21 @@ PATHS = "--security-opt systempaths=unconfined"
         ({}, []),
         ({"security_opt": ["no-new-privileges", "seccomp=/a.json"]}, []),
         ({"security_opt": ["seccomp=unconfined"]}, [(FILTER, "--security-opt seccomp=unconfined")]),
-        ({"security_opt": ["seccomp:unconfined"]}, [(FILTER, "--security-opt seccomp:unconfined")]),
+        ({"security_opt": ["seccomp:unconfined"]}, [(FILTER, "--security-opt seccomp=unconfined")]),
+        ({"security_opt": ["seccomp=unconfined", "seccomp=builtin"]}, []),
+        (
+            {"security_opt": ["seccomp=/a.json", "seccomp=unconfined"]},
+            [(FILTER, "--security-opt seccomp=unconfined")],
+        ),
+        ({"security_opt": ["label=seccomp=unconfined"]}, []),
+        (
+            {"security_opt": ["writable-cgroups=false", "writable-cgroups=true"]},
+            [("leave out the read-only mount of cgroups", "--security-opt writable-cgroups=true")],
+        ),
+        (
+            {"privileged": True, "security_opt": ["seccomp=builtin", "label=seccomp"]},
+            [(what, "--privileged") for what in (FILTER, MASKS, READ_ONLY, DEVICES)],
+        ),
         ({"masked_paths": []}, [(MASKS, PATHS)]),
         ({"readonly_paths": []}, [(READ_ONLY, PATHS)]),
         ({"masked_paths": ["/x"], "readonly_paths": ["/x"]}, []),

@@ -23,7 +23,7 @@ from wherry.runtime.seccomp_compact import compact
 from wherry.runtime.seccomp_newer import MACHINES, NUMBERS, prefix
 from wherry.runtime.seccomp_policy import ARCHITECTURES, Machine, default_policy, kernel_version, this_machine
 from wherry.runtime.seccomp_worker import SECONDS, Job, compiled
-from wherry.runtime.security import UNCONFINED, Security
+from wherry.runtime.security import Security
 
 ACTIONS = {
     "SCMP_ACT_KILL": 0x00000000,
@@ -112,14 +112,10 @@ class SeccompCompiler:
     def for_container(
         self, security: Security, capabilities: Iterable[str], *, privileged: bool
     ) -> SeccompProgram | None:
-        """The filter that a container gets, or None for no filter. InvalidArgument for a profile that is no good.
-
-        Docker: a privileged container has only a filter that was asked for by name.
-        """
-        text = security.seccomp
-        if text == UNCONFINED or (privileged and not text):
+        """The filter that a container gets, or None for no filter. InvalidArgument for a profile that is no good."""
+        if not security.filters(privileged=privileged):
             return None
-        return self.program(frozenset(capabilities), text)
+        return self.program(frozenset(capabilities), security.seccomp)
 
     def has(self, capabilities: frozenset[str], profile: str) -> bool:
         """Whether it is compiled already, and kept."""

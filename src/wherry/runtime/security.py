@@ -23,6 +23,10 @@ class Security:
     seccomp: str = ""
     writable_cgroups: bool | None = None
 
+    def filters(self, *, privileged: bool) -> bool:
+        """Whether system calls are filtered. Docker: a privileged container has only a filter asked for by name."""
+        return self.seccomp != UNCONFINED and not (privileged and not self.seccomp)
+
 
 def parse_security(options: Sequence[str] | None, *, no_new_privileges: bool = False) -> Security:
     """Docker's forms, ``key=value`` or the old ``key:value``; AppArmor and SELinux labels are accepted and unused.

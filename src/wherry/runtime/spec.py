@@ -318,7 +318,10 @@ def default_mount_causes(wish: SpecInput) -> Iterator[tuple[str, Cause]]:
     host = wish.host
     if host.privileged:
         yield "mounts:/sys", asked("--privileged")
-    yield "mounts:/sys/fs/cgroup", together(writable_cgroups_cause(wish), cgroup_cause(wish))
+    yield (
+        "mounts:/sys/fs/cgroup",
+        together(writable_cgroups_cause(wish.security, privileged=host.privileged), cgroup_cause(wish)),
+    )
     yield "mounts:/dev/shm", shm_cause(wish)
 
 
@@ -329,10 +332,11 @@ def cgroup_cause(wish: SpecInput) -> Cause:
     return together(mode, flagged("--cgroup-parent", [host.cgroup_parent] if host.cgroup_parent else ()))
 
 
-def writable_cgroups_cause(wish: SpecInput) -> Cause:
-    if wish.security.writable_cgroups is not None:
-        return asked(f"--security-opt writable-cgroups={str(wish.security.writable_cgroups).lower()}")
-    return switched("--privileged", wish.host.privileged)
+def writable_cgroups_cause(security: Security, *, privileged: bool) -> Cause:
+    """Of how the hierarchy is mounted: writable or not."""
+    if security.writable_cgroups is not None:
+        return asked(f"--security-opt writable-cgroups={str(security.writable_cgroups).lower()}")
+    return switched("--privileged", privileged)
 
 
 def shm_cause(wish: SpecInput) -> Cause:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from enum import Enum
 
 from wherry.engine.preparation.namespaces import ShareWithHost
-from wherry.engine.preparation.rights import LeftOut
+from wherry.engine.preparation.rights import FILTER, MASKS, READ_ONLY_PATHS, LeftOut
 from wherry.engine.preparation.step import EngineStep
 from wherry.engine.record import ContainerRecord
 from wherry.messages.plan import Reach
@@ -35,11 +35,9 @@ SHARED = {
     "ipc": "It can read and change the shared memory, semaphores and message queues of the host's processes.",
 }
 LEFT_OUT = {
-    "the system call filter": (
-        "It can make every system call, also those that are filtered because of past kernel bugs."
-    ),
-    "the masks over /proc and /sys": "It can read what /proc and /sys tell about the host's kernel and hardware.",
-    "read-only paths in /proc": "It can change settings of the host's kernel in /proc/sys, as root.",
+    FILTER: ("It can make every system call, also those that are filtered because of past kernel bugs."),
+    MASKS: "It can read what /proc and /sys tell about the host's kernel and hardware.",
+    READ_ONLY_PATHS: "It can change settings of the host's kernel in /proc/sys, as root.",
 }
 GRANTED = {
     "CAP_SYS_ADMIN": (

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from wherry.engine.explain.observed import CgroupState, Observed, Rights
 from wherry.engine.explain.planned import cause_of, planned_devices, steps_of
 from wherry.engine.explain.seccomp import passage
-from wherry.engine.preparation.rights import LeftOut
+from wherry.engine.preparation.rights import FILTER, LeftOut
 from wherry.linux.procfs import IdRange, ProcessLimit
 from wherry.messages.explain import RightsItem
 from wherry.runtime import capabilities
@@ -17,7 +17,6 @@ from wherry.values.words import counted
 DEFAULT = "default"
 INHERITED = "inherited from the daemon"
 SECCOMP_MODES = {0: "off", 1: "strict", 2: "filter"}
-FILTER_LEFT_OUT = "the system call filter"
 RLIMIT_NAMES = {  # getrlimit(2), setrlimit's short names by what /proc/PID/limits calls them
     "Max cpu time": "cpu",
     "Max file size": "fsize",
@@ -77,7 +76,7 @@ def seccomp_item(plan: Plan, rights: Rights) -> RightsItem:
     """The mode and the number of filters are the kernel's word; what they let through is worked out from a program:
     the kernel's where it was read, else the plan's."""
     step, status = next(steps_of(plan, Seccomp), None), rights.status
-    left_out = next((s for s in steps_of(plan, LeftOut) if s.what == FILTER_LEFT_OUT), None)
+    left_out = next((s for s in steps_of(plan, LeftOut) if s.what == FILTER), None)
     values = []
     if status.seccomp_filters:
         values.append(f"{status.seccomp_filters} installed")

@@ -11,7 +11,7 @@ from wherry.engine.preparation.cgroups import ParentCgroup
 from wherry.engine.preparation.namespaces import JoinContainer, ShareWithHost
 from wherry.engine.preparation.networks import MissingNetwork, NetworkEndpoint, PublishPort
 from wherry.engine.preparation.policies import policies
-from wherry.engine.preparation.rights import LeftOut
+from wherry.engine.preparation.rights import FILTER, MASKS, READ_ONLY_PATHS, LeftOut
 from wherry.engine.preparation.shared_memory import SharedMemory
 from wherry.engine.preparation.step import EngineStep, Neighbour
 from wherry.engine.preparation.storage import RuntimeDirectory, WritableLayer, WriteRecord
@@ -22,11 +22,11 @@ from wherry.network.ports import ANY
 from wherry.runtime.causes import flagged, mode_words, namespace_modes, together
 from wherry.runtime.mounts import size_word
 from wherry.runtime.security import parse_security
+from wherry.runtime.spec import writable_cgroups_cause
 from wherry.runtime.steps import Cause, asked
 from wherry.values.ports import is_publishable, parse_host_port, split_port
 
 CONTAINER, SHAREABLE = "container:", "shareable"
-SECCOMP_OFF = ("seccomp=unconfined", "seccomp:unconfined")
 ANY_PORT = 1 << 16  # of the host's
 Neighbours = Callable[[str], Neighbour | None]  # another container, by name or id
 DriverOf = Callable[[str], NetworkDriver | None]  # of a network, by name; None where there is none
@@ -79,32 +79,24 @@ def shared_with_host(host: HostConfig) -> Iterator[EngineStep]:
 
 def left_out(host: HostConfig, config: EngineConfig) -> Iterator[EngineStep]:
     """What a container usually has and this one does without, its protections first."""
-    unconfined = next((o for o in host.security_opt or () if o in SECCOMP_OFF), "")
-    if unconfined or (host.privileged and not any("seccomp" in o for o in host.security_opt or ())):
-        yield LeftOut("the system call filter", cause=because(host, f"--security-opt {unconfined}"))
-    if host.privileged or host.masked_paths == []:
-        yield LeftOut(
-            "the masks over /proc and /sys", cause=because(host, "--security-opt systempaths=unconfined")
-        )
-    if host.privileged or host.readonly_paths == []:
-        yield LeftOut(
-            "read-only paths in /proc", cause=because(host, "--security-opt systempaths=unconfined")
-        )
-    if host.privileged:
+    security, privileged = parse_security(host.security_opt), host.privileged
+    if not security.filters(privileged=privileged):
+        yield LeftOut(FILTER, cause=because(host, "--security-opt seccomp=unconfined"))
+    if privileged or host.masked_paths == []:
+        yield LeftOut(MASKS, cause=because(host, "--security-opt systempaths=unconfined"))
+    if privileged or host.readonly_paths == []:
+        yield LeftOut(READ_ONLY_PATHS, cause=because(host, "--security-opt systempaths=unconfined"))
+    if privileged:
         yield LeftOut(
             "the device filter, and the read-only mounts of /sys and cgroups", cause=because(host, "")
         )
-    if writable_cgroups(host):
-        option = next(o for o in host.security_opt or () if o.startswith("writable-cgroups"))
-        yield LeftOut("the read-only mount of cgroups", cause=asked(f"--security-opt {option}"))
+    elif security.writable_cgroups:
+        cause = writable_cgroups_cause(security, privileged=privileged)
+        yield LeftOut("the read-only mount of cgroups", cause=cause)
     if host.log_config.type == "none":
         yield LeftOut("the log", cause=log_cause(host.log_config, config))
     if host.ipc_mode == "none":
         yield LeftOut("/dev/shm", cause=asked("--ipc none"))
-
-
-def writable_cgroups(host: HostConfig) -> bool:
-    return not host.privileged and parse_security(host.security_opt).writable_cgroups is True
 
 
 def because(host: HostConfig, otherwise: str) -> Cause:

@@ -7,6 +7,11 @@ from dataclasses import dataclass
 from wherry.engine.preparation.step import EngineStep
 from wherry.runtime.steps import Heading
 
+# The protections, as steps and journals name them.
+FILTER = "the system call filter"
+MASKS = "the masks over /proc and /sys"
+READ_ONLY_PATHS = "read-only paths in /proc"
+
 
 @dataclass(frozen=True, slots=True)
 class LeftOut(EngineStep):
