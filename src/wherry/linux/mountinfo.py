@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+MOUNTS = Path("/proc/self/mountinfo")
 ESCAPE = re.compile(r"\\([0-7]{3})")
 SHARED = "shared:"
 
@@ -57,8 +59,12 @@ def parse(data: bytes) -> tuple[MountEntry, ...]:
 
 def mount_of(path: Path) -> MountEntry | None:
     """The mount that shows a path to this process."""
-    target = path.resolve()
-    mounts = parse(Path("/proc/self/mountinfo").read_bytes())
+    return showing(path.resolve(), parse(MOUNTS.read_bytes()))
+
+
+def showing(target: Path, mounts: Sequence[MountEntry]) -> MountEntry | None:
+    """The mount that shows a path without links in it: of several at one place the last listed, whatever its id (which
+    the kernel gives again once it is free)."""
     above = [mount for mount in reversed(mounts) if target.is_relative_to(mount.target)]
     return max(above, key=lambda mount: len(mount.target), default=None)
 

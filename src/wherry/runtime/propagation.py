@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -13,7 +12,6 @@ from wherry.linux.mountinfo import MountEntry
 from wherry.runtime.mount_options import RSHARED, RSLAVE
 from wherry.runtime.mounts import BIND, MountPoint
 
-MOUNTS = Path("/proc/self/mountinfo")
 SLAVES, PEERS = frozenset({"slave", RSLAVE}), frozenset({"shared", RSHARED})
 
 
@@ -44,21 +42,17 @@ def overlap(path: str, other: str) -> bool:
 def check_sources(points: Iterable[MountPoint]) -> None:
     """Refuse, at start as Docker, a propagation that would do nothing. Looks at the host, where one is asked for."""
     asked = [p for p in points if p.propagation_asked and p.propagation in SLAVES | PEERS]
-    table = mountinfo.parse(MOUNTS.read_bytes()) if asked else ()
+    table = mountinfo.parse(mountinfo.MOUNTS.read_bytes()) if asked else ()
     for point in asked:
-        check_source(point, mount_of(os.path.realpath(point.source), table))
+        check_source(point, mountinfo.showing(Path(point.source).resolve(), table))
 
 
-def check_source(point: MountPoint, mount: MountEntry) -> None:
+def check_source(point: MountPoint, mount: MountEntry | None) -> None:
     """InvalidArgument, in Docker's words, where the mount that a source lies on has no peers."""
+    if mount is None:  # in a chroot
+        raise InvalidArgument(f"Could not find source mount of {point.source}")
     wanted = ("shared",) if point.propagation in PEERS else ("shared", "slave")
     if not (mount.shared or (mount.receives and "slave" in wanted)):
         raise InvalidArgument(
             f"path {point.source} is mounted on {mount.target} but it is not a {' or '.join(wanted)} mount"
         )
-
-
-def mount_of(path: str, table: Iterable[MountEntry]) -> MountEntry:
-    """The mount that a path, without links in it, lies on: of several the topmost."""
-    above = [entry for entry in table if PurePosixPath(path).is_relative_to(entry.target)]
-    return max(above, key=lambda entry: (len(entry.target), entry.id))
