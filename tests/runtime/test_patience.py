@@ -18,6 +18,7 @@ from tests.native.full_container import Wanted
 from tests.native.lab import Lab, lab  # noqa: F401 - a fixture
 from tests.runtime.test_spawner import children, spawner
 from wherry.errors import LaunchFailed
+from wherry.linux import pidfd
 from wherry.runtime.binary import launcher_path
 from wherry.runtime.launcher import ExitStatus, Launcher, Monitored
 from wherry.runtime.patience import Action, Overdue, Patience, Word
@@ -106,6 +107,23 @@ def test_the_end_is_known_though_the_monitor_is_kept_stopped(hasty: Lab) -> None
         assert status.code == 6 and "did not say how its process has ended" in status.error
 
     soon(hasty, work)
+    assert hasty.left_cgroups() == []
+
+
+def test_the_end_is_known_before_clients_can_see_it(hasty: Lab) -> None:
+    """With the monitor that is killed their streams end, and they ask at once how the process ended."""
+
+    async def work() -> None:
+        monitored = await hasty.start(Wanted(argv=("sh", "-c", "sleep 0.2; exit 6")))
+        gone = pidfd.open_pidfd(monitored.pid)
+        with held(monitored.pid):
+            while not pidfd.readable(gone, 100):  # nothing but this is done meanwhile
+                hasty.launcher.look_after()
+            assert monitored.exited.done() and monitored.exited.result().code == 6
+        os.close(gone)
+        await hasty.finish(monitored)
+
+    asyncio.run(work())
     assert hasty.left_cgroups() == []
 
 

@@ -101,7 +101,6 @@ class Monitored:
         self._clean = clean
         self._inode = inode
         self._overdue = Overdue(patience or Patience())
-        self._left: ExitStatus | None = None  # as the kernel has it, where the monitor does not say
         self._trouble = ""
         self._queue: deque[tuple[bytes, int]] = deque()
         self._attached: set[int] = set()
@@ -258,14 +257,16 @@ class Monitored:
         return [pid for monitor in monitors for pid in pidfd.family(monitor)]
 
     def _note_trouble(self, word: Word, waited: float) -> None:
-        """What is to be said of this end. How a process ended that its monitor has not collected, the kernel knows."""
+        """What is to be said of this end. How a process ended that its monitor has not collected, the kernel knows;
+        that is known here before the monitor is killed, since its clients see the end of their streams then."""
         self._trouble = (
             f"its monitor did not say {word.value} for {waited:.0f} seconds (was it stopped?) and was killed"
         )
         log.error("process %d: %s", self.init_pid, self._trouble)
         code = exit_code_of(self.init_pid) if word is Word.EXITED else None
         if code is not None:
-            self._left = ExitStatus(code, oom=False, finished_ns=time.time_ns(), error=self._trouble)
+            ended = ExitStatus(code, oom=False, finished_ns=time.time_ns(), error=self._trouble)
+            resolve(self._exited, ended)
 
     # ------------------------------------------------------------ packets
 
@@ -357,7 +358,7 @@ class Monitored:
         self._gone()
 
     def _gone(self) -> None:
-        """If it did not say how the container ended, its exit file may, or the kernel."""
+        """If it did not say how the container ended, its exit file may."""
         if not self._started.done():
             words = self._trouble or "the launcher ended before the container had started"
             self._started.set_exception(LaunchFailed(f"unable to start container process: {words}"))
@@ -365,7 +366,7 @@ class Monitored:
             left = read_exit_file(self._exit_file) if self._exit_file else None
             words = self._trouble or "its monitor ended without leaving an exit status"
             lost = ExitStatus(LOST_EXIT_CODE, oom=False, finished_ns=time.time_ns(), error=words, known=False)
-            self._exited.set_result(left or self._left or lost)
+            self._exited.set_result(left or lost)
         for id in list(self._attached):
             self._detach(id, 2)
         self._let_go()
