@@ -32,13 +32,20 @@ def look(trees: Sequence[Path], most: int) -> bool:
     return True
 
 
+def free_numbers(count: int) -> list[int]:
+    """The lowest numbers that a descriptor can get. What is open already may leave gaps."""
+    numbers = [os.dup(0) for _ in range(count)]
+    for number in numbers:
+        os.close(number)
+    return numbers
+
+
 def test_no_descriptor_is_left_where_none_is_to_be_had(tmp_path: Path) -> None:
     trees = [tmp_path / name for name in ("upper", "middle", "lower")]
     for tree in trees:
         (tree / "a/b/c").mkdir(parents=True)
-    free = os.dup(0)  # the lowest that is free; there are none between
-    os.close(free)
+    limits = [number + 1 for number in free_numbers(16)]
     before = sorted(os.listdir("/proc/self/fd"))
-    read = [look(trees, free + spare) for spare in range(16)]
+    read = [look(trees, limits[0] - 1), *(look(trees, limit) for limit in limits)]
     assert sorted(os.listdir("/proc/self/fd")) == before
     assert not any(read[:3]) and read[-1]
