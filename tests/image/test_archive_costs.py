@@ -88,3 +88,14 @@ def test_names_of_old_images_are_counted_before_any_is_read(stores: Stores, last
     document = {"a": dict.fromkeys(map(str, range(300_000)), "x")} | last
     with pytest.raises(InvalidArgument, match="more than 4096 images, or 16384 names"):
         stores.load(tar(file("repositories", json.dumps(document, separators=(",", ":")).encode())))
+
+
+def test_an_old_image_that_many_stand_on_is_read_once(stores: Stores) -> None:
+    base, heads = f"{1 << 20:064x}", [f"{n:064x}" for n in range(2000)]
+    members = [file(f"{base}/json", heavy(b'{"os": "linux"}')), file(f"{base}/layer.tar", LAYER)]
+    for head in heads:
+        document = json.dumps({"id": head, "parent": base, "comment": head}).encode()
+        members += [file(f"{head}/json", document), file(f"{head}/layer.tar", LAYER)]
+    named = {"a": {f"t{n}": head for n, head in enumerate(heads)}}
+    images = stores.load(tar(*members, file("repositories", json.dumps(named).encode())))
+    assert len(images) == 2000

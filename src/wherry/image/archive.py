@@ -20,6 +20,7 @@ from wherry.errors import InvalidArgument, NotFound
 from wherry.image import legacy
 from wherry.image.blobs import Blob, BlobBatch
 from wherry.image.index import Candidate, select
+from wherry.image.legacy import LegacyImage
 from wherry.image.manifest import (
     ArchiveItem,
     Descriptor,
@@ -124,6 +125,7 @@ class _Archive:
     known: Known
     configs: dict[Digest, ImageConfig] = field(default_factory=dict)  # that were read
     diff_ids: dict[Digest, Digest] = field(default_factory=dict)  # of blobs that were hashed
+    old_images: dict[str, LegacyImage] = field(default_factory=dict)  # that were read
 
     def file(self, name: str) -> Blob:
         """The blob that a member became, through links within the archive; InvalidArgument if it has none."""
@@ -140,6 +142,12 @@ class _Archive:
     def document(self, name: str) -> bytes:
         """A member's content."""
         return self.batch.read(self.file(name).digest)
+
+    def old(self, id: str) -> LegacyImage:
+        """An image as Docker saved it of old; many others may stand on it."""
+        if id not in self.old_images:
+            self.old_images[id] = legacy.read(self.document(f"{id}/json"), id)
+        return self.old_images[id]
 
     def here(self, chain_id: Digest) -> Descriptor | None:
         """The blob of a layer that was here before."""
@@ -226,10 +234,11 @@ def _legacy_images(archive: _Archive) -> list[PackedImage]:
 
 
 def _legacy_image(archive: _Archive, id: str, names: tuple[Reference, ...]) -> PackedImage:
-    ids = legacy.ancestry(id, lambda id: archive.document(f"{id}/json"))
+    ids = legacy.ancestry(id, archive.old)
     layers = tuple(_file_layer(archive, f"{id}/layer.tar") for id in ids)
     document = legacy.config_of(
-        [archive.document(f"{id}/json") for id in ids],
+        archive.document(f"{id}/json"),
+        map(archive.old, ids),
         [_diff_id(archive, layer.digest) for layer in layers],
     )
     digest = archive.batch.add([document]).digest

@@ -62,8 +62,13 @@ def tagged(names: Iterable[Name]) -> dict[str, list[Reference]]:
     return found
 
 
-def ancestry(id: str, read: Callable[[str], bytes]) -> list[str]:
-    """An image's id and those of all below it, lowest first; ``read`` returns the ``json`` of each."""
+def read(document: bytes, id: str) -> LegacyImage:
+    """The ``json`` of the image ``id``."""
+    return decode(document, LegacyImage, f"image {id}")
+
+
+def ancestry(id: str, find: Callable[[str], LegacyImage]) -> list[str]:
+    """An image's id and those of all below it, lowest first; ``find`` returns what each is."""
     ids: list[str] = []
     while id:
         if not _ID.fullmatch(id):
@@ -73,15 +78,15 @@ def ancestry(id: str, read: Callable[[str], bytes]) -> list[str]:
         if len(ids) == LAYER_LIMIT:
             raise InvalidArgument(f"the archive's image {ids[0]} has more than {LAYER_LIMIT} layers")
         ids.append(id)
-        id = decode(read(id), LegacyImage, f"image {id}").parent
+        id = find(id).parent
     return ids[::-1]
 
 
-def config_of(documents: Sequence[bytes], diff_ids: Sequence[Digest]) -> bytes:
-    """The config of the image whose layers, lowest first, have these documents and digests."""
-    steps = [decode(document, LegacyImage, "image").step for document in documents]
-    config = msgspec.json.decode(documents[-1], type=dict[str, msgspec.Raw])
-    added: dict[str, Any] = {"rootfs": RootFS(diff_ids=list(diff_ids)), "history": steps}
+def config_of(document: bytes, images: Iterable[LegacyImage], diff_ids: Sequence[Digest]) -> bytes:
+    """The config of the image with that ``json``, whose layers, lowest first, are these images and digests."""
+    config = msgspec.json.decode(document, type=dict[str, msgspec.Raw])
+    history = [image.step for image in images]
+    added: dict[str, Any] = {"rootfs": RootFS(diff_ids=list(diff_ids)), "history": history}
     return msgspec.json.encode(
         {name: value for name, value in config.items() if name not in _DROPPED} | added
     )
