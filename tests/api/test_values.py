@@ -26,7 +26,7 @@ from wherry.engine.config import EngineConfig
 from wherry.engine.image_record import ImageRecord
 from wherry.engine.journal import Launched
 from wherry.engine.planning import Planner
-from wherry.engine.request import make_record
+from wherry.engine.request import wanted
 from wherry.engine.task import task_of
 from wherry.errors import InvalidArgument, WherryError
 from wherry.image.manifest import ImageConfig, RunConfig
@@ -121,8 +121,8 @@ class Asked:
         image = image_of(run)
         try:
             request = decode_body(json.dumps(body).encode(), ContainerCreate)
-            record = make_record(ID, "box", request, image, self.config)
-            self.planner.check(record.config, record.host_config)
+            record, points = wanted(ID, "box", request, image, self.config)
+            self.planner.check(record.config, record.host_config, points)
             asyncio.run(self.planner.compile_profile(record.host_config))
         except WherryError as error:
             assert error.message
@@ -141,7 +141,7 @@ class Asked:
 
     def running(self) -> Launched:
         """A container to enter."""
-        record = make_record(ID, "box", ContainerCreate(image="busybox"), image_of(RUN), self.config)
+        record = wanted(ID, "box", ContainerCreate(image="busybox"), image_of(RUN), self.config).record
         task = task_of(record, image_of(RUN))
         return self.planner.plan(task, self.planner.preparation(task, nobody))
 

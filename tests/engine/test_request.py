@@ -15,7 +15,7 @@ from wherry.engine.request import (
     check_platform,
     foreign,
     ignored,
-    make_record,
+    wanted,
 )
 from wherry.errors import InvalidArgument, NotFound
 from wherry.image.manifest import HealthCheck, ImageConfig, Platform, RunConfig, host_platform
@@ -47,7 +47,7 @@ def image(run: RunConfig = RUN) -> ImageRecord:
 
 def record(host: HostConfig | None = None, run: RunConfig = RUN, **fields: object) -> ContainerRecord:
     request = ContainerCreate(image="busybox", host_config=host, **fields)  # type: ignore[arg-type]
-    return make_record(ID, "box", request, image(run), EngineConfig())
+    return wanted(ID, "box", request, image(run), EngineConfig()).record
 
 
 def test_the_image_fills_in_what_the_request_leaves_open() -> None:

@@ -8,21 +8,26 @@ from wherry.errors import InvalidArgument
 from wherry.messages.container import Config, DeviceMapping, HostConfig, Ulimit
 from wherry.runtime import capabilities
 from wherry.runtime.checks import check, check_conflicts, check_sysctls, check_user, sysctl_path
+from wherry.runtime.mounts import requested
 from wherry.runtime.resources import HostFacts, parse_set
 from wherry.runtime.security import parse_security
 
 FACTS = HostFacts(cpus=2, cpuset="0-1", mems="0")
 
 
+def look(config: Config, host: HostConfig) -> list[str]:
+    return check(config, host, requested(host), FACTS, capabilities.known())
+
+
 def refused(host: HostConfig | None = None, config: Config | None = None) -> str:
     with pytest.raises(InvalidArgument) as error:
         check_conflicts(config or Config(), host or HostConfig())
-        check(config or Config(), host or HostConfig(), FACTS, capabilities.known())
+        look(config or Config(), host or HostConfig())
     return error.value.message
 
 
 def test_nothing_asked_is_fine():
-    assert check(Config(), HostConfig(), FACTS, capabilities.known()) == []
+    assert look(Config(), HostConfig()) == []
 
 
 @pytest.mark.parametrize(
@@ -95,7 +100,7 @@ def test_shared_network():
     assert refused(asking) == "conflicting options: dns and the network mode"
     host = HostConfig(network_mode="host")
     check_conflicts(Config(hostname="h"), host)
-    assert check(Config(hostname="h"), host, FACTS, capabilities.known()) == []
+    assert look(Config(hostname="h"), host) == []
     assert (
         refused(HostConfig(uts_mode="host"), Config(hostname="h"))
         == "conflicting options: hostname and the UTS mode"
@@ -107,7 +112,7 @@ def test_shared_network():
 
 
 def test_warnings():
-    warnings = check(Config(), HostConfig(oom_kill_disable=True), FACTS, capabilities.known())
+    warnings = look(Config(), HostConfig(oom_kill_disable=True))
     assert "OOM killer is disabled" in warnings[0]
 
 
@@ -193,9 +198,9 @@ def test_cpu_lists(text: str):
 @pytest.mark.parametrize("group", ["", "-1", "2147483648", "\0", "a\n", "x" * 600])
 def test_groups_refused(group: str):
     with pytest.raises(InvalidArgument):
-        check(Config(), HostConfig(group_add=["audio", group]), FACTS, capabilities.known())
+        look(Config(), HostConfig(group_add=["audio", group]))
 
 
 def test_devices_are_kept_as_asked():
     host = HostConfig(devices=[DeviceMapping(path_on_host="/dev/null")])
-    assert check(Config(), host, FACTS, capabilities.known()) == []
+    assert look(Config(), host) == []

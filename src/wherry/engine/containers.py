@@ -24,7 +24,7 @@ from wherry.engine.network import Networks
 from wherry.engine.planning import Planner
 from wherry.engine.record import ContainerRecord, ContainerView
 from wherry.engine.registry import Registry, no_such
-from wherry.engine.request import by_name, check_platform, foreign, ignored, make_record
+from wherry.engine.request import by_name, check_platform, foreign, ignored, wanted
 from wherry.engine.sharing import by_id
 from wherry.engine.store import Store
 from wherry.engine.streams import AttachRequest, Streams
@@ -191,7 +191,7 @@ class Containers:
         if platform:
             check_platform(request.image, image, platform)
         name = self._registry.claim(name)
-        record = make_record(
+        record, points = wanted(
             new_id(),
             name,
             by_name(request, self._networks.name_of),
@@ -199,7 +199,7 @@ class Containers:
             self._config,
             recursive_read_only=recursive_read_only,
         )
-        warnings = self._planner.check(record.config, record.host_config)
+        warnings = self._planner.check(record.config, record.host_config, points)
         if not platform:
             warnings += foreign(image)
         return record, image, [*warnings, *ignored(record, image)]

@@ -21,7 +21,7 @@ from wherry.engine.preparation.step import EngineStep
 from wherry.engine.preparation.surroundings import Surroundings
 from wherry.engine.profiles import Profiles, lanes
 from wherry.engine.task import Task
-from wherry.engine.wanted_mounts import declared_volumes, wanted_mounts
+from wherry.engine.wanted_mounts import Points, declared_volumes, wanted_mounts
 from wherry.errors import wanting
 from wherry.messages.container import Config, HostConfig
 from wherry.messages.exec import ExecCreate, ExecStart
@@ -53,8 +53,6 @@ from wherry.runtime.steps import (
 )
 from wherry.snapshot.overlay import OverlayStore
 
-Points = tuple[MountPoint, ...]
-
 
 class Planner:
     """Plans starts and execs for one engine."""
@@ -81,15 +79,14 @@ class Planner:
         self._host_name = socket.gethostname()
         self._oom_score_adj = int(Path("/proc/self/oom_score_adj").read_text())
 
-    def check(self, config: Config, host: HostConfig) -> list[str]:
-        """Refuse at create what could never start; the answer are warnings for the user."""
-        warnings = check(config, host, self._facts, self._available)
+    def check(self, config: Config, host: HostConfig, points: Points) -> list[str]:
+        """Refuse at create what could never start; the answer are warnings for the user. ``points``: its mounts."""
+        warnings = check(config, host, points, self._facts, self._available)
         if host.oom_score_adj < self._oom_score_adj and rlimits.MAY_RAISE not in self._available:
             warnings.append(
                 f"the OOM score adjustment {host.oom_score_adj} cannot be had on this host: "
                 f"it stays at {self._oom_score_adj}"
             )
-        points = wanted_mounts(host, self._config)
         for point in (*points, *declared_volumes(config, (), points, "")):
             if point.type == mounts.BIND and not point.create_source and not os.path.lexists(point.source):
                 raise mounts.missing_source(point)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import msgspec
 
@@ -12,7 +13,7 @@ from wherry.engine.fates import refuse
 from wherry.engine.image_record import ImageRecord
 from wherry.engine.log_options import attributes, check_log, log_config
 from wherry.engine.record import ContainerRecord
-from wherry.engine.wanted_mounts import wanted_mounts
+from wherry.engine.wanted_mounts import Points, placed
 from wherry.errors import InvalidArgument, NotFound
 from wherry.image.manifest import Platform, host_platform
 from wherry.messages.base import Nothing
@@ -39,7 +40,14 @@ from wherry.values.ports import is_publishable, parse_host_port, with_protocol
 from wherry.values.signals import parse_signal
 
 
-def make_record(
+class Wanted(NamedTuple):
+    """A container's record, and the mounts that it asks for."""
+
+    record: ContainerRecord
+    mounts: Points
+
+
+def wanted(
     id: str,
     name: str,
     request: ContainerCreate,
@@ -47,7 +55,7 @@ def make_record(
     defaults: EngineConfig,
     *,
     recursive_read_only: bool = True,
-) -> ContainerRecord:
+) -> Wanted:
     """The record, as yet without its time of creation. InvalidArgument, in Docker's words, for what cannot be."""
     host = host_config(request.host_config or HostConfig(), defaults)
     check_counts(host)
@@ -60,8 +68,10 @@ def make_record(
     endpoint = endpoints.get(host.network_mode) or EndpointSettings()
     check_mac_address(request, endpoint)
     config = container_config(id, request, merged, host, endpoint)
-    check(request, host)
-    points = wanted_mounts(host, defaults, recursive_read_only=recursive_read_only)
+    check_whole(request, host)
+    points = mounts.requested(host)  # what is no mount at all is told as that, and not as what is not here
+    check_here(request, host)
+    points = placed(points, defaults, recursive_read_only=recursive_read_only)
     record = ContainerRecord(
         id=id,
         name=name,
@@ -76,7 +86,7 @@ def make_record(
         recursive_read_only=recursive_read_only,
     )
     attributes(record)  # they have a length, too
-    return record
+    return Wanted(record, points)
 
 
 def by_name(request: ContainerCreate, name_of: Callable[[str], str]) -> ContainerCreate:
@@ -179,13 +189,16 @@ def mount_points(host: HostConfig, points: Iterable[mounts.MountPoint]) -> list[
     ]
 
 
-def check(request: ContainerCreate, host: HostConfig) -> None:
-    """What this engine cannot do, said at once; ``runtime.checks`` has what nobody can."""
+def check_whole(request: ContainerCreate, host: HostConfig) -> None:
+    """What contradicts itself or is no value; ``runtime.checks`` has the rest of what nobody can do."""
     check_conflicts(request, host)
     check_health(request.healthcheck)
     if request.stop_signal:
         parse_signal(request.stop_signal)  # an image's may be none: SIGTERM ends its containers
-    mounts.requested(host)  # what is no mount at all is told as that
+
+
+def check_here(request: ContainerCreate, host: HostConfig) -> None:
+    """What this engine cannot do, said at once."""
     refuse(request)
     check_ports(host.port_bindings or {})
     check_exposed(request, host)

@@ -32,7 +32,11 @@ class Task:
     layers: tuple[str, ...]
     networks: Mapping[str, EndpointSettings] = field(default_factory=dict)
     record: ContainerRecord | None = None
-    recursive_read_only: bool = True
+
+    @property
+    def recursive_read_only(self) -> bool:
+        """Whether a read-only bind is so with all that is mounted below it, where it does not say."""
+        return self.record is None or self.record.recursive_read_only
 
 
 def task_of(record: ContainerRecord, image: ImageRecord | None) -> Task:
@@ -47,7 +51,6 @@ def task_of(record: ContainerRecord, image: ImageRecord | None) -> Task:
         layers=layer_names(image) if image is not None else (),
         networks=record.networks,
         record=record,
-        recursive_read_only=record.recursive_read_only,
     )
 
 

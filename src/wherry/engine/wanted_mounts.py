@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from wherry.engine.config import EngineConfig
 from wherry.messages.container import Config, HostConfig
@@ -11,12 +12,21 @@ from wherry.runtime.mounts import MountPoint
 from wherry.runtime.propagation import within_daemon_root
 from wherry.runtime.steps import Cause, Origin, asked
 
+Points = tuple[MountPoint, ...]
 
-def wanted_mounts(
-    host: HostConfig, config: EngineConfig, *, recursive_read_only: bool = True
-) -> tuple[MountPoint, ...]:
-    """InvalidArgument, in Docker's words, for what cannot be; ``recursive_read_only`` as in ``mounts.requested``."""
-    points = mounts.requested(host, recursive_read_only=recursive_read_only)
+
+def wanted_mounts(host: HostConfig, config: EngineConfig, *, recursive_read_only: bool) -> Points:
+    """What is asked for, as ``placed`` has it. InvalidArgument, in Docker's words, for what cannot be."""
+    return placed(mounts.requested(host), config, recursive_read_only=recursive_read_only)
+
+
+def placed(points: Points, config: EngineConfig, *, recursive_read_only: bool) -> Points:
+    """As they are to be here. InvalidArgument, in Docker's words, for what would keep hold of the engine's own mounts.
+
+    ``recursive_read_only``: whether a read-only bind is so with all that is mounted below it, where it does not say.
+    """
+    if not recursive_read_only:
+        points = tuple(replace(point, read_only_recursive=False) for point in points)
     return tuple(within_daemon_root(point, str(config.data_root)) for point in points)
 
 

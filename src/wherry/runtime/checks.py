@@ -10,7 +10,7 @@ from wherry.messages.exec import ExecCreate
 from wherry.runtime import capabilities, resources, rlimits
 from wherry.runtime.bounds import check_bounds, check_words
 from wherry.runtime.devices import check_places, parse_rule
-from wherry.runtime.mounts import requested
+from wherry.runtime.mounts import MountPoint
 from wherry.runtime.resources import HostFacts
 from wherry.runtime.security import parse_security
 from wherry.values.durations import MILLI
@@ -26,15 +26,20 @@ HIGHEST_ID = (1 << 31) - 1
 LONGEST_USER = 512  # native/user.c, SPEC_MAX
 
 
-def check(config: Config, host: HostConfig, facts: HostFacts, available: Sequence[str]) -> list[str]:
+def check(
+    config: Config,
+    host: HostConfig,
+    mounts: Iterable[MountPoint],
+    facts: HostFacts,
+    available: Sequence[str],
+) -> list[str]:
     """Refuse what Docker refuses at create; the answer are warnings for the client.
 
-    ``available`` are the capabilities that the daemon has itself.
+    ``mounts`` are those that ``host`` asks for; ``available`` are the capabilities that the daemon has itself.
     """
     check_bounds(config, host)
     check_process(config)
     check_lines(config, host)
-    mounts = requested(host)
     check_capabilities(host, available)
     warnings = resources.check(host, facts)
     check_modes(host)

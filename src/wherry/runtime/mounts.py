@@ -57,11 +57,8 @@ class MountPoint:
 # ---------------------------------------------------------------- what may be asked
 
 
-def requested(host: HostConfig, *, recursive_read_only: bool = True) -> tuple[MountPoint, ...]:
-    """All that ``Binds``, ``Mounts`` and ``Tmpfs`` ask for, checked as far as that needs no look at the host.
-
-    ``recursive_read_only``: whether a read-only bind is so with all that is mounted below it, where it does not say.
-    """
+def requested(host: HostConfig) -> tuple[MountPoint, ...]:
+    """All that ``Binds``, ``Mounts`` and ``Tmpfs`` ask for, checked as far as that needs no look at the host."""
     points = [
         *(parse_bind(raw) for raw in host.binds or ()),
         *(parse_mount(mount) for mount in host.mounts or ()),
@@ -69,8 +66,6 @@ def requested(host: HostConfig, *, recursive_read_only: bool = True) -> tuple[Mo
     check_duplicates(points)
     check_propagating(points)
     check_depth(points)
-    if not recursive_read_only:
-        points = [replace(point, read_only_recursive=False) for point in points]
     further = [tmpfs_point(target, data) for target, data in (host.tmpfs or {}).items()]
     check_duplicates([*(point for point in points if point.type != TMPFS), *distinct(further)])
     return (*points, *further)
