@@ -186,3 +186,9 @@ def test_an_array_has_its_length(given: Any, read: tuple[int, int]) -> None:
 def test_a_key_is_read_in_any_case(key: str) -> None:
     body = decode_body(json.dumps({"HostConfig": {key: {"/x": ""}}}).encode(), ContainerCreate)
     assert (body.host_config or HostConfig()).tmpfs == {"/x": ""}
+
+
+def test_a_key_that_is_spelled_by_an_escape() -> None:
+    assert decode_body(rb'{"\u0069mage": "a", "\u0043md": ["b"]}', ContainerCreate) == ContainerCreate(
+        image="a", cmd=["b"]
+    )

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wherry.values.go_json import as_go_reads, decode_json, in_characters
+from wherry.values.go_json import as_go_reads, decode_as_go, decode_json, in_characters
 
 
 class Inner(msgspec.Struct):
@@ -24,6 +24,11 @@ class Outer(msgspec.Struct, rename="pascal"):
     numbers: dict[str, int] = {}
     inners: dict[str, Inner] = {}
     lists: list[list[bool]] | None = None
+
+
+class Words(msgspec.Struct):
+    created_by: str = ""
+    version: str = msgspec.field(default="", name="os.version")
 
 
 def read(document: object) -> Outer:
@@ -43,6 +48,35 @@ def test_a_null_item_is_its_types_zero_value() -> None:
         {"Items": [None], "Numbers": {"n": None}, "Inners": {"i": None}, "Lists": [None, [None, True]]}
     )
     assert found == Outer(items=[""], numbers={"n": 0}, inners={"i": Inner()}, lists=[[], [False, True]])
+
+
+SPELLINGS = st.sampled_from(
+    ["Text", "Maybe", "Items", "Numbers", "tEXT", "maybe", "ITEMS", "Word", "word", "x.y"]
+)
+PLAIN = st.none() | st.integers(-9, 9) | st.sampled_from(["Text", 'a"Text": '])
+DOCUMENT = st.recursive(
+    PLAIN, lambda inner: st.lists(inner) | st.dictionaries(SPELLINGS, inner), max_leaves=8
+)
+
+
+@given(DOCUMENT)
+def test_the_quick_way_and_the_long_one_read_the_same(document: object) -> None:
+    data = json.dumps(document).encode()
+    try:
+        long: Outer | str = read(document)
+    except msgspec.ValidationError as error:
+        long = str(error)
+    try:
+        quick: Outer | str = decode_as_go(data, Outer)
+    except msgspec.ValidationError as error:
+        quick = str(error)
+    assert quick == long
+
+
+@pytest.mark.parametrize("key", ["Created_By", r"\u0043reated_by", r"created\u005fby"])
+def test_another_spelling(key: str) -> None:
+    assert decode_as_go(f'{{"{key}": "x"}}'.encode(), Words) == Words(created_by="x")
+    assert decode_as_go(b'{"OS.Version": "x"}', Words) == Words(version="x")
 
 
 @pytest.mark.parametrize(

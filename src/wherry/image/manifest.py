@@ -16,7 +16,7 @@ from wherry.content.digest import Digest
 from wherry.errors import InvalidArgument
 from wherry.messages.base import Int, Nothing
 from wherry.values.durations import SECOND
-from wherry.values.go_json import as_go_reads, decode_json
+from wherry.values.go_json import decode_as_go
 from wherry.values.platforms import LINUX, host_architecture
 from wherry.values.times import parse_rfc3339
 
@@ -182,7 +182,7 @@ _Document = TypeVar("_Document")
 def decode(data: bytes, kind: type[_Document], what: str) -> _Document:
     """``data`` as a ``kind``, read as Go reads it; InvalidArgument names ``what`` and the field that is wrong."""
     try:
-        return msgspec.convert(as_go_reads(decode_json(data), kind), kind)
+        return decode_as_go(data, kind)
     except RecursionError as error:
         raise InvalidArgument(f"invalid {what}: it nests too deep") from error
     except msgspec.MsgspecError as error:

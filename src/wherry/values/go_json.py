@@ -6,9 +6,11 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from itertools import zip_longest
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
+
+Document = TypeVar("Document")
 
 
 class Spellings(NamedTuple):
@@ -21,6 +23,30 @@ class Spellings(NamedTuple):
 # One escape in a JSON text: a pair of surrogates, a half of one, or any other.
 ESCAPE = re.compile(r"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|(\\u[dD][89a-fA-F]..)|\\.", re.DOTALL)
 BROKEN = re.compile("[\udc80-\udcff]")
+KEY = re.compile(rb'"([A-Za-z0-9_.\\]+)"\s*:')
+
+
+def decode_as_go(data: bytes, kind: type[Document]) -> Document:
+    """A document as a ``kind``. msgspec.MsgspecError names the field that is wrong; RecursionError for too deep."""
+    plainly = decode_plainly(data, kind)
+    return plainly if plainly is not None else msgspec.convert(as_go_reads(decode_json(data), kind), kind)
+
+
+def decode_plainly(data: bytes, kind: type[Document]) -> Document | None:
+    """The quick way; None for a document of which only Go could make something, or for none at all."""
+    if is_respelled(data, kind):
+        return None
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None  # perhaps only a null that Go would let pass, or half a character
+
+
+def is_respelled(data: bytes, kind: type) -> bool:
+    """Whether a key may be a field in another spelling, such as ``TmpFs``; one with an escape may be any."""
+    fields = spellings(kind)
+    others = set(KEY.findall(data)) - fields.exact
+    return any(b"\\" in key or key.lower() in fields.lower for key in others)
 
 
 def decode_json(data: bytes) -> Any:
@@ -121,7 +147,7 @@ def best_branch(value: Any, info: Any) -> Any:
 
 
 def fields_as_go_reads(value: dict[str, Any], info: Any) -> dict[str, Any]:
-    fields = {field.encode_name.lower(): field for field in info.fields}
+    fields = fields_of(info.cls)
     result: dict[str, Any] = {}
     for key, item in value.items():
         field = fields.get(key.lower())
@@ -129,6 +155,12 @@ def fields_as_go_reads(value: dict[str, Any], info: Any) -> dict[str, Any]:
             continue
         result[field.encode_name] = _as_go_reads(item, field.type)
     return result
+
+
+@cache
+def fields_of(kind: type) -> dict[str, Any]:
+    """A struct's fields by their names in lower case."""
+    return {field.encode_name.lower(): field for field in shape_of(kind).fields}
 
 
 def accepts_null(info: Any) -> bool:
