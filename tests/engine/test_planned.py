@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.engine.doubles import image, wished
+from wherry.engine.causes import HOSTS, file_causes
 from wherry.engine.config import EngineConfig
 from wherry.engine.preparation.cgroups import ParentCgroup
 from wherry.engine.preparation.namespaces import JoinContainer, ShareWithHost
@@ -198,6 +199,7 @@ def test_a_container_without_networks(mode: str) -> None:
     asked = task(Config(network_disabled=True), network_mode=mode, port_bindings={"80/tcp": None})
     assert of(EngineStep, asked) == of(EngineStep, replace(asked, networks={}))
     assert [of(kind, asked) for kind in (NetworkEndpoint, MissingNetwork, PublishPort)] == [[], [], []]
+    assert file_causes(asked, CONFIG, "host")[HOSTS].text == "NetworkDisabled"
 
 
 def ports(config: Config | None = None, **host: Any) -> list[tuple[str, str]]:

@@ -6,25 +6,24 @@ from collections.abc import Mapping
 
 from wherry.engine.config import EngineConfig
 from wherry.engine.task import Task
-from wherry.messages.container import HostConfig, LogConfig
+from wherry.messages.container import Config, HostConfig, LogConfig
 from wherry.network.drivers.catalogue import DEFAULT_NETWORK
-from wherry.runtime.causes import by_daemon, flagged, hostname_cause, mode_words, together
+from wherry.runtime.causes import by_daemon, flagged, hostname_cause, namespace_causes, together
 from wherry.runtime.steps import DEFAULT, Cause, asked
 
 HOSTS, HOSTNAME, RESOLV_CONF = "/etc/hosts", "/etc/hostname", "/etc/resolv.conf"
 USUAL_LOG = LogConfig(type="json-file", config={})
 
 
-def network_cause(host: HostConfig) -> Cause:
-    """Of the network that a container is on; the default for the default one."""
-    mode = host.network_mode
-    return asked(f"--network {mode_words(mode)}") if mode not in (DEFAULT_NETWORK, "default", "") else DEFAULT
+def network_cause(config: Config, host: HostConfig) -> Cause:
+    """Of the network that a container is on, or of none; the default for the default one."""
+    return namespace_causes(config, host, DEFAULT_NETWORK).get("network", DEFAULT)
 
 
 def file_causes(task: Task, defaults: EngineConfig, host_name: str) -> Mapping[str, Cause]:
     """Of each file in /etc that the engine writes; with another container's network its files come, too."""
     config, host = task.config, task.host
-    network = network_cause(host)
+    network = network_cause(config, host)
     if host.network_mode.startswith("container:"):
         return dict.fromkeys((HOSTS, HOSTNAME, RESOLV_CONF), network)
     name = hostname_cause(task.id, config, host, host_name)

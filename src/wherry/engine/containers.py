@@ -14,7 +14,6 @@ from wherry.engine.config import EngineConfig
 from wherry.engine.container import Container, WaitResult
 from wherry.engine.events import EventBus
 from wherry.engine.executor import Executor
-from wherry.engine.explain.reach import reach
 from wherry.engine.filters import Filters, match_containers
 from wherry.engine.image import Images
 from wherry.engine.image_record import ImageRecord
@@ -61,9 +60,7 @@ class Planned:
     def view(self, id_word: str = "") -> PlanView:
         """For a reader; with ``id_word`` instead of an id that does not exist, or is not to count."""
         id = self.record.id
-        shown = view(self.plan, {id: id_word, id[:12]: id_word} if id_word else None)
-        shown.reach = reach(self.record, self.plan)
-        return shown
+        return view(self.plan, {id: id_word, id[:12]: id_word} if id_word else None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,11 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +17,7 @@ import pytest
 
 from tests.engine.explain.test_causes import body
 from tests.harness.daemon import Daemon
-from wherry.engine.explain.reach import bound
+from wherry.engine.explain.reach import Kind, bound
 from wherry.runtime.mounts import MountPoint
 
 Warnings = list[tuple[str, str]]
@@ -91,7 +96,9 @@ def test_a_socket_is_told_from_a_file_also_where_it_is_read_only(daemon: Daemon,
 
 
 def test_a_shared_bind_shows_the_host_what_is_mounted_in_it() -> None:
-    (could, _) = bound(MountPoint("bind", "/data", source="/srv/made", propagation="rshared"), "")
+    (could, _) = bound(
+        MountPoint("bind", "/data", source="/srv/made", propagation="rshared"), Kind.DIRECTORY, ""
+    )
     assert could.endswith("; what it mounts there, if it may mount, appears on the host.")
 
 
@@ -105,6 +112,49 @@ def test_rights_of_another_user_come_with_becoming_root(daemon: Daemon) -> None:
 def test_what_another_user_may_not_is_not_promised(daemon: Daemon) -> None:
     ((could, _),) = warnings(daemon, "--user 1000 --volume /etc:/data")
     assert could == "It can change, add and delete files in the host's /etc, as far as user 1000 may."
+
+
+DEAD = """
+import ctypes, os, sys
+door = os.open("/dev/fuse", os.O_RDWR)
+mode = f"fd={door},rootmode=40000,user_id=0,group_id=0".encode()
+if ctypes.CDLL(None, use_errno=True).mount(b"dead", sys.argv[1].encode(), b"fuse", 0, mode):
+    sys.exit(os.strerror(ctypes.get_errno()))
+print("dead", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def dead(daemon: Daemon, path: Path) -> Iterator[None]:
+    """A filesystem that answers nothing is mounted there meanwhile, as one of a server that is gone."""
+    program = [sys.executable, "-c", DEAD, str(path)]
+    with daemon.sandbox.popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
+        assert server.stdin is not None and server.stdout is not None
+        assert server.stdout.readline() == b"dead\n"
+        try:
+            yield
+        finally:
+            server.stdin.close()
+            server.wait()
+            daemon.run_in_ns(["umount", path])
+
+
+def test_a_disk_that_does_not_answer_holds_nobody_else(daemon: Daemon) -> None:
+    """Eight ask what could be done with a bind of it, and have no answer until it is gone; the engine goes on."""
+    path = daemon.base / "disk"
+    path.mkdir()
+    daemon.docker("run", "-d", "--name", "it", "-v", f"{path}:/data", "busybox", "sleep", "600")
+    with ThreadPoolExecutor(8) as clients:
+        with dead(daemon, path):
+            asked = [clients.submit(daemon.api, "GET", "/containers/it/plan") for _ in range(8)]
+            for _ in range(3):
+                assert daemon.docker("run", "--rm", "busybox", "echo", "on", timeout=20).stdout == "on\n"
+                assert daemon.docker("logs", "it", timeout=20).stdout == ""
+            assert not any(each.done() for each in asked)
+        for each in asked:
+            (found,) = each.result(20).body["Reach"]
+            assert found["Could"] == f"It can change, add and delete files in the host's {path}."
 
 
 def test_it_stands_at_the_top_everywhere(daemon: Daemon) -> None:

@@ -56,7 +56,7 @@ async def create(
     recursive = older.recursive_read_only(call.version)
     if dry_run:
         planned = await engine.containers.dry_run(asked, **wanted, recursive_read_only=recursive)
-        return Reply(planned.view(id_word="<id>"), 200)
+        return Reply(await engine.explainer.plan(planned, id_word="<id>"), 200)
     created = await engine.containers.create(asked, **wanted, recursive_read_only=recursive)
     return CreatedAnswer(id=created.id, warnings=[*older.deprecated(body, call.version), *created.warnings])
 

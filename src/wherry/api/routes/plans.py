@@ -12,7 +12,7 @@ routes = Routes()
 @routes.get("/containers/{ref}/plan")
 async def plan(engine: Engine, ref: str) -> PlanView:
     """The plan of a container: as it was started, if it runs, else as it would be."""
-    return engine.containers.plan(ref).view()
+    return await engine.explainer.plan(engine.containers.plan(ref))
 
 
 @routes.post("/plans/compare")

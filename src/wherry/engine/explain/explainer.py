@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from wherry.engine.config import EngineConfig
-from wherry.engine.containers import Containers
+from wherry.engine.containers import Containers, Planned
 from wherry.engine.explain import items
 from wherry.engine.explain.courtesy import Courtesy, Starts, no_pause
 from wherry.engine.explain.drift import find_drift, preparation_drift
@@ -37,6 +37,7 @@ from wherry.engine.preparation.step import Host as EngineHost
 from wherry.engine.record import ContainerView
 from wherry.errors import WherryError
 from wherry.messages.explain import Checked, Cost, Drift, Explanation
+from wherry.messages.plan import PlanView
 from wherry.network.firewall import table_name
 from wherry.runtime.steps import Plan
 
@@ -87,6 +88,12 @@ class Explainer:
         views = [c.view.copied() for c in wanted if refs is not None or c.running]
         running = self._running()
         return await self._in_thread(lambda: self._check(views, running))
+
+    async def plan(self, planned: Planned, id_word: str = "") -> PlanView:
+        """A plan for a reader (see `Planned.view`), with what the container can do to the host."""
+        shown = planned.view(id_word)
+        shown.reach = await self._in_thread(lambda: reach(planned.record, planned.plan))
+        return shown
 
     def close(self) -> None:
         """Let go of the thread, when it has done what it was asked."""

@@ -102,12 +102,18 @@ def kind_of(path: str) -> Kind:
 
 
 def reach(record: ContainerRecord, plan: Plan) -> list[Reach]:
-    """The worst first. Empty for a container that is given nothing of the host's."""
+    """The worst first. Empty for a container that is given nothing of the host's. Looks at what it binds, which may
+    lie on a disk that does not answer: for a thread."""
     steps = [step for step in plan.preparation if isinstance(step, EngineStep)]
     privileged, user = record.host_config.privileged, record.config.user.partition(":")[0]
+    binds = [
+        (point, kind_of(point.source))
+        for point in mounts.requested(record.host_config)
+        if point.type == mounts.BIND
+    ]
     found = [
         *([(as_root(PRIVILEGED, user), asked("--privileged"))] if privileged else []),
-        *(bound(point, user) for point in mounts.requested(record.host_config) if is_given(point)),
+        *(bound(point, kind, user) for point, kind in binds if is_given(point, kind)),
         *((SHARED[s.kind], s.cause) for s in steps if isinstance(s, ShareWithHost) and s.kind in SHARED),
         *(() if privileged else (*added(plan, user), *opened(plan), *ruled(record))),
         *(
@@ -122,11 +128,9 @@ def reach(record: ContainerRecord, plan: Plan) -> list[Reach]:
 # ---------------------------------------------------------------- paths
 
 
-def is_given(point: MountPoint) -> bool:
+def is_given(point: MountPoint, kind: Kind) -> bool:
     """A bind is worth a warning where it can be written to, is a socket, or shows what is secret."""
-    if point.type != mounts.BIND:
-        return False
-    return point.writable or kind_of(point.source) is Kind.SOCKET or holds(point.source, (*SECRETS, *SOCKETS))
+    return point.writable or kind is Kind.SOCKET or holds(point.source, (*SECRETS, *SOCKETS))
 
 
 def holds(path: str, folders: tuple[str, ...]) -> bool:
@@ -134,9 +138,9 @@ def holds(path: str, folders: tuple[str, ...]) -> bool:
     return path == "/" or any(folder == path or folder.startswith(f"{path}/") for folder in folders)
 
 
-def bound(point: MountPoint, user: str) -> tuple[str, Cause]:
+def bound(point: MountPoint, kind: Kind, user: str) -> tuple[str, Cause]:
     source, limited = point.source, "" if user in ROOT else f", as far as user {user} may"
-    match kind_of(source):
+    match kind:
         case Kind.SOCKET:
             return socket_words(source), point.cause
         case Kind.FILE:

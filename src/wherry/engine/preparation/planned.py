@@ -133,7 +133,7 @@ def lent_memory(other: Neighbour, config: EngineConfig) -> str:
 
 def network(task: Task, driver_of: DriverOf) -> Iterator[EngineStep]:
     """Endpoints, then ports; elsewhere than on a network with addresses nothing is published, as with Docker."""
-    cause = network_cause(task.host)
+    cause = network_cause(task.config, task.host)
     wired = False
     for name in networks_of(task):
         driver = driver_of(name)
