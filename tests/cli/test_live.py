@@ -292,3 +292,11 @@ def test_an_id_that_cannot_be_kept_is_no_containers(daemon: Daemon, tmp_path: Pa
         failed = daemon.wherry(*verb, "--cidfile", f"{tmp_path}/id", "nosuch:latest", check=False)
         assert failed.returncode != 0 and not (tmp_path / "id").exists()
     assert names(daemon) == []
+
+
+def test_an_id_that_cannot_be_written_is_told(daemon: Daemon, tmp_path: Path) -> None:
+    path = f"{tmp_path}/id"
+    limited = "ulimit -f 0; exec " + shlex.join(daemon.wherry_argv("create", "--cidfile", path, "busybox"))
+    done = daemon.run_in_ns(["sh", "-c", limited], env=daemon.client_environment(), check=False)
+    assert f"failed to write the container ID to the file: write {path}: file too large" in done.stderr
+    assert done.returncode == 1 and not Path(path).exists()

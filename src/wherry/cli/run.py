@@ -36,30 +36,34 @@ EXAMPLES = (
 
 class IdFile:
     """``--cidfile``: made before the container, so that there is none whose id could not be kept, and gone again where
-    there is no container. Without a path, nothing."""
+    there is no container. CliError where it cannot be made, or the id not be written."""
 
     def __init__(self, path: str) -> None:
-        self._path, self._kept = path, not path
+        self._path, self._kept = path, False
+
+    def __enter__(self) -> IdFile:
         try:
-            self._file = (
-                os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644) if path else -1
-            )
+            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise CliError(f"failed to create the container ID file: open {path}: {reason}") from None
+            raise self._failed("create the container ID file", "open", error) from None
+        return self
 
     def keep(self, id: str) -> None:
-        """Write the id. OSError where that cannot be done."""
-        if self._path:
+        """Write the id."""
+        try:
             os.write(self._file, id.encode())
-            self._kept = True
+        except OSError as error:
+            raise self._failed("write the container ID to the file", "write", error) from None
+        self._kept = True
 
-    def close(self) -> None:
-        """Remove the file if no id is in it."""
-        if self._path:
-            os.close(self._file)
+    def __exit__(self, *_: object) -> None:
+        os.close(self._file)
         if not self._kept:
             os.unlink(self._path)
+
+    def _failed(self, what: str, call: str, error: OSError) -> CliError:
+        reason = (error.strerror or str(error)).lower()
+        return CliError(f"failed to {what}: {call} {self._path}: {reason}")
 
 
 class Created:
@@ -145,12 +149,12 @@ def _named(image: str) -> Reference:
 
 def _create(context: Context, options: Options, body: Json) -> Created:
     """Create the container, and keep its id where that is wanted."""
-    file = IdFile(options.cidfile)
-    try:
+    if options.cidfile:
+        with IdFile(options.cidfile) as file:
+            answer = _created(context.client, options, body)
+            file.keep(answer["Id"])
+    else:
         answer = _created(context.client, options, body)
-        file.keep(answer["Id"])
-    finally:
-        file.close()
     for warning in answer.get("Warnings") or ():
         print(f"WARNING: {warning}", file=sys.stderr)
     return Created(answer["Id"], body)
