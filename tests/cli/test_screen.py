@@ -50,8 +50,8 @@ def harmless(said: str) -> bool:
     ["ps --no-trunc", "ps --format {{.Labels}}", "ps --format 'table {{.Command}}\\t{{.Labels}}'", "ps --format json",
      "history --no-trunc poisoned", "history --format {{.CreatedBy}} poisoned", "inspect box",
      "inspect -f {{.Config.Env}} box", "inspect -f {{json.Config}} box", "image inspect poisoned",
-     "events --since 10m --until 0s", "events --since 10m --until 0s --format json",
-     "events --since 10m --until 0s --format {{.Actor.Attributes}}", "explain box", "explain --html - box",
+     "events --since 10m --until=-1s", "events --since 10m --until=-1s --format json",
+     "events --since 10m --until=-1s --format {{.Actor.Attributes}}", "explain box", "explain --html - box",
      "plan show box", "plan diff box 'poisoned true'", "run --dry-run -l a=b poisoned pwned"],
 )  # fmt: skip
 def test_what_is_shown_does_not_steer_a_terminal(poisoned: Daemon, line: str) -> None:
