@@ -7,6 +7,7 @@ from itertools import groupby
 from wherry.cli import explain_words as words
 from wherry.cli.paper import Column, Paper
 from wherry.cli.plan_text import folded
+from wherry.values.sizes import spaced_memory
 from wherry.values.words import counted
 
 TYPE_CHECKING = False
@@ -34,7 +35,7 @@ def layer_rows(found: Json) -> Rows:
     return [
         (
             words.short_digest(x["Digest"]),
-            words.size(x["Size"]),
+            spaced_memory(x["Size"]),
             x["CreatedBy"] or "",
             words.sharing(x),
             words.cause(x),
@@ -109,7 +110,7 @@ def interface_rows(found: Json) -> Rows:
         (
             x["Name"],
             interface_words(x),
-            f"in {words.size(x['RxBytes'])}, out {words.size(x['TxBytes'])}",
+            f"in {spaced_memory(x['RxBytes'])}, out {spaced_memory(x['TxBytes'])}",
             words.cause(x),
         )
         for x in found["Interfaces"]
@@ -147,7 +148,7 @@ def port_rows(found: Json) -> Rows:
 
 def passed(port: Json) -> str:
     """What has come through a published port, in packets and bytes."""
-    return f"{counted(port['Packets'], 'packet')}, {words.size(port['Bytes'])}"
+    return f"{counted(port['Packets'], 'packet')}, {spaced_memory(port['Bytes'])}"
 
 
 def network_rows(found: Json) -> Rows:
@@ -156,13 +157,13 @@ def network_rows(found: Json) -> Rows:
 
 def process_rows(found: Json) -> Rows:
     return [
-        (str(x["Pid"]), words.size(x["Pss"]), f"{x['Descriptors']} open", x["Command"], words.cause(x))
+        (str(x["Pid"]), spaced_memory(x["Pss"]), f"{x['Descriptors']} open", x["Command"], words.cause(x))
         for x in found["Processes"]
     ]
 
 
 def policy_rows(found: Json) -> Rows:
-    return [(x["Name"], x["Value"], words.cause(x)) for x in found.get("Policies", ())]
+    return [(x["Name"], x["Value"], words.cause(x)) for x in found["Policies"]]
 
 
 def cost_rows(found: Json) -> Rows:
@@ -215,7 +216,7 @@ def show_drift(found: Json, paper: Paper) -> None:
     elif found["Running"]:
         paper.line("No drift: the kernel holds what was planned.", "green")
     else:
-        paper.line(found.get("Ended") or "It is not running.")
+        paper.line(found["Ended"] or "It is not running.")
         paper.line(f"`wherry plan show {found['Name']}` shows its plan; below is what there is of it.")
 
 

@@ -23,17 +23,12 @@ def amount(value: int | None, unit: str) -> str:
     if value is None:
         return "no limit"
     if unit == "bytes":
-        return size(value)
+        return spaced_memory(value)
     if unit == "nanoseconds":
         return duration(value)
     if unit == "microseconds":
         return duration(value * 1000)
     return f"{value:,}" if unit != "switch" else "yes" if value else "no"
-
-
-def size(value: int) -> str:
-    """``64 MiB``."""
-    return spaced_memory(value)
 
 
 def duration(nanoseconds: int) -> str:
@@ -114,15 +109,15 @@ def costs(found: Json) -> list[tuple[str, str, str]]:
     """What the container costs, or still costs: name, amount, and what that is."""
     cost = found["Cost"]
     kept = [
-        ("writable layer", size(cost["Writable"]), "what it has written on top of its image"),
-        ("log", size(cost["Log"]), "what it has written to its log, kept on disk"),
+        ("writable layer", spaced_memory(cost["Writable"]), "what it has written on top of its image"),
+        ("log", spaced_memory(cost["Log"]), "what it has written to its log, kept on disk"),
     ]
     if not found["Running"]:
         return kept
     return [
-        ("memory", size(cost["Charged"] or cost["Private"]), memory_words(cost)),
-        ("shared pages", size(cost["Shared"]), "its share of pages that others map too (PSS)"),
-        ("monitor", size(cost["Monitor"]), "memory of the process that looks after it (PSS)"),
+        ("memory", spaced_memory(cost["Charged"] or cost["Private"]), memory_words(cost)),
+        ("shared pages", spaced_memory(cost["Shared"]), "its share of pages that others map too (PSS)"),
+        ("monitor", spaced_memory(cost["Monitor"]), "memory of the process that looks after it (PSS)"),
         ("processes", str(cost["Processes"]), "in its cgroup"),
         ("descriptors", str(cost["Descriptors"]), "files, sockets and pipes that they hold open"),
         *kept,
@@ -139,5 +134,5 @@ def memory_words(cost: Json) -> str:
         "file cache": cost["Cache"],
     }
     kernel = cost["Charged"] - sum(parts.values())
-    said = [f"{name} {size(used)}" for name, used in {**parts, "kernel": kernel}.items() if used > 0]
+    said = [f"{name} {spaced_memory(used)}" for name, used in {**parts, "kernel": kernel}.items() if used > 0]
     return f"charged to its cgroup: {', '.join(said)}"

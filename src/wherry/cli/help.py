@@ -27,10 +27,15 @@ def flag_lines(flags: Sequence[Flag], groups: Groups = ()) -> list[str]:
     """The flags under the headings of their groups, or all under one, sorted; their texts aligned and wrapped."""
     column = max((len(_head(flag)) for flag in flags if not flag.hidden), default=0) + 3
     lines: list[str] = []
-    for heading, under in groups or (("Options", sorted(flags, key=lambda flag: flag.name)),):
+    for heading, under in groups or (("Options", by_name(flags)),):
         entries = [line for flag in under if not flag.hidden for line in _entry(flag, column)]
         lines += ["", f"{heading}:", *entries] if entries else []
     return lines
+
+
+def by_name(flags: Sequence[Flag]) -> tuple[Flag, ...]:
+    """In the order of their names."""
+    return tuple(sorted(flags, key=lambda flag: flag.name))
 
 
 def _entry(flag: Flag, column: int) -> list[str]:
@@ -93,8 +98,8 @@ def program_help(flags: Sequence[Flag]) -> str:
         [f"Usage:  {PROGRAM} [OPTIONS] COMMAND", "", "Containers in milliseconds", "",
          "Common Commands:", *_rows(common), "",
          "Management Commands:", *_rows(sorted(tree.GROUPS.items())), "",
-         "Commands:", *_rows(sorted(everything.items())), "",
-         "Global Options:", *flag_lines(flags)[2:], "",
+         "Commands:", *_rows(sorted(everything.items())),
+         *flag_lines(flags, (("Global Options", by_name(flags)),)), "",
          f"Run '{PROGRAM} COMMAND --help' for more information on a command."]
     )  # fmt: skip
 

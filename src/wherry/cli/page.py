@@ -15,6 +15,7 @@ from wherry.cli.explain_text import interface_words, mount_rows, passed, rights_
 from wherry.cli.page_drawings import bars_drawing, esc, layers_drawing
 from wherry.cli.page_packet import packet_drawing
 from wherry.cli.page_style import STYLE
+from wherry.values.sizes import spaced_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -107,7 +108,7 @@ def drift_section(found: Json) -> str:
             f"{table(drift_table(found))}</section>"
         )
     if not found["Running"]:
-        ended = esc(found.get("Ended") or "It is not running.")
+        ended = esc(found["Ended"] or "It is not running.")
         return notes + f'<section class="note"><p>{ended} This is what there is of it.</p></section>'
     return notes + '<section class="fine"><p>No drift: the kernel holds what was planned.</p></section>'
 
@@ -208,7 +209,7 @@ def layer_table(found: Json) -> Table:
         (
             words.short_digest(x["Digest"]),
             x["CreatedBy"],
-            words.size(x["Size"]),
+            spaced_memory(x["Size"]),
             words.sharing(x),
             words.cause(x),
         )
@@ -236,8 +237,8 @@ def interface_table(found: Json) -> Table:
         (
             x["Name"],
             interface_words(x),
-            words.size(x["RxBytes"]),
-            words.size(x["TxBytes"]),
+            spaced_memory(x["RxBytes"]),
+            spaced_memory(x["TxBytes"]),
             words.cause(x),
         )
         for x in found["Interfaces"]
@@ -286,12 +287,12 @@ def process_table(found: Json) -> Table:
         Heading("open", NUMBER),
     )
     rows = [
-        (str(x["Pid"]), x["Command"], words.size(x["Pss"]), str(x["Descriptors"]), words.cause(x))
+        (str(x["Pid"]), x["Command"], spaced_memory(x["Pss"]), str(x["Descriptors"]), words.cause(x))
         for x in found["Processes"]
     ]
     return Table(headings, rows)
 
 
 def policy_table(found: Json) -> Table:
-    rows = [(x["Name"], x["Value"], words.cause(x)) for x in found.get("Policies", ())]
+    rows = [(x["Name"], x["Value"], words.cause(x)) for x in found["Policies"]]
     return Table((Heading("about"), Heading("what is done")), rows)

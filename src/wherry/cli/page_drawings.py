@@ -10,6 +10,7 @@ from math import sqrt
 
 from wherry.cli import explain_words as words
 from wherry.values.quoting import visible
+from wherry.values.sizes import spaced_memory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def layers_drawing(found: Json) -> str:
     """The stack of layers, for a wide page and for a narrow one."""
     layers = found["Layers"]
     said = "From top to bottom: the writable layer; " + "; ".join(
-        f"{layer['CreatedBy'] or layer['Digest']}, {words.size(layer['Size'])}, {words.sharing(layer)}"
+        f"{layer['CreatedBy'] or layer['Digest']}, {spaced_memory(layer['Size'])}, {words.sharing(layer)}"
         for layer in layers
     )
     written = found["Cost"]["Writable"]
@@ -109,7 +110,7 @@ WRITABLE: Json = {}
 def layer_labels(y: float, height: float, room: float, layer: Json, size: int) -> Iterator[str]:
     middle = y + height / 2
     kind = "strong end" if layer else "strong end warm-text"
-    yield label(room - 14, middle - 3, words.size(size), 90, kind)
+    yield label(room - 14, middle - 3, spaced_memory(size), 90, kind)
     if not layer:
         yield label(16, middle - 3, "writable layer", room - 110, "strong warm-text")
         yield label(16, middle + 14, "what the container has written; removed with it", room - 40, "small")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from wherry.cli import explain_words as words
 from wherry.cli.page_drawings import CODE_CELL, TEXT_CELL, WIDE, both, box, esc, label
 from wherry.cli.paper import wrap
 from wherry.values.quoting import visible
+from wherry.values.sizes import spaced_memory
 from wherry.values.words import counted
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def process_station(found: Json) -> Station:
 
 
 def port_stations(port: Json) -> tuple[Station, Station]:
-    went = (counted(port["Packets"], "packet"), words.size(port["Bytes"]))
+    went = (counted(port["Packets"], "packet"), spaced_memory(port["Bytes"]))
     return (
         Station("port on the host", f"{port['Host']}/{port['Protocol']}"),
         Station("nft map, to", port["Container"], went),

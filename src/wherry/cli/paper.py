@@ -105,8 +105,7 @@ class Paper:
         self.width = _terminal_width(self._out) if terminal else WIDEST
 
     def styled(self, text: str, style: str) -> str:
-        """Made visible; in colour, where there is any. A ``cause`` stands out where somebody asked for it."""
-        text = visible(text)
+        """What is visible already, in colour where there is any. A ``cause`` stands out where somebody asked for it."""
         if style == "cause":
             style = "dim" if text == "default" else "cyan"
         return f"\x1b[{STYLES[style]}m{text}\x1b[0m" if self.color and style and text else text
@@ -123,7 +122,7 @@ class Paper:
     def heading(self, text: str, style: str = "bold") -> None:
         """A blank line, then the text in capitals."""
         self._write("")
-        self._write(self.styled(text.upper(), style))
+        self._write(self.styled(visible(text.upper()), style))
 
     def table(
         self, rows: Sequence[Sequence[str]], columns: Sequence[Column], among: Sequence[Sequence[str]] = ()

@@ -12,7 +12,7 @@ from wherry.runtime.causes import by_daemon, flagged, hostname_cause, namespace_
 from wherry.runtime.steps import DEFAULT, Cause, asked
 
 HOSTS, HOSTNAME, RESOLV_CONF = "/etc/hosts", "/etc/hostname", "/etc/resolv.conf"
-USUAL_LOG = LogConfig(type="json-file", config={})
+USUAL_LOG = "json-file"
 
 
 def network_cause(config: Config, host: HostConfig) -> Cause:
@@ -50,12 +50,10 @@ def log_cause(log: LogConfig, defaults: EngineConfig) -> Cause:
     """Of how output is kept, or not."""
     options = dict(log.config or {})
     by_default = (log.type, options) == (defaults.log_driver, dict(defaults.log_opts))
-    if by_default and (log.type, options) == (USUAL_LOG.type, USUAL_LOG.config):
-        return DEFAULT
-    driver = (
-        f"--log-driver {log.type} "
-        if log.type != ("json-file" if by_default else defaults.log_driver)
-        else ""
+    usual = USUAL_LOG if by_default else defaults.log_driver
+    driver = [f"--log-driver {log.type}"] if log.type != usual else []
+    given = (
+        [flagged("--log-opt", [f"{key}={value}" for key, value in options.items()]).text] if options else []
     )
-    text = f"{driver}{flagged('--log-opt', [f'{k}={v}' for k, v in options.items()]).text if options else ''}"
-    return by_daemon(text.strip(), by_default) if by_default else asked(text.strip())
+    text = " ".join([*driver, *given])
+    return by_daemon(text, text) if by_default else asked(text)

@@ -20,6 +20,7 @@ from wherry.engine.explain.mounts import (
 from wherry.engine.explain.network_drift import network_drift, port_drift
 from wherry.engine.explain.observed import CgroupState, Host, Observed, Subject
 from wherry.engine.explain.planned import (
+    DEFAULT,
     causes_of_namespaces,
     joined_containers,
     own_namespaces,
@@ -176,7 +177,7 @@ def limit_drift(plan: Plan, cgroup: CgroupState) -> Iterator[Drift]:
                 what=file,
                 planned=shown(planned),
                 actual=shown(reading.text),
-                cause=causes.get(file, "default"),
+                cause=causes.get(file, DEFAULT),
             )
 
 
@@ -187,7 +188,7 @@ def device_drift(plan: Plan, cgroup: CgroupState) -> Iterator[Drift]:
         return
     actual = set(cgroup.devices)
     for rule in sorted(planned - actual):
-        yield Drift(kind="limit", what=DEVICES_LIST, planned=rule, actual="", cause="default")
+        yield Drift(kind="limit", what=DEVICES_LIST, planned=rule, actual="", cause=DEFAULT)
     for rule in sorted(actual - planned):
         yield Drift(kind="limit", what=DEVICES_LIST, planned="", actual=rule)
 

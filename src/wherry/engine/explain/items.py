@@ -9,6 +9,7 @@ from wherry.engine.explain.mounts import PlannedMount, match_mounts
 from wherry.engine.explain.network_drift import container_end, host_key, routes_by_hand
 from wherry.engine.explain.observed import CgroupState, Host, LimitReading, Observed, Subject
 from wherry.engine.explain.planned import (
+    DEFAULT,
     Way,
     cause_of,
     causes_of_namespaces,
@@ -38,7 +39,6 @@ from wherry.runtime.cgroups import Usage, files
 from wherry.runtime.cgroups.files import Form
 from wherry.runtime.steps import Exec, Plan, TinyInit
 
-DEFAULT = "default"
 KERNEL = "the kernel's default"
 
 

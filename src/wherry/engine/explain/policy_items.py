@@ -10,6 +10,7 @@ from wherry.engine.preparation.rights import LeftOut
 from wherry.messages.explain import PolicyItem
 from wherry.runtime.mounts import size_word
 from wherry.runtime.steps import Log, Plan, Stdio
+from wherry.values.words import counted
 
 
 def policy_items(plan: Plan) -> Iterator[PolicyItem]:
@@ -35,5 +36,4 @@ def log_words(log: Log) -> str:
     """``json-file, at most 3 files of 1m``."""
     if not log.max_size:
         return "json-file, without a limit"
-    files = "1 file" if log.max_file == 1 else f"{log.max_file} files"
-    return f"json-file, at most {files} of {size_word(log.max_size)}"
+    return f"json-file, at most {counted(log.max_file, 'file')} of {size_word(log.max_size)}"

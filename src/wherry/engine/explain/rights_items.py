@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from wherry.engine.explain.observed import CgroupState, Observed, Rights
-from wherry.engine.explain.planned import cause_of, planned_devices, steps_of
+from wherry.engine.explain.planned import DEFAULT, cause_of, planned_devices, steps_of
 from wherry.engine.explain.seccomp import passage
 from wherry.engine.preparation.rights import FILTER, LeftOut
 from wherry.linux.procfs import IdRange, ProcessLimit
@@ -14,7 +14,6 @@ from wherry.runtime import capabilities
 from wherry.runtime.steps import Capabilities, NoNewPrivileges, OomScoreAdjust, Plan, Rlimit, Seccomp, User
 from wherry.values.words import counted
 
-DEFAULT = "default"
 INHERITED = "inherited from the daemon"
 SECCOMP_MODES = {0: "off", 1: "strict", 2: "filter"}
 RLIMIT_NAMES = {  # getrlimit(2), setrlimit's short names by what /proc/PID/limits calls them
