@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import socket
+from contextlib import suppress
 from enum import IntEnum, IntFlag
 from ipaddress import IPv4Address
 
@@ -71,10 +72,10 @@ class Connections:
         """Forget flows; False where the kernel (before 6.6 or so) cannot select them, and keeps all."""
         try:
             for message in messages:
-                self._netlink.request(message)
+                with suppress(FileNotFoundError):  # there is none
+                    self._netlink.request(message)
         except OSError as error:
             if error.errno in (errno.EINVAL, errno.EOPNOTSUPP):
                 return False
-            if error.errno != errno.ENOENT:
-                raise
+            raise
         return True
