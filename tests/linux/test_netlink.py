@@ -13,9 +13,12 @@ from hypothesis import strategies as st
 from tests.network.lab import private_host, run
 from wherry.linux.netlink import (
     BPF_DROP,
+    BPF_KEEP,
     Flag,
     Message,
     Netlink,
+    Protocol,
+    Watch,
     attach_filter,
     attribute,
     each_attribute,
@@ -112,10 +115,8 @@ def test_filtered_news(links: Links) -> None:
     run("ip link add one type bridge && ip link add other type bridge")
     one = links.find("one")
     assert one is not None
-    with Netlink() as all_news, Netlink() as some_news:
-        some_news.filter(changes_of(one.index))
-        for news in (all_news, some_news):
-            news.join(1, 5)
+    everything, some = (Watch(Protocol.ROUTE, program, 1, 5) for program in (BPF_KEEP, changes_of(one.index)))
+    with everything as all_news, some as some_news:
         run("ip address add 10.1.2.3/24 dev one && ip address add 10.1.3.3/24 dev other")
         assert (types(all_news), types(some_news)) == ([20], [])
         run("ip address delete 10.1.3.3/24 dev other && ip link delete other")

@@ -150,36 +150,12 @@ class Netlink:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def fileno(self) -> int:
-        """For an event loop: readable when something has arrived."""
-        return self._socket.fileno()
-
-    def join(self, *groups: int) -> None:
-        """Receive the notifications of multicast groups, from now on. Once in a socket's life."""
-        self._socket.bind((0, 0))  # only a bound socket gets any
-        for group in groups:
-            self._socket.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
-
     @property
     def port(self) -> int:
         """The number by which the kernel knows this socket, and by which it tells whose changes are whose."""
         if not self._socket.getsockname()[0]:
             self._socket.bind((0, 0))
         return int(self._socket.getsockname()[0])
-
-    def filter(self, program: bytes) -> None:
-        """Have the kernel drop datagrams that a classic BPF program answers 0 to."""
-        attach_filter(self._socket, program)
-
-    def drain(self) -> None:
-        """Throw away what is waiting, and the news that more than fits was sent."""
-        while True:
-            try:
-                if self.receive_now() is None:
-                    return
-            except OSError as error:
-                if error.errno != errno.ENOBUFS:
-                    raise
 
     def request(self, *messages: Message) -> list[Reply]:
         """Have all messages executed; the answers to those that give one. The first failure is raised."""
@@ -242,6 +218,34 @@ class Netlink:
                 if type == Kind.ERROR:
                     raise failure(body, message.about)
                 replies.append(Reply(type, body))
+
+
+class Watch(Netlink):
+    """Becomes readable when somebody makes a change of which multicast groups tell, and a filter lets through.
+
+    ``program`` is classic BPF: a datagram that it answers 0 to never arrives.
+    """
+
+    def __init__(self, protocol: Protocol, program: bytes, *groups: int) -> None:
+        super().__init__(protocol)
+        attach_filter(self._socket, program)
+        self._socket.bind((0, 0))  # only a bound socket gets any
+        for group in groups:
+            self._socket.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
+
+    def fileno(self) -> int:
+        """For an event loop: readable when something has changed."""
+        return self._socket.fileno()
+
+    def drain(self) -> None:
+        """Throw away what is waiting, and the news that more than fits was sent."""
+        while True:
+            try:
+                if self.receive_now() is None:
+                    return
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
 
 
 def in_order(value: int, size: int) -> int:

@@ -30,6 +30,7 @@ from wherry.linux.netlink import (
     Netlink,
     Protocol,
     Reply,
+    Watch,
     attribute,
     each_attribute,
     in_order,
@@ -314,25 +315,9 @@ def changes_by_others(table: str, own: int) -> bytes:
     return b"".join(BPF.pack(*line) for line in lines) + BPF_KEEP + BPF_DROP
 
 
-class Watch:
-    """Becomes readable when somebody changes tables, chains, rules or maps, or elements of one table's maps.
+def watch(table: str, own: int) -> Watch:
+    """For changes of tables, chains, rules or maps, and of elements of one table's maps.
 
     ``own`` is the port of a socket whose changes do not count.
     """
-
-    def __init__(self, table: str, own: int) -> None:
-        self._netlink = Netlink(Protocol.NETFILTER)
-        self._netlink.filter(changes_by_others(table, own))
-        self._netlink.join(GROUP)
-
-    def fileno(self) -> int:
-        """For an event loop: readable when something has changed."""
-        return self._netlink.fileno()
-
-    def close(self) -> None:
-        """Let go of the socket."""
-        self._netlink.close()
-
-    def drain(self) -> None:
-        """Throw away what is waiting."""
-        self._netlink.drain()
+    return Watch(Protocol.NETFILTER, changes_by_others(table, own), GROUP)

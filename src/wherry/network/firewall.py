@@ -27,7 +27,7 @@ from ipaddress import IPv4Network
 
 from wherry.errors import InvalidArgument, Unavailable, sentence
 from wherry.linux import nftables
-from wherry.linux.nftables import Count, MapElement, Tables, Watch
+from wherry.linux.nftables import Count, MapElement, Tables
 from wherry.network.ports import ANY, PublishedPort
 
 log = logging.getLogger(__name__)
@@ -218,7 +218,7 @@ class Firewall:
         self.table = table
         self._published: set[PublishedPort] = set()
         self._tables = Tables()
-        self.changes = Watch(table, self._tables.port)  # by others
+        self.changes = nftables.watch(table, self._tables.port)  # by others
         self._lock = threading.RLock()
         self.set_networks(networks)
 

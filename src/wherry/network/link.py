@@ -22,7 +22,9 @@ from wherry.linux.netlink import (
     Flag,
     Message,
     Netlink,
+    Protocol,
     Reply,
+    Watch,
     attribute,
     in_order,
     nested,
@@ -304,25 +306,6 @@ def changes_of(index: int) -> bytes:
     )
 
 
-class LinkWatch:
-    """Becomes readable when somebody changes an interface or takes something from it: an address, a filter.
-
-    Of the network namespace that the thread was in when this was made.
-    """
-
-    def __init__(self, index: int) -> None:
-        self._netlink = Netlink()
-        self._netlink.filter(changes_of(index))
-        self._netlink.join(*CHANGE_GROUPS)
-
-    def fileno(self) -> int:
-        """For an event loop: readable when something has changed."""
-        return self._netlink.fileno()
-
-    def close(self) -> None:
-        """Let go of the socket."""
-        self._netlink.close()
-
-    def drain(self) -> None:
-        """Throw away what is waiting."""
-        self._netlink.drain()
+def watch(index: int) -> Watch:
+    """For changes of an interface, and for what is taken from it: an address, a filter."""
+    return Watch(Protocol.ROUTE, changes_of(index), *CHANGE_GROUPS)

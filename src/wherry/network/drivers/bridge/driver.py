@@ -38,7 +38,7 @@ from wherry.network.drivers.bridge.wiring import Wiring, set_ipv6
 from wherry.network.endpoint import Attachment, Endpoint
 from wherry.network.firewall import NetworkFacts, check_interface_name
 from wherry.network.ipam import Leases
-from wherry.network.link import Link, Links, LinkWatch
+from wherry.network.link import Link, Links
 from wherry.network.pool import Pool
 from wherry.network.ports import ANY
 
@@ -103,7 +103,7 @@ class BridgeDriver(NetworkDriver):
             self.pool = Pool(self.wiring.make, self.wiring.discard, self._own, size=size)
             opened.callback(self.pool.close)
             self._raise(prime=size > 0)
-            self.changes = LinkWatch(self._index)
+            self.changes = link.watch(self._index)
             opened.callback(self.changes.close)
             made.pop_all()
             self._opened = opened.pop_all()
