@@ -17,7 +17,7 @@ from ipaddress import IPv4Interface
 from pathlib import Path
 
 from wherry.linux import netns, sysctl
-from wherry.network.driver import Network, NetworkOptions
+from wherry.network.driver import Network, NetworkOptions, Recorder
 from wherry.network.drivers.bridge.driver import BridgeDriver
 from wherry.network.firewall import table_name
 from wherry.network.host import HostNetwork
@@ -127,13 +127,17 @@ class Lab:
 
 
 def open_bridge(
-    interface: str, address: str = "", *, name: str = "bridge", pool_size: int = 8, ours: bool = True
+    interface: str,
+    address: str = "",
+    *,
+    name: str = "bridge",
+    pool_size: int = 8,
+    ours: bool = True,
+    record: Recorder = lambda interface: None,
 ) -> BridgeDriver:
     network = Network(name, "bridge", "f00d", "2024-01-01T00:00:00Z")
     wished = IPv4Interface(address) if address else None
-    return BridgeDriver(
-        network, NetworkOptions(interface, wished, ours=ours, pool_size=pool_size), lambda made: None
-    )
+    return BridgeDriver(network, NetworkOptions(interface, wished, ours=ours, pool_size=pool_size), record)
 
 
 @dataclass

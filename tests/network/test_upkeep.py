@@ -6,17 +6,24 @@ import asyncio
 import select
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import IPv4Interface
 
 import pytest
 
-from tests.network.lab import HOST, NEIGHBOUR, Lab, eventually, interfaces, run
+from tests.network.lab import HOST, NEIGHBOUR, Lab, eventually, interfaces, open_bridge, run
 from tests.network.test_bridge import ip, listen, tcp
+from wherry.engine.network import put_back_on
 from wherry.engine.network_watch import NetworkWatch
-from wherry.linux import sysctl
+from wherry.errors import InvalidArgument
+from wherry.linux import libc, sysctl
+from wherry.network.drivers.bridge import guard
 from wherry.network.drivers.bridge.driver import BridgeDriver
 from wherry.network.host import HostNetwork
+from wherry.network.link import Link, Links
 
 GATEWAY = "172.17.0.1"
+CLONE_NEWNS = 0x00020000
 
 
 @pytest.mark.parametrize(
@@ -54,6 +61,56 @@ def test_what_is_taken_from_it_is_put_back(
     lab.close()
     for endpoint in (web, peer, third):
         bridge.release(endpoint.endpoint_id)
+
+
+def test_on_a_read_only_proc_sys(bridge: BridgeDriver) -> None:
+    """Nothing is written that is so already: each write of ``disable_ipv6`` waits for the lock of all networking."""
+    assert eventually(lambda: settled(bridge), 10)
+    with ThreadPoolExecutor(1) as alone:
+        alone.submit(libc.call, "unshare", CLONE_NEWNS, about="unshare").result()
+        alone.submit(run, "mount --make-rprivate / && mount --bind /proc/sys /proc/sys").result()
+        alone.submit(run, "mount -o remount,bind,ro /proc/sys").result()
+        with pytest.raises(OSError, match="Read-only"):
+            alone.submit(sysctl.write, "net/ipv4/ip_forward", "1").result()
+        run("ip address flush dev wherry0")
+        assert alone.submit(bridge.put_back).result() == ["the address"]
+
+
+def test_what_cannot_be_shut_any_more_is_closed(
+    lab: Lab, bridge: BridgeDriver, ports: HostNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel has lost the filter meanwhile: the rules are others, no port is published on 127.0.0.1."""
+    monkeypatch.setattr(guard, "CLSACT_KIND", "nosuch")
+    run("tc qdisc delete dev wherry0 clsact")
+    put_back_on(ports, bridge)
+    assert not bridge.facts().loopback and "127.0.0.0/8 oif" not in run("nft list ruleset")
+    with pytest.raises(InvalidArgument, match=r"127\.0\.0\.1.*this kernel"):
+        ports.publish(IPv4Interface("172.17.0.9/16"), [tcp(8081, "127.0.0.1")])
+    monkeypatch.undo()
+    put_back_on(ports, bridge)
+    assert bridge.facts().loopback
+
+
+def test_an_interface_that_is_made_is_written_down_first(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is deleted in the moment after it was found: then it is not made again but by the next try."""
+    recorded: list[str] = []
+    bridge = open_bridge("wherry0", pool_size=1, record=recorded.append)
+    recorded.clear()
+    found = Links.at
+
+    def seen_last(links: Links, index: int) -> Link | None:
+        there = found(links, index)
+        monkeypatch.undo()
+        run("ip link delete wherry0")
+        return there
+
+    monkeypatch.setattr(Links, "at", seen_last)
+    with pytest.raises(OSError, match="No such device"):
+        bridge.put_back()
+    assert "wherry0" not in interfaces() and not recorded
+    assert bridge.put_back() == ["the interface", "the address", "the state up"]
+    assert recorded == ["wherry0"]
+    bridge.close(remove=True)
 
 
 def readable(bridge: BridgeDriver, seconds: float = 0) -> bool:

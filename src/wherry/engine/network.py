@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 
@@ -69,14 +69,13 @@ class Networks:
         self._watches = [NetworkWatch("the firewall", self._host.changes, self._host.put_back)]
         for name, driver in self._drivers.items():
             if driver.changes is not None:
-                self._watches.append(NetworkWatch(f"network {name}", driver.changes, driver.put_back))
+                put_back = partial(put_back_on, self._host, driver)
+                self._watches.append(NetworkWatch(f"network {name}", driver.changes, put_back))
 
     async def _open(self, network: Network) -> None:
         options = self._options(network)
         driver = self._drivers[network.name] = await asyncio.to_thread(self._opened, network, options)
-        facts = driver.facts()
-        if facts is not None:
-            self.host.add_network(network.name, facts)
+        tell(self.host, driver)
 
     def _opened(self, network: Network, options: NetworkOptions) -> NetworkDriver:
         record = partial(self._store.settings.set, made_setting(network))
@@ -246,6 +245,20 @@ class Networks:
             containers=dict(containers),
             options=description.options,
         )
+
+
+def tell(host: HostNetwork, driver: NetworkDriver) -> None:
+    """Have the host's rules for a network, as it is now."""
+    facts = driver.facts()
+    if facts is not None:
+        host.add_network(driver.network.name, facts)
+
+
+def put_back_on(host: HostNetwork, driver: NetworkDriver) -> Sequence[str]:
+    """Have again what somebody took from a network; what was missing, in words."""
+    missing = driver.put_back()
+    tell(host, driver)
+    return missing
 
 
 def give_back(driver: NetworkDriver, order: Future[Endpoint]) -> None:

@@ -114,7 +114,10 @@ class NetworkDriver(ABC):
         """What ``inspect`` tells."""
 
     def put_back(self) -> Sequence[str]:
-        """Have again what somebody took; what was missing, in words. OSError where that cannot be done."""
+        """Have again what somebody took; what was missing, in words. OSError where that cannot be done.
+
+        The facts may be others then.
+        """
         return ()
 
     # ------------------------------------------------------------ endpoints

@@ -152,12 +152,15 @@ class BridgeDriver(NetworkDriver):
     def put_back(self) -> Sequence[str]:
         mac = ipam.mac_of(self.address.ip)
         footing = Footing(self._index, self.interface, self.address, mac, self._options.mtu)
-        if self._links.at(self._index) is None:
+        found = self._links.at(self._index)
+        if found is None:
             self._record(self.interface)
             self._foreign = False
         with self._lock:
             endpoints = (*self._endpoints.values(), *self.pool.stock())
-        return put_back(self._links, footing, [endpoint.host_interface for endpoint in endpoints])
+        ports = [endpoint.host_interface for endpoint in endpoints]
+        missing, self._loopback = put_back(self._links, footing, found, ports)
+        return missing
 
     def _wait_until_operational(self, name: str) -> None:
         deadline = time.monotonic() + OPERATIONAL_SECONDS

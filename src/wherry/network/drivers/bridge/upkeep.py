@@ -29,10 +29,14 @@ class Footing:
     mtu: int
 
 
-def put_back(links: Links, footing: Footing, ports: Iterable[str]) -> list[str]:
-    """Have the bridge as it is to be, and these interfaces on it; what was missing, in words. OSError."""
+def put_back(
+    links: Links, footing: Footing, found: Link | None, ports: Iterable[str]
+) -> tuple[list[str], bool]:
+    """Have the bridge, which was found so or not at all, as it is to be, and these interfaces on it.
+
+    What was missing, in words, and whether its loopback is open. OSError, also where it went meanwhile.
+    """
     missing = []
-    found = links.at(footing.index)
     if found is None:
         missing.append("the interface")
         links.send(create_bridge(footing.name, footing.mac, footing.mtu, index=footing.index))
@@ -40,27 +44,27 @@ def put_back(links: Links, footing: Footing, ports: Iterable[str]) -> list[str]:
         missing.append("the name")
         rename(links, found, footing.name)
     set_ipv6(footing.name, disabled=True)
-    open_loopback(links, footing.name, footing.index)
+    loopback = open_loopback(links, footing.name, footing.index)
     if footing.address not in links.addresses(footing.index):
         missing.append("the address")
         links.send(link.add_address(footing.index, footing.address))
-    now = links.at(footing.index)
-    if now is not None and not now.up:
+    if found is None or not found.up:
         missing.append("the state up")
         links.send(link.set_up(footing.index))
     if found is None:
         plug_all_in(links, footing.index, ports)
-    return missing
+    return missing, loopback
 
 
 def rename(links: Links, found: Link, name: str) -> None:
-    """Older kernels want it down for that."""
+    """Older kernels want it down for that; it is up again afterwards if it was."""
     try:
         links.send(link.rename(found.index, name))
     except OSError as error:
         if error.errno != errno.EBUSY:
             raise
-        links.send(link.set_down(found.index), link.rename(found.index, name))
+        up = (link.set_up(found.index),) if found.up else ()
+        links.send(link.set_down(found.index), link.rename(found.index, name), *up)
 
 
 def plug_all_in(links: Links, index: int, ports: Iterable[str]) -> None:

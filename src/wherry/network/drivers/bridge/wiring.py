@@ -110,6 +110,6 @@ def set_ipv6(interface: str, *, disabled: bool) -> None:
     again (addrconf_disable_ipv6 in net/ipv6/addrconf.c), which is dear while namespaces are taken down.
     """
     try:
-        sysctl.write(f"net/ipv6/conf/{interface}/disable_ipv6", str(int(disabled)))
+        sysctl.ensure(f"net/ipv6/conf/{interface}/disable_ipv6", str(int(disabled)))
     except FileNotFoundError:
         return
