@@ -19,9 +19,7 @@ int write_value(const char *path, const char *value)
     if (file < 0)
         return -1;
     ssize_t written = write(file, value, strlen(value));
-    int error = errno;
-    close(file);
-    errno = error;
+    close_keeping_errno(file);
     return written < 0 ? -1 : 0;
 }
 

@@ -31,9 +31,7 @@ static int open_master(const struct launch *launch)
         close(master);
         master = -1;
     }
-    int error = errno;
-    close(directory);
-    errno = error;
+    close_keeping_errno(directory);
     return master;
 }
 

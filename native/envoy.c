@@ -117,8 +117,10 @@ int procfs_context(struct launch *launch, int pids)
     if (context >= 0 || errno != EAGAIN || !ask(launch->status, 'R'))
         return context;
     context = fetch_context(launch, pids); /* from outside of a group that is full; see room.c */
-    if (ask(launch->status, 'I'))
+    int error = errno;
+    bool inside = ask(launch->status, 'I');
+    errno = inside ? error : EAGAIN;
+    if (inside || context < 0)
         return context;
-    errno = EAGAIN;
-    return -1;
+    return close_keeping_errno(context);
 }

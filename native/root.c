@@ -85,9 +85,7 @@ static int make_last(const struct launch *launch, const char *path, mode_t mode,
     if (parent < 0)
         return -1;
     int made = make_missing(launch, parent, path, mode, links);
-    int error = errno;
-    close(parent);
-    errno = error;
+    close_keeping_errno(parent);
     return made;
 }
 
@@ -113,9 +111,7 @@ static int make_directories(const struct launch *launch, const char *path, mode_
         char separator = prefix[i];
         prefix[i] = 0;
         int next = make_component(launch, directory, prefix, mode, links);
-        int error = errno;
-        close(directory);
-        errno = error;
+        close_keeping_errno(directory);
         directory = next;
         prefix[i] = separator;
     }
@@ -154,9 +150,7 @@ int root_file(const struct launch *launch, const char *path)
     if (parent < 0)
         return -1;
     int made = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0755);
-    int error = errno;
-    close(parent);
-    errno = error;
+    close_keeping_errno(parent);
     if (made < 0)
         return -1;
     close(made);

@@ -68,9 +68,7 @@ int step_sysctl(struct launch *launch, const struct step *step)
     int result = write(file, step_text(step, SYSCTL_VALUE), step->args[SYSCTL_VALUE].length) < 0 ? -1 : 0;
     if (result != 0)
         fail_on(launch, step_text(step, SYSCTL_KEY));
-    int error = errno;
-    close(file);
-    errno = error;
+    close_keeping_errno(file);
     return result;
 }
 
@@ -85,9 +83,7 @@ int step_loopback_up(struct launch *launch, const struct step *step)
     int result = ioctl(control, SIOCSIFFLAGS, &request);
     if (result != 0)
         fail_on(launch, "lo");
-    int error = errno;
-    close(control);
-    errno = error;
+    close_keeping_errno(control);
     return result;
 }
 
