@@ -72,7 +72,7 @@ def test_the_least_and_the_order() -> None:
 def test_parent_cgroup() -> None:
     assert [step.path for step in of(ParentCgroup, task())] == [CONFIG.cgroup_parent]
     (own,) = of(ParentCgroup, task(cgroup_parent="/a/b/"))
-    assert (own.path, own.cause.text) == ("a/b", "--cgroup-parent a/b")
+    assert (own.path, own.cause.text) == ("a/b", "--cgroup-parent /a/b/")
 
 
 # ---------------------------------------------------------------- namespaces

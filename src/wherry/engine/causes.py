@@ -8,7 +8,7 @@ from wherry.engine.config import EngineConfig
 from wherry.engine.task import Task
 from wherry.messages.container import Config, HostConfig, LogConfig
 from wherry.network.drivers.catalogue import DEFAULT_NETWORK
-from wherry.runtime.causes import by_daemon, flagged, hostname_cause, namespace_causes, together
+from wherry.runtime.causes import by_daemon, flagged, hostname_cause, namespace_causes, together, valued
 from wherry.runtime.steps import DEFAULT, Cause, asked
 
 HOSTS, HOSTNAME, RESOLV_CONF = "/etc/hosts", "/etc/hostname", "/etc/resolv.conf"
@@ -27,7 +27,7 @@ def file_causes(task: Task, defaults: EngineConfig, host_name: str) -> Mapping[s
     if host.network_mode.startswith("container:"):
         return dict.fromkeys((HOSTS, HOSTNAME, RESOLV_CONF), network)
     name = hostname_cause(task.id, config, host, host_name)
-    domain = flagged("--domainname", [config.domainname] if config.domainname else ())
+    domain = valued("--domainname", config.domainname)
     return {
         HOSTS: together(name, domain, flagged("--add-host", host.extra_hosts), network),
         HOSTNAME: name,

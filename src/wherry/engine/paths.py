@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from wherry.engine.config import EngineConfig
 
+SHM = "shm"  # in a runtime directory
+
 
 class ContainerPaths:
     """Files of one container, as texts: ``home`` lasts, ``runtime`` may go with a reboot.
@@ -55,7 +57,7 @@ class ContainerPaths:
     @property
     def shm(self) -> str:
         """Its /dev/shm, where others may share that."""
-        return f"{self.runtime}/shm"
+        return f"{self.runtime}/{SHM}"
 
     @property
     def exit(self) -> str:

@@ -10,11 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import shutil
 import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
 from wherry.engine.config import EngineConfig
@@ -24,9 +21,9 @@ from wherry.engine.lifecycle import Lifecycle
 from wherry.engine.names import is_id
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.preparation.step import Host
+from wherry.engine.preparation.storage import remove_runtime
 from wherry.engine.registry import Registry
 from wherry.errors import sentence
-from wherry.linux.mounts import unmount
 from wherry.runtime.launcher import ExitStatus, read_exit_file
 from wherry.values.times import rfc3339
 
@@ -103,15 +100,11 @@ def unowned(
     """What is to be called with which ids."""
     parent = config.cgroup_parent
     yield host.snapshots.remove, set(host.snapshots.list()) - set(kept)
-    yield partial(remove_runtime, config), set(os.listdir(config.runtime_dir)) - set(kept)
+    yield (
+        lambda id: remove_runtime(str(config.runtime_dir / id)),
+        set(os.listdir(config.runtime_dir)) - set(kept),
+    )
     yield (
         lambda id: host.cgroups.destroy(f"/{parent}/{id}"),
         set(filter(is_id, host.cgroups.names(parent))) - set(live),
     )
-
-
-def remove_runtime(config: EngineConfig, id: str) -> None:
-    """A directory with what a run needed."""
-    with suppress(OSError):
-        unmount(ContainerPaths(config, id).shm)
-    shutil.rmtree(config.runtime_dir / id)

@@ -56,6 +56,11 @@ def flagged(name: str, values: Iterable[object] | None) -> Cause:
     return asked(" ".join([*given[:NAMED], *more]))
 
 
+def valued(name: str, value: object) -> Cause:
+    """The cause of what a flag with one value asks for; the default without a value."""
+    return flagged(name, [value] if value else ())
+
+
 def switched(name: str, on: object) -> Cause:
     """The cause of what a switch asks for; the default where it is off."""
     return asked(name) if on else DEFAULT
@@ -99,12 +104,12 @@ def process_causes(wish: SpecInput) -> Causes:
         "init": by_daemon("--init", host.init) if wish.daemon_init else switched("--init", host.init),
         "process.user": together(user, flagged("--group-add", host.group_add)),
         "process.cwd": whose(where, config.working_dir, image and image.working_dir, "WORKDIR"),
-        "process.oomScoreAdj": flagged("--oom-score-adj", [host.oom_score_adj] if host.oom_score_adj else ()),
+        "process.oomScoreAdj": valued("--oom-score-adj", host.oom_score_adj),
         "process.capabilities": rights,
         "process.noNewPrivileges": no_new_privileges_cause(wish),
         "linux.seccomp": seccomp_cause(wish, rights),
         "hostname": named,
-        "domainname": flagged("--domainname", [config.domainname] if config.domainname else ()),
+        "domainname": valued("--domainname", config.domainname),
     }
 
 
@@ -118,6 +123,10 @@ def environment_cause(config: Config, of_image: Iterable[str] | None) -> Cause:
     return flagged("--env", [entry.partition("=")[0] for entry in config.env or () if entry not in known])
 
 
+def cgroup_parent_cause(host: HostConfig) -> Cause:
+    return valued("--cgroup-parent", host.cgroup_parent)
+
+
 def hostname_cause(id: str, config: Config, host: HostConfig, host_name: str) -> Cause:
     """Of the name: the container's own by default; with the host's network or names, the host's."""
     network = asked(f"--network {mode_words(host.network_mode)}")
@@ -127,7 +136,7 @@ def hostname_cause(id: str, config: Config, host: HostConfig, host_name: str) ->
         return asked(f"--hostname {config.hostname}")
     if host.network_mode == "host":
         return network
-    return flagged("--uts", [host.uts_mode] if host.uts_mode else ())
+    return valued("--uts", host.uts_mode)
 
 
 def capability_cause(host: HostConfig) -> Cause:

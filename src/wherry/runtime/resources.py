@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from wherry.errors import InvalidArgument
 from wherry.messages.container import HostConfig, ThrottleDevice, WeightDevice
 from wherry.runtime import oci_spec as oci
-from wherry.runtime.causes import Causes, flagged, together
+from wherry.runtime.causes import Causes, flagged, together, valued
 from wherry.runtime.mounts import size_word
 from wherry.runtime.steps import Cause, asked
 
@@ -261,7 +261,7 @@ def block_io(r: HostConfig, causes: Causes) -> oci.BlockIo | None:
 
 def block_causes(r: HostConfig) -> Iterator[tuple[str, Cause]]:
     """Of each limit, and of all weights and all rates: version 2 has one file for each."""
-    weight = flagged("--blkio-weight", [r.blkio_weight] if r.blkio_weight else ())
+    weight = valued("--blkio-weight", r.blkio_weight)
     weights = flagged(
         "--blkio-weight-device", [f"{entry.path}:{entry.weight}" for entry in r.blkio_weight_device or ()]
     )

@@ -14,12 +14,14 @@ from wherry.runtime import oci_spec as oci
 from wherry.runtime.causes import (
     Causes,
     by_daemon,
+    cgroup_parent_cause,
     flagged,
     mode_words,
     namespace_causes,
     process_causes,
     switched,
     together,
+    valued,
 )
 from wherry.runtime.checks import CONTAINER, check_sysctls
 from wherry.runtime.image_config import ProcessRequest
@@ -177,8 +179,7 @@ def build_linux(wish: SpecInput, causes: Causes) -> oci.Linux:
     for device in wish.devices:
         causes[f"linux.devices:{device.device.path}"] = device.cause
     causes["linux.resources.devices"] = device_rules_cause(wish)
-    parent = host.cgroup_parent or wish.cgroup_parent
-    causes["linux.cgroupsPath"] = flagged("--cgroup-parent", [parent] if host.cgroup_parent else ())
+    causes["linux.cgroupsPath"] = cgroup_parent_cause(host)
     return oci.Linux(
         sysctl=build_sysctls(wish, causes, frozenset(n.type for n in namespaces)),
         resources=limits,
@@ -328,8 +329,8 @@ def default_mount_causes(wish: SpecInput) -> Iterator[tuple[str, Cause]]:
 def cgroup_cause(wish: SpecInput) -> Cause:
     """Of how the hierarchy is shown."""
     host = wish.host
-    mode = flagged("--cgroupns", [host.cgroupns_mode] if host.cgroupns_mode else ())
-    return together(mode, flagged("--cgroup-parent", [host.cgroup_parent] if host.cgroup_parent else ()))
+    mode = valued("--cgroupns", host.cgroupns_mode)
+    return together(mode, cgroup_parent_cause(host))
 
 
 def writable_cgroups_cause(security: Security, *, privileged: bool) -> Cause:

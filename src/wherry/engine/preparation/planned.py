@@ -19,7 +19,7 @@ from wherry.engine.task import Task
 from wherry.messages.container import HostConfig, PortBinding
 from wherry.network.driver import FIRST_INSIDE, NetworkDriver
 from wherry.network.ports import ANY
-from wherry.runtime.causes import flagged, mode_words, namespace_modes, together
+from wherry.runtime.causes import cgroup_parent_cause, mode_words, namespace_modes, together, valued
 from wherry.runtime.mounts import size_word
 from wherry.runtime.security import parse_security
 from wherry.runtime.spec import writable_cgroups_cause
@@ -64,11 +64,7 @@ def lasting(task: Task, config: EngineConfig) -> tuple[EngineStep, ...]:
 
 def parent_cgroup(host: HostConfig, config: EngineConfig) -> ParentCgroup:
     own = host.cgroup_parent.strip("/")
-    return (
-        ParentCgroup(own, cause=asked(f"--cgroup-parent {own}"))
-        if own
-        else ParentCgroup(config.cgroup_parent)
-    )
+    return ParentCgroup(own, cause=cgroup_parent_cause(host)) if own else ParentCgroup(config.cgroup_parent)
 
 
 def shared_with_host(host: HostConfig) -> Iterator[EngineStep]:
@@ -106,7 +102,7 @@ def because(host: HostConfig, otherwise: str) -> Cause:
 
 def shared_memory(host: HostConfig, config: EngineConfig, paths: ContainerPaths) -> Iterator[SharedMemory]:
     if host.ipc_mode == SHAREABLE:
-        size = flagged("--shm-size", [size_word(host.shm_size)] if host.shm_size != config.shm_size else ())
+        size = valued("--shm-size", host.shm_size != config.shm_size and size_word(host.shm_size))
         yield SharedMemory(paths.shm, host.shm_size, cause=together(asked(f"--ipc {SHAREABLE}"), size))
 
 
@@ -157,7 +153,7 @@ def endpoint(task: Task, name: str, driver: NetworkDriver, cause: Cause) -> Netw
     if not driver.gives_addresses:
         return NetworkEndpoint(name, "", "", container=task.id, cause=cause)
     mac = task.config.mac_address
-    cause = together(cause, flagged("--mac-address", [mac] if mac else ()))
+    cause = together(cause, valued("--mac-address", mac))
     return NetworkEndpoint(name, driver.interface, FIRST_INSIDE, mac=mac, container=task.id, cause=cause)
 
 

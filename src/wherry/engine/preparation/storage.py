@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Self
 
+from wherry.engine.paths import SHM
 from wherry.engine.preparation.step import EngineStep, Host, Launch, Moment
 from wherry.engine.record import ContainerRecord, ContainerState
 from wherry.linux.mounts import unmount
@@ -97,9 +98,14 @@ class RuntimeDirectory(EngineStep):
                 os.rmdir(f"{self.path}/root")
             os.rmdir(self.path)
         except OSError:
-            with suppress(OSError):
-                unmount(f"{self.path}/shm")  # of a start whose journal was lost
-            shutil.rmtree(self.path, ignore_errors=True)
+            remove_runtime(self.path, ignore_errors=True)
 
     def look(self, host: Host) -> bool:
         return os.path.isdir(self.path)
+
+
+def remove_runtime(path: str, *, ignore_errors: bool = False) -> None:
+    """A directory with what a run needed; memory to share may be there of a start whose journal was lost."""
+    with suppress(OSError):
+        unmount(f"{path}/{SHM}")
+    shutil.rmtree(path, ignore_errors=ignore_errors)
