@@ -28,6 +28,7 @@ from wherry.errors import InvalidArgument, WherryError
 from wherry.messages.container import Ulimit
 from wherry.values.durations import SECOND, parse_duration
 from wherry.values.quoting import visible, visible_lines
+from wherry.values.words import boolean
 
 DEFAULT_FILE = Path("/etc/wherry/daemon.json")
 DEFAULT_HOST = "unix:///run/wherry/wherry.sock"
@@ -61,12 +62,11 @@ class DaemonFile(msgspec.Struct, rename="kebab", forbid_unknown_fields=True):
 
 
 def truth(text: str) -> bool:
-    """Go's words for true and false."""
-    if text.lower() in ("1", "t", "true"):
-        return True
-    if text.lower() in ("0", "f", "false"):
-        return False
-    raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+    """The value of an option that may be false."""
+    try:
+        return boolean(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false") from None
 
 
 # An option that is true by being there, or says itself which it is: --tls, --tls=false.

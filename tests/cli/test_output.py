@@ -9,7 +9,7 @@ import pytest
 from wherry.cli.container_list import ports_text, row
 from wherry.cli.events import line
 from wherry.cli.image_list import image_rows
-from wherry.cli.output import ellipsis, filter_query, table
+from wherry.cli.output import filter_query, table
 
 
 def port(inside: int, outside: int = 0, address: str = "", protocol: str = "tcp") -> dict[str, Any]:
@@ -38,11 +38,6 @@ def test_columns_are_ten_wide_or_three_more_than_the_widest() -> None:
         "ID          NAMES\n1           a\n123456789   b\n"
     )
     assert table([["TAG", "X"], ["1", "y"]]) == "TAG       X\n1         y\n"
-
-
-def test_ellipsis() -> None:
-    assert ellipsis("12345", 5) == "12345"
-    assert ellipsis("123456", 5) == "1234…"
 
 
 def test_filters_are_sets_of_values() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wherry.cli.errors import ENGINE_FAILED, UsageError
+from wherry.values.words import boolean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,18 +16,7 @@ if TYPE_CHECKING:
     Examples = Sequence[tuple[str, str]]
     Groups = tuple[tuple[str, tuple["Flag", ...]], ...]
 
-TRUE = ("1", "t", "T", "true", "TRUE", "True")
-FALSE = ("0", "f", "F", "false", "FALSE", "False")
-
-
 NOT_YET = "not supported yet"
-
-
-def boolean(text: str) -> bool:
-    """A flag's value as Go's ParseBool takes it. ValueError, in Go's words."""
-    if text in TRUE or text in FALSE:
-        return text in TRUE
-    raise ValueError(f'strconv.ParseBool: parsing "{text}": invalid syntax')
 
 
 def integer(text: str) -> int:

@@ -7,7 +7,6 @@ import time
 
 from wherry.cli.command import Context, Options, command, number, switch
 from wherry.cli.output import (
-    ellipsis,
     filter_query,
     filters,
     list_format,
@@ -20,6 +19,7 @@ from wherry.cli.row import Row
 from wherry.values.durations import human_duration
 from wherry.values.quoting import quoted
 from wherry.values.sizes import human_size
+from wherry.values.words import shortened
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def row(container: Json, short: bool) -> Row:
     return Row(
         ID=short_id(container["Id"]) if short else container["Id"],
         Image=_image(container, short),
-        Command=quoted(ellipsis(words, COMMAND_WIDTH) if short else words),
+        Command=quoted(shortened(words, COMMAND_WIDTH) if short else words),
         CreatedAt=local_time(container["Created"]),
         RunningFor=human_duration(time.time() - container["Created"]) + " ago",
         State=container["State"],
@@ -142,7 +142,7 @@ def _size(container: Json) -> str:
 
 def _mount(mount: Json, short: bool) -> str:
     name: str = mount.get("Name") or mount.get("Source", "")
-    return ellipsis(name, MOUNT_WIDTH) if short else name
+    return shortened(name, MOUNT_WIDTH) if short else name
 
 
 def ports_text(ports: Sequence[Json]) -> str:

@@ -6,7 +6,6 @@ import time
 
 from wherry.cli.command import Context, Options, command, switch, text
 from wherry.cli.output import (
-    ellipsis,
     filter_query,
     filters,
     list_format,
@@ -18,6 +17,7 @@ from wherry.cli.row import Row
 from wherry.values.durations import human_duration
 from wherry.values.sizes import human_size
 from wherry.values.times import local_rfc3339
+from wherry.values.words import shortened
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def _history_row(layer: Json, short: bool, human: bool) -> Row:
         ID=short_id(layer["Id"]) if short else layer["Id"],
         CreatedSince=_since(layer["Created"]),
         CreatedAt=local_rfc3339(layer["Created"]),
-        CreatedBy=ellipsis(created_by, CREATED_BY_WIDTH) if short else created_by,
+        CreatedBy=shortened(created_by, CREATED_BY_WIDTH) if short else created_by,
         Size=human_size(layer["Size"]) if human else str(layer["Size"]),
         Comment=layer.get("Comment", ""),
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
-from wherry.cli.command import boolean
 from wherry.cli.csv_fields import key_values
 from wherry.values.sizes import parse_size
+from wherry.values.words import boolean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 MINIMUM = 10  # a column's least width, gap included
 GAP = 3
-ELLIPSIS = "…"
 SHORT_ID = 12
 
 FORMAT_HELP = """Format output using a custom template:
@@ -130,11 +129,6 @@ def print_object(value: Any, format: str) -> None:
 def short_id(identity: str) -> str:
     """The first digits of an id, without ``sha256:``."""
     return identity.removeprefix("sha256:")[:SHORT_ID]
-
-
-def ellipsis(words: str, most: int) -> str:
-    """The words, cut to ``most`` characters with the last of them an ellipsis."""
-    return words if len(words) <= most else words[: most - 1] + ELLIPSIS
 
 
 def local_time(seconds: float) -> str:

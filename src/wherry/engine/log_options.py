@@ -12,10 +12,10 @@ from wherry.engine.fate import NOT_HERE
 from wherry.engine.record import ContainerRecord
 from wherry.errors import InvalidArgument
 from wherry.messages.container import LogConfig
-from wherry.runtime.security import FALSE, TRUE
 from wherry.values.expressions import check_expression, searches
 from wherry.values.numbers import is_number
 from wherry.values.sizes import parse_size
+from wherry.values.words import boolean
 
 DRIVERS = ("json-file", "none")
 OPTIONS = frozenset(
@@ -74,12 +74,14 @@ def check_mode(options: dict[str, str]) -> None:
 
 
 def check_compression(config: LogConfig) -> None:
-    wish = (config.config or {}).get("compress", "false")
-    if wish not in TRUE | FALSE:
-        raise InvalidArgument(f"invalid value for compress: {wish!r}")
-    if wish in TRUE and (log_files(config) < 2 or log_size(config) == 0):
+    text = (config.config or {}).get("compress", "false")
+    try:
+        wished = boolean(text)
+    except ValueError:
+        raise InvalidArgument(f"invalid value for compress: {text!r}") from None
+    if wished and (log_files(config) < 2 or log_size(config) == 0):
         raise InvalidArgument("compress cannot be true when max-file is less than 2 or max-size is not set")
-    if wish in TRUE:
+    if wished:
         raise InvalidArgument(f"--log-opt compress=true is {NOT_HERE}")
 
 

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wherry.errors import InvalidArgument
+from wherry.values.words import boolean
 
 UNCONFINED = "unconfined"
-TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
-FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +57,7 @@ def split_option(option: str) -> tuple[str, str]:
 
 
 def parse_bool(option: str, value: str) -> bool:
-    if value not in TRUE | FALSE:
-        raise InvalidArgument(f'invalid --security-opt 2: "{option}"')
-    return value in TRUE
+    try:
+        return boolean(value)
+    except ValueError:
+        raise InvalidArgument(f'invalid --security-opt 2: "{option}"') from None

@@ -1,10 +1,22 @@
-"""Numbers in sentences."""
+"""Words: true and false as Go reads them, texts cut short, numbers in sentences."""
 
 from __future__ import annotations
 
+from wherry.values.quoting import quoted
+
+TRUE = ("1", "t", "T", "true", "TRUE", "True")
+FALSE = ("0", "f", "F", "false", "FALSE", "False")
+
+
+def boolean(text: str) -> bool:
+    """What Go's ParseBool makes of it. ValueError, in Go's words."""
+    if text in TRUE or text in FALSE:
+        return text in TRUE
+    raise ValueError(f"strconv.ParseBool: parsing {quoted(text)}: invalid syntax")
+
 
 def shortened(text: str, most: int) -> str:
-    """The text, or its beginning with a mark where it is longer than ``most`` characters."""
+    """The text, cut to ``most`` characters with the last of them an ellipsis."""
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 

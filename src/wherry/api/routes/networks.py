@@ -9,11 +9,11 @@ from wherry.engine.engine import Engine
 from wherry.engine.filters import Filters
 from wherry.errors import InvalidArgument, NotFound
 from wherry.messages.network import NetworkResource
+from wherry.values.words import boolean
 
 routes = Routes()
 
 LOCAL = "local"  # the scope of all networks that there are
-GO_BOOLEANS = ("1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False")
 
 
 @routes.get("/networks/")
@@ -26,10 +26,10 @@ def list_networks(engine: Engine, filters: Filters = NO_FILTERS) -> list[Network
 @routes.get("/networks/{ref}")
 def inspect(engine: Engine, ref: str, scope: str = "", verbose: str = "") -> NetworkResource:
     """One network, with the containers that run on it. 404 also where there is none of that scope."""
-    if verbose and verbose not in GO_BOOLEANS:
-        raise InvalidArgument(
-            f'invalid value for verbose: {verbose}: strconv.ParseBool: parsing "{verbose}": invalid syntax'
-        )
+    try:
+        boolean(verbose or "false")
+    except ValueError as error:
+        raise InvalidArgument(f"invalid value for verbose: {verbose}: {error}") from None
     if scope not in ("", LOCAL):
         raise NotFound(f"network {ref} not found")
     return engine.views.network(ref)
