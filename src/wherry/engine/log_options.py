@@ -55,7 +55,8 @@ def check_log(config: LogConfig) -> None:
     log_files(config)
     check_compression(config)
     for key in ("labels-regex", "env-regex"):
-        check_expression(options.get(key, ""), f"log opt {key}")
+        if pattern := options.get(key):
+            check_expression(pattern, f"log opt {key}")
     unknown = [name for name in PLACEHOLDER.findall(options.get("tag", "")) if name not in TAGS]
     if unknown or "{{" in PLACEHOLDER.sub("", options.get("tag", "")):
         known = ", ".join(f"{{{{.{name}}}}}" for name in TAGS)
