@@ -25,6 +25,7 @@ from wherry.engine.config import EngineConfig
 from wherry.engine.engine import Engine
 from wherry.engine.request import check_defaults
 from wherry.errors import InvalidArgument, WherryError
+from wherry.linux import heap
 from wherry.messages.container import Ulimit
 from wherry.values.durations import SECOND, parse_duration
 from wherry.values.quoting import visible, visible_lines
@@ -205,13 +206,14 @@ def allow_many_files() -> Ulimit:
     return Ulimit(name="nofile", soft=soft, hard=hard)
 
 
-def spare_collector() -> None:
+def settle() -> None:
     """What is here at the start stays: the collector of cycles need not go over it again and again, 10 ms each time.
 
     What requests leave behind goes by its reference counts, nearly all of it, so that fewer looks will do.
     """
     gc.freeze()
     gc.set_threshold(5000, 20, 20)
+    heap.give_back()
 
 
 async def run(
@@ -227,7 +229,7 @@ async def run(
     try:
         app = create_app(engine)
         server = await serve(app, hosts, tcp)
-        spare_collector()
+        settle()
         log.info("wherryd %s listens on %s", __version__, ", ".join(server.addresses))
         waits: list[asyncio.Task[Any]] = [asyncio.create_task(stopped.wait())]
         if idle_exit is not None:
@@ -241,6 +243,7 @@ async def run(
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the daemon until it is ended; the exit code."""
     args = parser().parse_args(argv)
+    heap.use_one()
     try:
         file = read_file(args.config_file)
         level = "debug" if args.debug or file.debug else args.log_level or file.log_level or "info"

@@ -6,11 +6,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.harness.daemon import Daemon
+from tests.harness.images import large_archive
 
 
 def maps(daemon: Daemon, library: str) -> bool:
     """Whether the daemon has a shared library in its memory."""
     return library in Path(f"/proc/{daemon.pid}/maps").read_text()
+
+
+def anonymous(daemon: Daemon) -> int:
+    """kB that are the daemon's own."""
+    status = Path(f"/proc/{daemon.pid}/status").read_text()
+    return int(status.split("RssAnon:")[1].split()[0])
 
 
 def test_regular_expressions_are_loaded_for_who_sends_one(fresh_daemon: Callable[..., Daemon]) -> None:
@@ -20,3 +27,11 @@ def test_regular_expressions_are_loaded_for_who_sends_one(fresh_daemon: Callable
     assert not maps(daemon, "re2")
     daemon.docker("ps", "-a", "--filter", "name=^some")
     assert maps(daemon, "re2")
+
+
+def test_a_load_leaves_little_behind(fresh_daemon: Callable[..., Daemon]) -> None:
+    daemon = fresh_daemon(load=False)
+    daemon.docker("info")
+    before = anonymous(daemon)
+    daemon.load(large_archive("large:latest", 2, 200, 4_000_000))
+    assert anonymous(daemon) - before < 900

@@ -14,6 +14,7 @@ from threading import Thread
 from typing import TypeVar
 
 from wherry.errors import Unavailable
+from wherry.linux import heap
 
 _Result = TypeVar("_Result")
 
@@ -44,6 +45,8 @@ def _started(work: Callable[[], _Result]) -> Future[_Result]:
             future.set_result(work())
         except BaseException as error:  # handed to whoever waits, as an executor does
             future.set_exception(error)
+        finally:
+            heap.give_back()
 
     try:
         Thread(target=run, name="intake", daemon=True).start()
