@@ -61,16 +61,27 @@ static void resize(struct monitor *monitor, const unsigned char *data, size_t si
     ioctl(monitor->streams[0].fd, TIOCSWINSZ, &window);
 }
 
+static void compressed(const unsigned char *data, size_t size, int descriptor)
+{
+    struct log_file file;
+    if (size < sizeof file || descriptor < 0)
+        return;
+    memcpy(&file, data, sizeof file);
+    log_compressed(&file, descriptor);
+}
+
 static void handle(struct monitor *monitor, size_t size, int descriptor)
 {
     if (packet[0] == 'A') {
         client_attach(monitor, packet + 1, size - 1, descriptor);
         return;
     }
-    if (descriptor >= 0)
-        close(descriptor);
     if (packet[0] == 'R')
         resize(monitor, packet + 1, size - 1);
+    if (packet[0] == 'Z')
+        compressed(packet + 1, size - 1, descriptor);
+    if (descriptor >= 0)
+        close(descriptor);
 }
 
 static void control_close(struct monitor *monitor)

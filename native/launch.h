@@ -26,6 +26,7 @@ struct settings {
     uint16_t rows, columns;
     const char *log_path, *log_attributes;
     int64_t log_max_size, log_max_file;
+    bool log_compress;
     const char *oom_path, *oom_key;
     const char *cgroups[CGROUPS_MAX];
     unsigned cgroup_count;

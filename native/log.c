@@ -16,6 +16,7 @@ enum {
     ATTRIBUTES_MAX = 16 << 10,
     ENTRY_MAX = 6 * LINE_BYTES + ATTRIBUTES_MAX + 256, /* the longest entry: each byte may become six */
     OUT_BYTES = 256 << 10,
+    NAME_BYTES = 4096,
 };
 
 /* The beginning of a line whose end has not come yet. */
@@ -30,6 +31,7 @@ struct partial {
 static struct {
     const char *path, *attributes;
     int64_t max_size, max_file, size;
+    bool compress; /* rotated files may be path.N.gz */
     int file;
     size_t used;
 } log_state = {.file = -1};
@@ -43,6 +45,7 @@ void log_open(const struct settings *settings)
     log_state.attributes = settings->log_attributes;
     log_state.max_size = settings->log_max_size;
     log_state.max_file = settings->log_max_file;
+    log_state.compress = settings->log_compress;
     if (log_state.attributes && strlen(log_state.attributes) > ATTRIBUTES_MAX)
         log_state.attributes = "";
 }
@@ -71,17 +74,82 @@ static void flush(void)
     log_state.used = 0;
 }
 
-/* path.N-2 becomes path.N-1 and so on, path becomes path.1. */
+/* The name of the file before "number" rotations: path for none. */
+static void name_of(char name[NAME_BYTES], int64_t number, const char *suffix)
+{
+    if (number > 0)
+        snprintf(name, NAME_BYTES, "%s.%lld%s", log_state.path, (long long)number, suffix);
+    else
+        snprintf(name, NAME_BYTES, "%s", log_state.path);
+}
+
+static void shift(int64_t number, const char *suffix)
+{
+    char from[NAME_BYTES], to[NAME_BYTES];
+    name_of(from, number - 1, suffix);
+    name_of(to, number, suffix);
+    rename(from, to);
+}
+
+/* Whether there was a file so many rotations ago. */
+static bool is_there(int64_t number)
+{
+    char name[NAME_BYTES];
+    name_of(name, number, "");
+    if (access(name, F_OK) == 0)
+        return true;
+    name_of(name, number, ".gz");
+    return log_state.compress && access(name, F_OK) == 0;
+}
+
+/* A file goes in both its forms, as the one that takes its place has only one of them. */
+static void drop(int64_t number)
+{
+    char name[NAME_BYTES];
+    name_of(name, number, "");
+    unlink(name);
+    name_of(name, number, ".gz");
+    unlink(name);
+}
+
+/* path becomes path.1, that path.2 and so on, up to the first number that is free, or the last that there may be. */
 static void shift_files(void)
 {
-    char from[4096], to[4096];
-    for (int64_t number = log_state.max_file - 1; number > 0; number--) {
-        snprintf(to, sizeof to, "%s.%lld", log_state.path, (long long)number);
-        if (number > 1)
-            snprintf(from, sizeof from, "%s.%lld", log_state.path, (long long)number - 1);
-        else
-            snprintf(from, sizeof from, "%s", log_state.path);
-        rename(from, to);
+    int64_t number = 1;
+    while (number < log_state.max_file - 1 && is_there(number))
+        number++;
+    if (log_state.compress)
+        drop(number);
+    for (; number > 0; number--) {
+        if (log_state.compress && number > 1)
+            shift(number, ".gz");
+        shift(number, "");
+    }
+}
+
+static bool is_file(const char *name, const struct log_file *wanted)
+{
+    struct stat status;
+    return lstat(name, &status) == 0 && status.st_ino == wanted->inode && status.st_size == wanted->size &&
+           status.st_mtim.tv_sec == wanted->seconds && status.st_mtim.tv_nsec == wanted->nanoseconds;
+}
+
+/*
+ * The daemon has compressed a rotated file, into one that has no name. Which number it has by now only who rotates
+ * can say; if it is gone, so is the other. The whole is there under one name or the other, or both, at any moment.
+ */
+void log_compressed(const struct log_file *file, int descriptor)
+{
+    char name[NAME_BYTES], packed[NAME_BYTES], source[32];
+    snprintf(source, sizeof source, "/proc/self/fd/%d", descriptor);
+    for (int64_t number = 1; log_state.compress && number < log_state.max_file; number++) {
+        name_of(name, number, "");
+        if (!is_file(name, file))
+            continue;
+        name_of(packed, number, ".gz");
+        if (linkat(AT_FDCWD, source, AT_FDCWD, packed, AT_SYMLINK_FOLLOW) == 0)
+            unlink(name);
+        return;
     }
 }
 

@@ -20,7 +20,7 @@ enum { EVENTS_MAX = 16, IDLE_MS = 500, CLEAN_FIRST_MS = 1, CLEAN_EVERY_MS = 50, 
 
 static struct monitor self;
 
-static int64_t milliseconds(void)
+int64_t milliseconds(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);

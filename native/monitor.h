@@ -68,6 +68,7 @@ struct monitor {
 };
 
 /* monitor.c */
+int64_t milliseconds(void);
 bool watch_add(struct monitor *monitor, int fd, uint32_t events, enum watch kind, uint32_t index);
 
 /* streams.c: the container's output */
@@ -101,10 +102,17 @@ void input_ended(struct monitor *monitor, struct client *client);
 size_t detach_filter(struct client *client, const unsigned char *data, size_t length, unsigned char *out);
 void input_release_memory(void);
 
+/* A rotated file of the log: what it was when the daemon has compressed it, which it is for ever. */
+struct log_file {
+    uint64_t inode;
+    int64_t size, seconds, nanoseconds;
+};
+
 /* log.c, json.c */
 void log_open(const struct settings *settings);
 void log_output(uint8_t stream, const char *data, size_t length);
 void log_finish(void);
+void log_compressed(const struct log_file *file, int descriptor);
 void log_release_memory(void);
 char *json_escape(char *out, const char *text, size_t length);
 size_t log_time(char *out, const struct timespec *time);

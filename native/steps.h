@@ -6,7 +6,7 @@
 #define EACH_STEP(STEP) \
     STEP(1, MONITOR, monitor, "monitor", HOST, "ttii") \
     STEP(2, STDIO, stdio, "stdio", HOST, "iiiii") \
-    STEP(3, LOG, log, "log", HOST, "piit") \
+    STEP(3, LOG, log, "log", HOST, "piiti") \
     STEP(4, HOST_DIRECTORY, host_directory, "mkdir", HOST, "pi") \
     STEP(5, HOST_FILE, host_file, "write-file", HOST, "pbi") \
     STEP(6, CGROUP_CREATE, cgroup_create, "cgroup-create", HOST, "p") \
@@ -49,7 +49,7 @@
 /* The arguments of each, by place. */
 enum { MONITOR_EXIT_FILE, MONITOR_SPOOL_DIR, MONITOR_LISTEN, MONITOR_MOUNTS_LAST };
 enum { STDIO_TTY, STDIO_STDIN, STDIO_STDIN_ONCE, STDIO_ROWS, STDIO_COLUMNS };
-enum { LOG_PATH, LOG_MAX_SIZE, LOG_MAX_FILE, LOG_ATTRIBUTES };
+enum { LOG_PATH, LOG_MAX_SIZE, LOG_MAX_FILE, LOG_ATTRIBUTES, LOG_COMPRESS };
 enum { HOST_DIRECTORY_PATH, HOST_DIRECTORY_MODE };
 enum { HOST_FILE_PATH, HOST_FILE_CONTENT, HOST_FILE_MODE };
 enum { CGROUP_CREATE_PATH };

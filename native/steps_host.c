@@ -48,6 +48,7 @@ int step_log(struct launch *launch, const struct step *step)
     struct settings *settings = &launch->settings;
     settings->log_max_size = step_integer(step, LOG_MAX_SIZE);
     settings->log_max_file = step_integer(step, LOG_MAX_FILE);
+    settings->log_compress = step_integer(step, LOG_COMPRESS) != 0;
     if (keep_text(launch, &settings->log_path, step_text(step, LOG_PATH)) != 0)
         return -1;
     return keep_text(launch, &settings->log_attributes, step_text(step, LOG_ATTRIBUTES));

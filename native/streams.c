@@ -7,7 +7,7 @@
 #include <poll.h>
 #include <sys/mman.h>
 
-enum { ROUNDS = 16, PIPE_BYTES = 256 << 10, DRAIN_BYTES = 4 << 20, TTY_SETTLE_MS = 20 };
+enum { ROUNDS = 16, TURN_MS = 50, PIPE_BYTES = 256 << 10, DRAIN_BYTES = 4 << 20, TTY_SETTLE_MS = 20 };
 
 /* One frame: its header, and what was read, behind each other so that one send takes both. */
 static char frame[FRAME_HEADER + READ_BYTES] __attribute__((aligned(4096)));
@@ -80,10 +80,11 @@ bool streams_ready(const struct monitor *monitor)
     return may_read(monitor, &monitor->streams[0]) || may_read(monitor, &monitor->streams[1]);
 }
 
-/* A few reads of each stream in turn; then others are heard. */
+/* A few reads of each stream in turn; then others are heard, and sooner where a log that rotates often costs much time. */
 void streams_work(struct monitor *monitor)
 {
-    for (int round = 0; round < ROUNDS && streams_ready(monitor); round++)
+    int64_t until = milliseconds() + TURN_MS;
+    for (int round = 0; round < ROUNDS && streams_ready(monitor) && milliseconds() < until; round++)
         for (int i = 0; i < 2; i++)
             if (may_read(monitor, in_order(monitor, i)))
                 stream_read(monitor, in_order(monitor, i));

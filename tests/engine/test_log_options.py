@@ -31,7 +31,9 @@ def test_log_sizes(text: str, size: int) -> None:
     "config",
     [
         options(
-            compress="false",
+            compress="true",
+            max_size="1m",
+            max_file="2",
             tag="{{.Name}}/{{ .ID }}",
             labels="a,b",
             env="X",
@@ -59,7 +61,6 @@ def test_what_dockerd_takes(config: LogConfig) -> None:
         (options(max_file="9" * 5000), "max-file cannot be more than 10000"),
         (options(compress="maybe"), "invalid value for compress: 'maybe'"),
         (options(compress="true"), "compress cannot be true when max-file is less than 2"),
-        (options(compress="true", max_size="1m", max_file="2"), "compress=true is not supported"),
         (options(tag="{{.Nope}}"), "invalid log opt tag '{{.Nope}}': a template may have {{.ID}}"),
         (options(tag="{{"), "invalid log opt tag"),
         (options(env_regex="("), "invalid log opt env-regex"),

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wherry.runtime.log_files import BLOCK, TAIL_BLOCK
 from wherry.runtime.log_format import LogsQuery
-from wherry.runtime.logs import BLOCK, TAIL_BLOCK, follow, read
+from wherry.runtime.logs import follow, read
 from wherry.values.times import parse_rfc3339
 
 SECOND = 1_000_000_000

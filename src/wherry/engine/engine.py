@@ -17,6 +17,7 @@ from wherry.engine.exec import Execs
 from wherry.engine.executor import Executor
 from wherry.engine.explain.explainer import Explainer
 from wherry.engine.image import Images
+from wherry.engine.log_compression import LogCompression
 from wherry.engine.network import Networks
 from wherry.engine.planning import Planner
 from wherry.engine.preparation.step import Host
@@ -38,6 +39,7 @@ from wherry.snapshot.layers import LayerStore
 from wherry.snapshot.overlay import OverlayStore
 
 SWEEP_SECONDS = 0.5
+COMPRESS_SECONDS = 1.0
 LOOK_SECONDS = 2.0  # between looks for monitors that say nothing
 
 log = logging.getLogger(__name__)
@@ -89,6 +91,7 @@ class Engine:
         )
         self.explainer = Explainer(config, self._host, self.containers, self.executor.journal)
         self.views = Views(config, self.containers, self.execs, self.images, self.networks, self._cgroups)
+        self._log_compression = LogCompression(config, self._registry.everyone)
         self._duties: list[asyncio.Task[None]] = []
 
     def _image_users(self, image_id: str) -> list[tuple[str, bool]]:
@@ -104,6 +107,7 @@ class Engine:
         self._duties.append(asyncio.create_task(every(LOOK_SECONDS, self._look_after)))
         await recover(self.config, self._host, self._registry, self.executor, self.containers.lifecycle)
         self._duties.append(asyncio.create_task(every(SWEEP_SECONDS, self._sweep)))
+        self._duties.append(asyncio.create_task(every(COMPRESS_SECONDS, self._log_compression.work)))
 
     async def _look_after(self) -> None:
         self._launcher.look_after()
@@ -117,6 +121,7 @@ class Engine:
         """Let go of everything; running containers, and what they need, stay."""
         for duty in self._duties:
             duty.cancel()
+        self._log_compression.stop()
         idle = not any(c.running for c in self._registry.everyone())
         await self.networks.stop()
         await asyncio.to_thread(self._snapshots.sweep)

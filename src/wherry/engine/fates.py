@@ -230,8 +230,8 @@ FIELDS: Mapping[type[msgspec.Struct], Fates] = {
     LogConfig: {
         "type": done("`json-file`, `none`"),
         "config": done(
-            "`max-size`, `max-file`, `tag`, `labels`, `labels-regex`, `env`, `env-regex`; `mode` and `cache-…` are "
-            "accepted and change nothing, as output is always written at once; `compress=true` is refused"
+            "`max-size`, `max-file`, `compress`, `tag`, `labels`, `labels-regex`, `env`, `env-regex`; `mode` and "
+            "`cache-…` are accepted and change nothing, as output is always written at once"
         ),
     },
     PortBinding: {"host_ip": done(), "host_port": done()},

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from wherry.engine.config import EngineConfig
-from wherry.engine.fate import NOT_HERE
 from wherry.engine.record import ContainerRecord
 from wherry.errors import InvalidArgument
 from wherry.messages.container import LogConfig
@@ -75,15 +74,17 @@ def check_mode(options: dict[str, str]) -> None:
 
 
 def check_compression(config: LogConfig) -> None:
-    text = (config.config or {}).get("compress", "false")
     try:
-        wished = boolean(text)
+        wished = is_compressed(config)
     except ValueError:
-        raise InvalidArgument(f"invalid value for compress: {text!r}") from None
+        raise InvalidArgument(f"invalid value for compress: {(config.config or {})['compress']!r}") from None
     if wished and (log_files(config) < 2 or log_size(config) == 0):
         raise InvalidArgument("compress cannot be true when max-file is less than 2 or max-size is not set")
-    if wished:
-        raise InvalidArgument(f"--log-opt compress=true is {NOT_HERE}")
+
+
+def is_compressed(config: LogConfig) -> bool:
+    """Whether rotated files are to be compressed. ValueError for what is neither true nor false."""
+    return config.type == "json-file" and boolean((config.config or {}).get("compress", "false"))
 
 
 def log_size(config: LogConfig) -> int:

@@ -13,7 +13,7 @@ import msgspec
 from wherry.engine.causes import HOSTNAME, HOSTS, RESOLV_CONF, file_causes, log_cause
 from wherry.engine.config import EngineConfig
 from wherry.engine.journal import Launched
-from wherry.engine.log_options import attributes, log_files, log_size
+from wherry.engine.log_options import attributes, is_compressed, log_files, log_size
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.plan_template import Templates, WrittenPlan
 from wherry.engine.preparation.planned import DriverOf, Neighbours, lasting, preparation
@@ -327,7 +327,7 @@ def log_step(task: Task, paths: ContainerPaths, defaults: EngineConfig) -> Log |
         return None
     carried = attributes(task.record) if task.record is not None else ""
     cause = log_cause(config, defaults)
-    return Log(paths.log, log_size(config), log_files(config), carried, cause=cause)
+    return Log(paths.log, log_size(config), log_files(config), carried, is_compressed(config), cause=cause)
 
 
 def missing_directories(point: MountPoint) -> Iterator[HostDirectory]:

@@ -56,11 +56,13 @@ class Log(HostStep):
     max_size: int = 0  # bytes; 0: unlimited
     max_file: int = 1
     attributes: Text = ""  # JSON object text put as "attrs" into each entry, or ""
+    compress: bool = False  # rotated files are compressed, by the daemon
 
     def describe(self) -> str:
         files = counted(self.max_file, "file")
         limit = f", at most {files} of {self.max_size:,} bytes" if self.max_size else ""
-        return f"log its output to {self.path}{limit}"
+        packed = ", the older ones compressed" if self.compress else ""
+        return f"log its output to {self.path}{limit}{packed}"
 
 
 @dataclass(frozen=True, slots=True)

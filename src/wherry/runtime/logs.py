@@ -1,7 +1,7 @@
 """Reading a container's json-file log: the last lines, a span of time, or on and on as it grows.
 
-The monitor writes ``path`` and, when that is full, renames it to ``path.1`` and so on. A reader holds at most one
-block of a file in memory, and reads the next only when the last has been taken: a slow client slows its own reading.
+A reader holds at most one block of a file in memory, and reads the next only when the last has been taken: a slow
+client slows its own reading.
 """
 
 from __future__ import annotations
@@ -11,18 +11,15 @@ import os
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Protocol
 
 from wherry.linux import inotify
+from wherry.runtime.log_files import IN_THREAD, AnyFile, open_all
 from wherry.runtime.log_format import LogsQuery, Rendered, Renderer, renderer
 from wherry.values.durations import SECOND
 
 __all__ = ["LogsQuery", "follow", "read"]
 
-BLOCK = 256 * 1024
-TAIL_BLOCK = 64 * 1024
-IN_THREAD = 1024 * 1024  # what is longer is read by a thread
 Path = str | os.PathLike[str]
 
 
@@ -32,44 +29,6 @@ class Ended(Protocol):
     def is_set(self) -> bool: ...
 
     async def wait(self) -> object: ...
-
-
-@dataclass(slots=True)
-class LogFile:
-    """An open file of a log, and how far it has been read. It stays the same file when it is renamed."""
-
-    descriptor: int
-    identity: tuple[int, int]
-    position: int = 0
-
-    def size(self) -> int:
-        return os.fstat(self.descriptor).st_size
-
-    def close(self) -> None:
-        os.close(self.descriptor)
-
-
-def open_file(path: str) -> LogFile | None:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        return None
-    status = os.fstat(descriptor)
-    return LogFile(descriptor, (status.st_dev, status.st_ino))
-
-
-def open_all(path: Path) -> list[LogFile]:
-    """All files of a log, oldest first.
-
-    They are opened newest first: a rotation in between then shows one file twice, and never hides one.
-    """
-    files: dict[tuple[int, int], LogFile] = {}
-    base, number = os.fspath(path), 0
-    while (file := open_file(base if number == 0 else f"{base}.{number}")) is not None or number == 0:
-        if file is not None and files.setdefault(file.identity, file) is not file:
-            file.close()
-        number += 1
-    return list(files.values())[::-1]
 
 
 # ---------------------------------------------------------------- what is there now
@@ -84,7 +43,7 @@ def read(path: Path, query: LogsQuery) -> Iterator[bytes]:
         yield from read_files(files, query, renderer(query))
 
 
-def read_files(files: list[LogFile], query: LogsQuery, render: Renderer) -> Iterator[bytes]:
+def read_files(files: list[AnyFile], query: LogsQuery, render: Renderer) -> Iterator[bytes]:
     if query.tail is not None:
         seek_tail(files, query.tail)
     for file in files:
@@ -95,46 +54,16 @@ def read_files(files: list[LogFile], query: LogsQuery, render: Renderer) -> Iter
                 return
 
 
-def blocks(file: LogFile, render: Renderer) -> Iterator[Rendered]:
+def blocks(file: AnyFile, render: Renderer) -> Iterator[Rendered]:
     """Whole lines from where the file was read to, rendered. What comes behind the last newline stays unread."""
-    while lines := next_lines(file):
+    while lines := file.next_lines():
         yield render(lines)
 
 
-def next_lines(file: LogFile) -> bytes:
-    """About a block of whole lines, or nothing. A single line may be longer than a block."""
-    size = BLOCK
-    while True:
-        block = os.pread(file.descriptor, size, file.position)
-        end = block.rfind(b"\n") + 1
-        if end or len(block) < size:
-            file.position += end
-            return block[:end]
-        size *= 2
-
-
-def seek_tail(files: list[LogFile], lines: int) -> None:
+def seek_tail(files: list[AnyFile], lines: int) -> None:
     """Set the positions so that only the last lines of all files together are left to read."""
     for file in reversed(files):
-        file.position, lines = tail_position(file, lines)
-
-
-def tail_position(file: LogFile, lines: int) -> tuple[int, int]:
-    """Where the last ``lines`` of a file begin, and how many lines are still wanted from older files."""
-    end = file.size()
-    position = end
-    while position > 0 and lines > 0:
-        start = max(0, position - TAIL_BLOCK)
-        block = os.pread(file.descriptor, position - start, start)
-        at = len(block)
-        while lines > 0 and (newline := block.rfind(b"\n", 0, at)) >= 0:
-            at = newline
-            if start + newline + 1 < end:  # the newline at the very end belongs to the last line
-                lines -= 1
-                if lines == 0:
-                    return start + newline + 1, 0
-        position = start
-    return (0, lines - 1 if end else lines) if lines > 0 else (end, 0)
+        lines = file.keep_last(lines)
 
 
 # ---------------------------------------------------------------- what is still to come
@@ -159,6 +88,12 @@ async def follow(path: Path, query: LogsQuery, ended: Ended) -> AsyncIterator[by
         follower.close()
 
 
+def first_newer(files: list[AnyFile], than: AnyFile) -> int:
+    """Where those begin that are newer than one that is held. Its inode may have been an older one's, too."""
+    known = [than.identity in (file.identity, file.origin) for file in files]
+    return len(known) - known[::-1].index(True) if True in known else 0
+
+
 class Follower:
     """A reader of a growing log. Owns its descriptors; not safe for several tasks."""
 
@@ -168,7 +103,7 @@ class Follower:
         self._render = renderer(query)
         self._changed = asyncio.Event()
         self._watch = self._start_watch() if query.follow else -1
-        self._files: list[LogFile] = []
+        self._files: list[AnyFile] = []
         self.finished = False  # an entry beyond ``until`` was met
 
     def _start_watch(self) -> int:
@@ -192,7 +127,9 @@ class Follower:
     async def present(self) -> AsyncIterator[bytes]:
         """All that the log has when this begins."""
         self._files = open_all(self._path)
-        if self._query.tail is not None:
+        if self._query.tail is not None and self._are_long():
+            await asyncio.to_thread(seek_tail, self._files, self._query.tail)
+        elif self._query.tail is not None:
             seek_tail(self._files, self._query.tail)
         async for batch in self._read():
             yield batch
@@ -206,7 +143,7 @@ class Follower:
 
     async def _read(self) -> AsyncIterator[bytes]:
         """Everything unread, oldest first; afterwards only the newest file is kept open."""
-        in_thread = sum(file.size() - file.position for file in self._files) > IN_THREAD
+        in_thread = self._are_long()
         while self._files and not self.finished:
             file = self._files[0]
             rendered = await asyncio.to_thread(self._next, file) if in_thread else self._next(file)
@@ -219,26 +156,26 @@ class Follower:
             if rendered.data:
                 yield rendered.data
 
-    def _next(self, file: LogFile) -> Rendered | None:
-        lines = next_lines(file)
+    def _are_long(self) -> bool:
+        return sum(file.unread() for file in self._files) > IN_THREAD
+
+    def _next(self, file: AnyFile) -> Rendered | None:
+        lines = file.next_lines()
         return self._render(lines) if lines else None
 
     def _look_for_new_files(self) -> None:
         """After a rotation: the files newer than ours; all of them, if ours is gone already."""
         current = self._files[-1] if self._files else None
         if current is not None and self._is_newest(current):
-            if current.size() < current.position:
-                current.position = 0  # a log of one file begins anew in the same file
+            current.begin_anew()
             return
         found = open_all(self._path)
-        identities = [file.identity for file in found]
-        known = current.identity if current is not None else None
-        first = identities.index(known) + 1 if known in identities else 0
+        first = first_newer(found, current) if current is not None else 0
         for file in found[:first]:
             file.close()
         self._files += found[first:]
 
-    def _is_newest(self, file: LogFile) -> bool:
+    def _is_newest(self, file: AnyFile) -> bool:
         try:
             status = os.stat(self._path, follow_symlinks=False)
         except FileNotFoundError:

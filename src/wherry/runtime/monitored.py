@@ -29,6 +29,7 @@ from wherry.runtime.exit_status import LOST_EXIT_CODE, ExitStatus, read_exit_fil
 from wherry.runtime.launch_errors import launch_failed, warning_text
 from wherry.runtime.patience import Action, Overdue, Patience, Word
 from wherry.runtime.steps import Fd, Launchable
+from wherry.values.durations import SECOND
 from wherry.values.keys import KEYS_MAX
 
 PACKET_BYTES = 64 << 10
@@ -165,6 +166,13 @@ class Monitored:
         """Set the terminal's size; nothing for a container without one."""
         if self._socket.fileno() >= 0:
             self._send(struct.pack("<cHH", b"R", rows & 0xFFFF, columns & 0xFFFF))
+
+    def log_compressed(self, original: os.stat_result, descriptor: int) -> None:
+        """A rotated file of the log, as it is, and the same compressed, which is to take its place."""
+        if self._socket.fileno() >= 0:
+            seconds, nanoseconds = divmod(original.st_mtime_ns, SECOND)
+            fields = (original.st_ino, original.st_size, seconds, nanoseconds)
+            self._send(struct.pack("<cQqqq", b"Z", *fields), descriptor)
 
     def signal(self, number: int) -> None:
         """Signal the first process; nothing if it has ended. The monitor is not asked, since it may be stopped."""
