@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,6 +29,13 @@ def test_regular_expressions_are_loaded_for_who_sends_one(fresh_daemon: Callable
     assert not maps(daemon, "re2")
     daemon.docker("ps", "-a", "--filter", "name=^some")
     assert maps(daemon, "re2")
+
+
+def test_explaining_is_loaded_with_the_first_question() -> None:
+    program = "import sys, wherry.daemon; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    loaded = {name for name in done.stdout.split() if name.startswith("wherry.engine.explain.")}
+    assert loaded == {"wherry.engine.explain.explainer", "wherry.engine.explain.reach"}
 
 
 def test_a_load_leaves_little_behind(fresh_daemon: Callable[..., Daemon]) -> None:
