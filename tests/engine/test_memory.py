@@ -44,3 +44,14 @@ def test_a_load_leaves_little_behind(fresh_daemon: Callable[..., Daemon]) -> Non
     before = anonymous(daemon)
     daemon.load(large_archive("large:latest", 2, 200, 4_000_000))
     assert anonymous(daemon) - before < 900
+
+
+def test_a_created_container_takes_a_few_kilobytes(fresh_daemon: Callable[..., Daemon]) -> None:
+    daemon = fresh_daemon()
+    body = {"Image": "busybox", "Cmd": ["true"], "Labels": {"of": "what a container costs"}}
+    for _ in range(20):
+        daemon.api("POST", "/containers/create", body)
+    before = anonymous(daemon)
+    for _ in range(400):
+        assert daemon.api("POST", "/containers/create", body).status == 201
+    assert (anonymous(daemon) - before) / 400 < 7.5  # kB

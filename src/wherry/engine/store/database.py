@@ -16,6 +16,7 @@ from wherry.errors import Conflict, Internal
 
 Row = tuple[bytes, ...]
 ROOM = 256 << 10  # bytes that are kept in the file and in its log for when the disk is full
+CACHE = 128  # KiB of pages in memory: the engine keeps what it has to know, and the kernel has the file
 
 
 class Database:
@@ -36,6 +37,7 @@ class Database:
             try:
                 self._connection.execute("PRAGMA journal_mode=WAL")
                 self._connection.execute("PRAGMA synchronous=NORMAL")
+                self._connection.execute(f"PRAGMA cache_size=-{CACHE}")
                 migrate(self._connection, path)
                 self._keep_room()
             except BaseException:
