@@ -81,7 +81,7 @@ int step_exec(struct launch *launch, const struct step *step)
     uint32_t words = (uint32_t)step_integer(step, EXEC_WORDS);
     const char *name = step_text(step, EXEC_TEXTS), *search = variable(step, words + 1, "PATH=");
     char found[COMMAND_MAX], **environment;
-    if (launch->retry_directory[0] && enter_directory(launch, launch->retry_directory) != 0)
+    if (retry_directory(launch) != 0)
         return -1;
     const char *path = find_command(name, search, found);
     if (!path)

@@ -55,7 +55,8 @@ struct launch {
     int mounts;     /* the container's mount namespace, which then outlives its processes, or -1 */
     const char *cgroup;    /* child: of version 2, to be entered because the clone could not place it there, or NULL */
     bool cgroup_namespace; /* child: unshare it once every cgroup has been entered */
-    char retry_directory[DIRECTORY_MAX]; /* child: a working directory that was closed to root; try as the user */
+    char retry_directory[DIRECTORY_MAX]; /* child: a working directory that root could not enter; try as the command */
+    uint32_t retry_index;  /* child: the step that was to enter it */
     bool shed;             /* child: it has nothing of the host's any more */
     bool init;             /* child: stay as process 1 */
     char home[HOME_MAX];   /* child: HOME=..., for an environment without it */
@@ -114,6 +115,7 @@ int cgroup_enter(struct launch *launch, const char *group);
 
 /* steps_child.c */
 int enter_directory(struct launch *launch, const char *directory);
+int retry_directory(struct launch *launch);
 void die_with_monitor(const struct launch *launch);
 
 /* init.c */

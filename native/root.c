@@ -205,9 +205,15 @@ int step_symlink(struct launch *launch, const struct step *step)
     return result;
 }
 
+/*
+ * What a link of /proc leads to (/proc/self/root) only the process itself can tell: it goes there, if it is there, as its
+ * working directory, and looks where that is. A loop of other links is told then, too.
+ */
 int step_root_directory(struct launch *launch, const struct step *step)
 {
     int directory = root_directory(launch, step_text(step, ROOT_DIRECTORY_PATH), (mode_t)step_integer(step, ROOT_DIRECTORY_MODE));
+    if (directory < 0 && errno == ELOOP)
+        return 0;
     if (directory < 0)
         return fail_on(launch, step_text(step, ROOT_DIRECTORY_PATH));
     close(directory);

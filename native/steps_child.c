@@ -101,14 +101,27 @@ int enter_directory(struct launch *launch, const char *directory)
     return 0;
 }
 
-/* Docker lets a directory that only root may enter be the start of an unprivileged command, and the other way round. */
+/*
+ * Docker lets a directory that only root may enter be the start of an unprivileged command, and the other way round. In
+ * a PID namespace that is not entered yet there is no /proc/self.
+ */
 int step_working_directory(struct launch *launch, const struct step *step)
 {
     const char *directory = step_text(step, WORKING_DIRECTORY_PATH);
     if (enter_directory(launch, directory) == 0)
         return 0;
-    if (errno != EACCES)
+    if (errno != EACCES && !(errno == ENOENT && enters_pids(launch)))
         return -1;
     snprintf(launch->retry_directory, DIRECTORY_MAX, "%s", directory); /* a longer one would have failed otherwise */
+    launch->retry_index = launch->index;
     return 0;
+}
+
+/* Once the process is all that the command will be. */
+int retry_directory(struct launch *launch)
+{
+    if (!launch->retry_directory[0] || enter_directory(launch, launch->retry_directory) == 0)
+        return 0;
+    launch->index = launch->retry_index;
+    return -1;
 }

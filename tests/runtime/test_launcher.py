@@ -21,7 +21,7 @@ from tests.native.full_container import (
 from tests.native.lab import Ended, Lab, lab  # noqa: F401 - a fixture
 from wherry.errors import LaunchFailed
 from wherry.runtime.launcher import ExitStatus, Monitored, read_exit_file
-from wherry.runtime.steps import CgroupWrite, Fd, Namespace, Plan, Rlimit, RootDirectory, Seccomp, Sysctl
+from wherry.runtime.steps import CgroupWrite, Fd, Namespace, Plan, Rlimit, Seccomp, Symlink, Sysctl
 
 
 def lines(ended: Ended) -> list[str]:
@@ -178,14 +178,11 @@ def test_a_filter_is_in_force(lab: Lab) -> None:  # noqa: F811
 
 
 def test_other_steps_name_themselves(lab: Lab) -> None:  # noqa: F811
-    steps = (RootDirectory("/etc/passwd/x"),)
+    steps = (Symlink("/proc", "/etc/passwd/x"),)
     with pytest.raises(LaunchFailed) as caught:
         asyncio.run(lab.run(Wanted(before_pivot=steps)))
-    assert (
-        "(root-mkdir: create directory /etc/passwd/x in the container): not a directory"
-        in caught.value.message
-    )
-    assert (caught.value.name, caught.value.exit_code) == ("root-mkdir", 128)
+    assert "(symlink: link /etc/passwd/x to /proc): not a directory" in caught.value.message
+    assert (caught.value.name, caught.value.exit_code) == ("symlink", 128)
     assert lab.left_cgroups() == []
 
 

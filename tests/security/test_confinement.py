@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -318,3 +319,50 @@ def test_no_signal_is_ignored_or_blocked(besieged: Daemon, options: tuple[str, .
     for command in (["run", "--rm", *options, "busybox"], ["exec", "open"]):
         text = besieged.docker(*command, "grep", "-E", "^Sig(Ign|Blk)", "/proc/self/status").stdout
         assert {line.split()[1] for line in text.splitlines()} == {"0" * 16}, (command, text)
+
+
+OF_PROC = (
+    "/proc/self/root",
+    "/proc/self/cwd",
+    "/proc/1/root",
+    "/proc/1/cwd",
+    "/proc/thread-self/root",
+    "/proc/self/root/tmp",
+)
+
+
+@pytest.mark.parametrize("directory", OF_PROC)
+def test_a_working_directory_behind_a_link_of_proc(daemon: Daemon, directory: str) -> None:
+    """The container's own, as with dockerd, for a first process and for one that comes in."""
+    where = directory.removeprefix("/proc/self/root") if directory.endswith("/tmp") else "/"
+    assert daemon.docker("run", "--rm", "-w", directory, "busybox", "pwd").stdout.strip() == where
+    daemon.docker("run", "-d", "--name", "c1", "busybox", "sleep", "1000")
+    assert daemon.docker("exec", "-w", directory, "c1", "pwd").stdout.strip() == where
+    daemon.docker("rm", "-f", "c1")
+
+
+def test_a_working_directory_that_is_of_the_process_that_comes_in(daemon: Daemon) -> None:
+    daemon.docker("run", "-d", "--name", "c1", "busybox", "sleep", "1000")
+    assert re.fullmatch(r"/proc/\d+/fd\n", daemon.docker("exec", "-w", "/dev/fd", "c1", "pwd").stdout)
+    none = daemon.docker("exec", "-w", "/proc/self/nosuch", "c1", "pwd", check=False)
+    assert 'chdir to cwd ("/proc/self/nosuch") failed: no such file or directory' in none.stdout + none.stderr
+    daemon.docker("rm", "-f", "c1")
+
+
+def test_no_descriptor_is_a_working_directory_outside(daemon: Daemon) -> None:
+    """CVE-2024-21626. What can be entered is the container's root, or is refused."""
+    look = "test . -ef / && ls"
+    inside = daemon.docker("run", "--rm", "-w", "/", "busybox", "sh", "-c", look).stdout
+    daemon.docker("run", "-d", "--name", "c1", "busybox", "sleep", "1000")
+    for number in range(20):
+        path = f"/proc/self/fd/{number}"
+        first = daemon.docker("run", "--rm", "-w", path, "busybox", "sh", "-c", look, check=False)
+        entered = daemon.docker("exec", "-w", path, "c1", "sh", "-c", look, check=False)
+        assert first.returncode in (125, 127) or first.stdout == inside, (number, first)
+        assert entered.returncode != 0 or entered.stdout == inside, (number, entered)
+    daemon.docker("rm", "-f", "c1")
+
+
+def test_a_working_directory_that_is_a_file(daemon: Daemon) -> None:
+    failed = daemon.docker("run", "--rm", "-w", "/etc/passwd", "busybox", "pwd", check=False)
+    assert failed.returncode == 125 and "Cannot mkdir: /etc/passwd is not a directory" in failed.stderr

@@ -6,7 +6,16 @@ import errno
 import os
 
 from wherry.errors import LaunchFailed
-from wherry.runtime.steps import EnterPids, Exec, Launchable, OwnDirectory, Step, User, WorkingDirectory
+from wherry.runtime.steps import (
+    EnterPids,
+    Exec,
+    Launchable,
+    OwnDirectory,
+    RootDirectory,
+    Step,
+    User,
+    WorkingDirectory,
+)
 from wherry.values.quoting import quoted
 
 NOT_FOUND = 127
@@ -67,6 +76,8 @@ def launch_failed(plan: Launchable | None, index: int, number: int, detail: str)
     step = plan.steps[index]
     if isinstance(step, User) and not number:
         text = detail  # dockerd says this before it starts anything
+    elif isinstance(step, RootDirectory) and number == errno.ENOTDIR:
+        text = f"Cannot mkdir: {step.path} is not a directory"  # and this
     else:
         text = f"unable to start container process: {step_text(index, step, number, detail)}"
     return LaunchFailed(text, step=index, name=step.name, errno=number, exit_code=exit_code(step, number))

@@ -158,7 +158,7 @@ class Symlink(ChildStep):
 
 @dataclass(frozen=True, slots=True)
 class RootDirectory(ChildStep):
-    """Make a directory, and its parents, inside the new root; one that is there is fine."""
+    """Make a directory, and its parents, inside the new root; one that is there, or behind a link of /proc, is fine."""
 
     code, name, heading = 23, "root-mkdir", Heading.FILESYSTEMS
     identity = "path"
