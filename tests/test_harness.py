@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 from tests.harness.cover import KERNELS, mount_points
 from tests.harness.daemon import Daemon
 from tests.harness.sandbox import CGROUPS, Sandbox
+from tests.harness.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[1]
 HIERARCHY = next((f for f in (CGROUPS / "pids", CGROUPS) if f.is_dir()), CGROUPS)
@@ -51,11 +51,7 @@ def test_sandbox_goes_when_its_maker_is_killed() -> None:
     base, _, keeper = maker.stdout.readline().split()
     maker.kill()
     maker.wait()
-    deadline = time.monotonic() + 20
-    while (Path(base).exists() or Path(f"/proc/{keeper}").exists()) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not Path(base).exists()
-    assert not os.path.exists(f"/proc/{keeper}")
+    assert eventually(lambda: not Path(base).exists() and not Path(f"/proc/{keeper}").exists(), 20)
     maker.stdout.close()
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from tests.api.client import Api, Wire
 from tests.harness.daemon import Daemon
+from tests.harness.waiting import eventually
 
 UPGRADE = "Connection: Upgrade\r\nUpgrade: tcp\r\n"
 
@@ -116,9 +117,7 @@ def test_logs_with_every_option(api: Api) -> None:
 
 def test_attach_with_logs_sends_what_was_written_before(api: Api) -> None:
     id = start(api, "sh", "-c", "echo early; read x; echo late $x", OpenStdin=True)
-    deadline = time.monotonic() + 5
-    while not api.get(f"/containers/{id}/logs?stdout=1").body and time.monotonic() < deadline:
-        time.sleep(0.01)
+    assert eventually(lambda: api.get(f"/containers/{id}/logs?stdout=1").body)
     with api.wire() as wire:
         hijack(wire, f"/containers/{id}/attach?stream=1&logs=1&stdin=1&stdout=1", extra=b"in\n")
         assert list(frames(wire)) == [(1, b"early\n"), (1, b"late in\n")]
@@ -166,9 +165,7 @@ def test_exec_in_full(api: Api) -> None:
         hijack(wire, f"/exec/{instance}/start", b'{"Detach":false,"Tty":false}', b"glued")
         wire.half_close()
         assert list(frames(wire)) == [(1, b"glued")]
-    deadline = time.monotonic() + 5
-    while api.get(f"/exec/{instance}/json").json["Running"] and time.monotonic() < deadline:
-        time.sleep(0.01)
+    assert eventually(lambda: not api.get(f"/exec/{instance}/json").json["Running"])
     assert api.get(f"/exec/{instance}/json").json["ExitCode"] == 5
     assert api.post(f"/exec/{instance}/start", {}).status == 409
 
@@ -185,13 +182,13 @@ def test_what_cannot_be_run_is_a_400_that_says_why(api: Api, command: str, code:
 
 def test_top_shows_the_processes_of_the_container_only(api: Api) -> None:
     id = start(api, "sh", "-c", "sleep 1111 & exec sleep 2222")
-    deadline = time.monotonic() + 5
-    rows: list[list[str]] = []
-    while [row[-1][:5] for row in rows] != ["sleep"] * 2 and time.monotonic() < deadline:
-        answer = api.get(f"/containers/{id}/top").json
-        rows = answer["Processes"]
-    assert answer["Titles"] == ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"]
-    assert sorted(row[-1] for row in rows) == ["sleep 1111", "sleep 2222"]
+
+    def commands() -> list[str]:
+        return sorted(row[-1] for row in api.get(f"/containers/{id}/top").json["Processes"])
+
+    assert eventually(lambda: commands() == ["sleep 1111", "sleep 2222"]), commands()
+    titles = api.get(f"/containers/{id}/top").json["Titles"]
+    assert titles == ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"]
     assert api.get(f"/containers/{id}/top", ps_args="-o pid,comm").json["Titles"] == ["PID", "COMMAND"]
     assert api.get(f"/containers/{id}/top", ps_args="-o comm").status == 400
     assert api.get(f"/containers/{id}/top", ps_args="--nonsense").status == 400

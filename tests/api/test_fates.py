@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import json
-import time
 import typing
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +23,7 @@ from tests.api.fate_examples import (
     read_only_bind,
 )
 from tests.harness.daemon import Daemon
+from tests.harness.waiting import eventually
 from tests.image.making import Layout
 from wherry.api.routes import all_routes
 from wherry.api.routing import Bound
@@ -172,8 +172,7 @@ def test_a_restart_has_a_signal_of_its_own(daemon: Daemon) -> None:
     id = run(
         daemon, {"Cmd": ["sh", "-c", "trap 'echo told; exit' USR1; echo up; while :; do sleep 0.02; done"]}
     )
-    while "up" not in str(daemon.api("GET", f"/containers/{id}/logs?stdout=1").body):
-        time.sleep(0.01)
+    assert eventually(lambda: "up" in str(daemon.api("GET", f"/containers/{id}/logs?stdout=1").body))
     assert daemon.api("POST", f"/containers/{id}/restart?signal=USR1", timeout=8).status == 204
     assert "told" in str(daemon.api("GET", f"/containers/{id}/logs?stdout=1").body)
 

@@ -12,6 +12,7 @@ import pytest
 
 from tests.api.client import Api, Wire
 from tests.harness.daemon import Daemon
+from tests.harness.waiting import eventually
 
 UPGRADE = "Connection: Upgrade\r\nUpgrade: tcp\r\n"
 ATTACH = "stream=1&stdin=1&stdout=1&stderr=1"
@@ -263,8 +264,5 @@ def test_no_descriptor_stays_behind(api: Api, daemon: Daemon) -> None:
     before, rounds = descriptors(), 40
     for _ in range(rounds):
         once()
-    deadline = time.monotonic() + 5
     # Some come and go with the network namespaces that are kept ready; one a round would be ours.
-    while descriptors() > before + rounds // 2 and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert descriptors() <= before + rounds // 2
+    assert eventually(lambda: descriptors() <= before + rounds // 2)

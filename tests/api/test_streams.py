@@ -7,20 +7,13 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.api.client import Api, Wire
 from tests.api.conftest import Served
 from tests.harness.daemon import Daemon
-
-
-def eventually(true: Callable[[], Any], seconds: float = 5) -> bool:
-    deadline = time.monotonic() + seconds
-    while not true() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return bool(true())
+from tests.harness.waiting import eventually
 
 
 def descriptors(daemon: Daemon) -> list[str]:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from tests.harness.certificates import Certificates, make_certificates
+from tests.harness.waiting import eventually
 from wherry.api.listen import open_sockets, tcp_address
 from wherry.api.relay import Relays
 from wherry.api.tls import TlsOptions, server_context
@@ -211,13 +212,6 @@ def client(certificates: Certificates, relay: Relay) -> Iterator[ssl.SSLSocket]:
         yield tls
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def test_every_byte_both_ways_however_slow_the_reader(client: ssl.SSLSocket) -> None:
     sent = bytes(range(256)) * (1 << 15)  # 8 MiB, more than all buffers on the way
     sender = threading.Thread(target=client.sendall, args=(sent,))
@@ -250,20 +244,20 @@ def test_a_client_that_has_said_everything_gets_the_rest(client: ssl.SSLSocket, 
     client.sendall(b"hello ")
     half_close(client)
     assert read_all(client) == b"hello the end"
-    wait_for(lambda: relay.open_peers() == 0)
+    assert eventually(lambda: relay.open_peers() == 0)
 
 
 def test_a_client_whose_side_is_shut_without_a_word(client: ssl.SSLSocket, relay: Relay) -> None:
     client.sendall(b"hello ")
     socket.socket.shutdown(client, socket.SHUT_WR)  # SSLSocket's own forgets about TLS
     assert read_all(client) == b"hello the end"
-    wait_for(lambda: relay.open_peers() == 0)
+    assert eventually(lambda: relay.open_peers() == 0)
 
 
 def test_a_client_that_is_gone(client: ssl.SSLSocket, relay: Relay) -> None:
     client.sendall(b"x" * 100_000)
     client.close()
-    wait_for(lambda: relay.open_peers() == 0)
+    assert eventually(lambda: relay.open_peers() == 0)
 
 
 def test_a_client_that_breaks_the_stream(client: ssl.SSLSocket, relay: Relay) -> None:
@@ -274,7 +268,7 @@ def test_a_client_that_breaks_the_stream(client: ssl.SSLSocket, relay: Relay) ->
         plain.sendall(b"\x17\x03\x03\x00\x20" + b"?" * 32)  # a record that nobody has encrypted
         while plain.recv(1024):
             pass
-    wait_for(lambda: relay.open_peers() == 0)
+    assert eventually(lambda: relay.open_peers() == 0)
 
 
 @pytest.mark.parametrize("first", [b"", b"GET /_ping HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x00\xff\x01"])
@@ -283,7 +277,7 @@ def test_who_never_shakes_hands_gets_nothing(relay: Relay, first: bytes) -> None
         plain.sendall(first)
         plain.shutdown(socket.SHUT_WR)
         assert b"HTTP" not in plain.recv(1024)
-    wait_for(lambda: relay.open_peers() == 0)
+    assert eventually(lambda: relay.open_peers() == 0)
 
 
 @pytest.mark.parametrize("who", [None, "stranger"])
@@ -298,7 +292,7 @@ def test_without_a_certificate_of_the_ca(certificates: Certificates, relay: Rela
     ):
         tls.sendall(b"hello")
         tls.recv(1024)
-    wait_for(lambda: relay.open_peers() == 0)
+    assert eventually(lambda: relay.open_peers() == 0)
 
 
 def test_old_versions_are_refused(certificates: Certificates, relay: Relay) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.harness import images
 from tests.harness.daemon import Daemon
+from tests.harness.waiting import eventually
 from wherry.engine.intake.intake import LIMIT
 
 PATHS = ("/images/load", "/images/create?fromSrc=-&repo=stalled")
@@ -34,36 +34,31 @@ def threads(daemon: Daemon) -> int:
     return int(status.partition("Threads:")[2].split()[0])
 
 
-def until(condition: Callable[[], bool]) -> None:
-    while not condition():  # conftest's alarm ends a wait without an end
-        time.sleep(0.02)
-
-
 def test_others_go_on_beside_stalled_uploads(daemon: Daemon, docker_cli: str) -> None:
     for sent in (b"", images.busybox_archive()[:3000]):
         with stalled(daemon, 40, sent):
-            until(lambda: threads(daemon) >= 40)
+            assert eventually(lambda: threads(daemon) >= 40)
             daemon.docker("info")
             assert daemon.docker("run", "--rm", "busybox", "echo", "on").stdout == "on\n"
             daemon.load(images.docker_archive([], ["beside:1"], {}))
             daemon.docker("rmi", "beside:1")
-        until(lambda: threads(daemon) < 20)  # those who went take their threads along
+        assert eventually(lambda: threads(daemon) < 20)  # those who went take their threads along
     assert "never retrieved" not in daemon.log.read_text()
     assert "stalled" not in daemon.docker("images").stdout
 
 
 def test_uploads_have_a_limit_which_is_told(daemon: Daemon) -> None:
     with stalled(daemon, LIMIT):
-        until(lambda: threads(daemon) >= LIMIT)
+        assert eventually(lambda: threads(daemon) >= LIMIT)
         answer = daemon.api("POST", "/images/load", raw=b"")
         assert answer.status == 503
         assert f"{LIMIT} uploads of images are under way" in answer.body["message"]
         assert daemon.api("GET", "/images/json").status == 200
-    until(lambda: daemon.api("POST", "/images/load", raw=b"").status == 400)
+    assert eventually(lambda: daemon.api("POST", "/images/load", raw=b"").status == 400)
 
 
 def test_stalled_uploads_do_not_keep_a_daemon_from_stopping(fresh_daemon: Callable[..., Daemon]) -> None:
     daemon = fresh_daemon(load=False)
     with stalled(daemon, 20, images.busybox_archive()[:3000]):
-        until(lambda: threads(daemon) >= 20)
+        assert eventually(lambda: threads(daemon) >= 20)
         assert daemon.stop() == 0

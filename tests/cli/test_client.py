@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.harness.waiting import eventually
 from wherry.cli.client import Client, Connection, Response, query_string, quote
 from wherry.cli.errors import ApiError, CliError
 from wherry.cli.host import Host, parse_host
@@ -134,8 +135,7 @@ def test_a_connection_that_was_closed_meanwhile_is_opened_anew(server: socket.so
     serving = serve(server, [PING, EMPTY], [EMPTY])
     client = Client(Host("unix://s", path=server.getsockname()), {})
     assert client.call("GET", "/a") == []
-    while client._idle is not None and client._idle.is_open():
-        pass
+    assert eventually(lambda: client._idle is None or not client._idle.is_open())
     assert client.call("GET", "/b") == []
     serving.join(5)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from tests.cli.test_page import check_harmless
 from tests.cli.test_plan import sections
 from tests.harness.daemon import Daemon
+from tests.harness.waiting import eventually
 
 HTTPD = "mkdir /www; echo hello >/www/index.html; exec httpd -f -p 80 -h /www"
 LIMITS = ["--memory", "64m", "--pids-limit", "50", "-p", "18084:80"]
@@ -21,11 +21,11 @@ LIMITS = ["--memory", "64m", "--pids-limit", "50", "-p", "18084:80"]
 def web(daemon: Daemon) -> Daemon:
     """A daemon whose container ``web`` has answered once."""
     daemon.docker("run", "-d", "--name", "web", *LIMITS, "busybox", "sh", "-c", HTTPD)
-    for _ in range(100):
-        if daemon.run_in_ns(["curl", "-sf", "http://127.0.0.1:18084/"], check=False).returncode == 0:
-            return daemon
-        time.sleep(0.02)
-    raise AssertionError("the server does not answer")
+    ask = ["curl", "-sf", "http://127.0.0.1:18084/"]
+    assert eventually(lambda: daemon.run_in_ns(ask, check=False).returncode == 0), (
+        "the server does not answer"
+    )
+    return daemon
 
 
 def pid_of(daemon: Daemon, name: str) -> int:

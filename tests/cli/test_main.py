@@ -15,6 +15,7 @@ import pytest
 
 from tests.cli.recorder import Recorder
 from tests.harness.daemon import ROOT, WHERRY
+from tests.harness.waiting import eventually
 from wherry import __version__
 from wherry.cli import tree
 from wherry.cli.errors import CliError, start_code
@@ -134,9 +135,7 @@ def test_ctrl_c_ends_quietly(recorder: Recorder, tmp_path: Path) -> None:
 
     recorder.answers = slow
     process = start_wherry("wait", "c", host=f"unix://{tmp_path}/api.sock", stdout=subprocess.PIPE)
-    deadline = time.monotonic() + 10
-    while not recorder.requests and time.monotonic() < deadline:
-        time.sleep(0.01)
+    assert eventually(lambda: recorder.requests)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=10)
     assert (process.returncode, err) == (130, "")

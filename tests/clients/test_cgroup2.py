@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.daemon import Daemon
+from tests.harness.waiting import eventually
 from tests.truth.trace import Tracer, parse
 
 TOP = Path("/sys/fs/cgroup")
@@ -176,10 +177,11 @@ def test_exec_where_the_container_has_groups_of_its_own(daemon: Daemon) -> None:
         " echo '+memory +pids' > cgroup.subtree_control && touch /ready; exec sleep 1000"
     )
     folder = detached(daemon, "--privileged", command=("sh", "-c", script))
-    deadline = time.monotonic() + 30
-    while not (folder / "init").exists() or (folder / "cgroup.procs").read_text():
-        assert time.monotonic() < deadline, out(daemon, "logs", "c1")
-        time.sleep(0.1)
+
+    def ready() -> bool:
+        return (folder / "init").exists() and not (folder / "cgroup.procs").read_text()
+
+    assert eventually(ready, 30), out(daemon, "logs", "c1")
     time.sleep(0.5)
     assert (folder / "cgroup.subtree_control").read_text().split() == ["memory", "pids"]
     assert out(daemon, "exec", "c1", "cat", "/proc/self/cgroup") == "0::/init"

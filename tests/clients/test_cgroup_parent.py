@@ -6,7 +6,7 @@ from glob import glob
 from pathlib import Path
 
 from tests.harness.daemon import Daemon
-from tests.network.lab import eventually
+from tests.harness.waiting import eventually
 
 
 def test_a_parent_that_somebody_removed_is_made_again(daemon: Daemon) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.harness.daemon import Answer, Daemon
+from tests.harness.waiting import eventually
 
 COUNTER = "n=0; while :; do n=$((n+1)); echo $n; sleep 0.05; done"
 WEB = "echo here >/tmp/index.html; exec httpd -f -p 80 -h /tmp"
@@ -85,15 +86,6 @@ class Worker(threading.Thread):
             self.acknowledged(container, self._ledger.started, "POST", f"/containers/{container}/stop?t=0")
         if self._random.random() < 0.7:
             self.acknowledged(container, self._ledger.removed, "DELETE", f"/containers/{container}?force=1")
-
-
-def eventually(true: Callable[[], bool], seconds: float = 10) -> bool:
-    deadline = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def start(daemon: Daemon, name: str, script: str, **host: object) -> str:

@@ -6,13 +6,14 @@ import json
 import re
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO
 
 import pytest
 
 from tests.harness.daemon import Daemon
+from tests.harness.waiting import eventually
 from wherry.runtime import cgroups
 
 pytestmark = pytest.mark.usefixtures("docker_cli")
@@ -29,17 +30,7 @@ def status(daemon: Daemon, name: str) -> str:
 
 
 def wait_for_log(daemon: Daemon, name: str, text: str) -> None:
-    deadline = time.monotonic() + 10
-    while text not in daemon.docker("logs", name).stdout:
-        assert time.monotonic() < deadline, f"{text!r} is not in the log of {name}"
-        time.sleep(0.02)
-
-
-def wait_until(found: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not found():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    assert eventually(lambda: text in daemon.docker("logs", name).stdout), f"not in the log of {name}"
 
 
 @contextmanager
@@ -235,10 +226,8 @@ def test_exec_exit_codes(daemon: Daemon) -> None:
 def test_detached_exec_goes_on(daemon: Daemon) -> None:
     daemon.docker("run", "-d", "--name", "c1", "busybox", "sleep", "1000")
     daemon.docker("exec", "-d", "c1", "sh", "-c", "sleep 0.2; echo done > /tmp/flag")
-    deadline = time.monotonic() + 5
-    while daemon.docker("exec", "c1", "cat", "/tmp/flag", check=False).stdout != "done\n":
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    look = ("exec", "c1", "cat", "/tmp/flag")
+    assert eventually(lambda: daemon.docker(*look, check=False).stdout == "done\n")
 
 
 def test_exec_is_bound_by_the_containers_limits(daemon: Daemon) -> None:
@@ -322,10 +311,10 @@ def test_running_out_of_memory_is_told_where_nobody_is_killed(daemon: Daemon) ->
     limits = ("-m", "16m", "--memory-swap", "16m", "--oom-kill-disable")
     daemon.docker("run", "-d", "--name", "hog", *limits, "busybox", "sh", "-c", HOG)
     daemon.docker("run", "-d", "--name", "modest", *limits, "busybox", "true")
-    wait_until(lambda: daemon.inspect("hog")["State"]["OOMKilled"])
+    assert eventually(lambda: daemon.inspect("hog")["State"]["OOMKilled"])
     assert daemon.inspect("hog")["State"]["Running"]
     daemon.restart()
-    wait_until(lambda: daemon.inspect("hog")["State"]["OOMKilled"])
+    assert eventually(lambda: daemon.inspect("hog")["State"]["OOMKilled"])
     daemon.docker("kill", "hog")
     assert daemon.inspect("hog")["State"]["OOMKilled"]
     assert not daemon.inspect("modest")["State"]["OOMKilled"]
@@ -338,7 +327,7 @@ def test_running_out_of_memory_is_one_event(daemon: Daemon) -> None:
     since = str(int(time.time()))
     limits = ("-m", "16m", "--memory-swap", "16m", "--oom-kill-disable")
     daemon.docker("run", "-d", "--name", "glutton", *limits, "busybox", "sh", "-c", HOG)
-    wait_until(lambda: daemon.inspect("glutton")["State"]["OOMKilled"])
+    assert eventually(lambda: daemon.inspect("glutton")["State"]["OOMKilled"])
     daemon.docker("kill", "glutton")
     period = ("--since", since, "--until", str(int(time.time()) + 1))
     only = ("--filter", "event=oom", "--filter", "container=glutton")

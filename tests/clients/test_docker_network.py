@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import time
-from collections.abc import Callable
 
 import pytest
 
 from tests.harness.daemon import Daemon
+from tests.harness.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("docker_cli")
 
@@ -18,15 +17,6 @@ WEB = "echo page >/tmp/index.html; exec httpd -f -p 80 -h /tmp"
 
 def out(daemon: Daemon, *arguments: str) -> str:
     return daemon.docker(*arguments).stdout.strip()
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 10) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def web(daemon: Daemon, name: str, *options: str) -> str:
@@ -97,12 +87,7 @@ def test_port_is_free_again_after_stop(daemon: Daemon) -> None:
 def test_port_of_a_process_on_the_host_is_not_taken(daemon: Daemon) -> None:
     listener = daemon.sandbox.popen(["busybox", "httpd", "-f", "-p", "127.0.0.1:8080", "-h", "/"])
     try:
-        deadline = time.monotonic() + 5
-        while (
-            daemon.run_in_ns("ss -ltn | grep -q :8080", check=False).returncode
-            and time.monotonic() < deadline
-        ):
-            time.sleep(0.05)
+        assert eventually(lambda: ":8080" in daemon.run_in_ns("ss -ltn").stdout)
         done = daemon.docker("run", "--rm", "-p", "127.0.0.1:8080:80", "busybox", "true", check=False)
         assert done.returncode == 125 and "address already in use" in done.stderr
     finally:

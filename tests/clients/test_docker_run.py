@@ -7,13 +7,13 @@ import json
 import resource
 import subprocess
 import tarfile
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.harness import images
 from tests.harness.daemon import Daemon
+from tests.harness.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("docker_cli")
 
@@ -314,10 +314,7 @@ def test_init_reaps_and_passes_signals_on(daemon: Daemon) -> None:
 def test_auto_removed(daemon: Daemon) -> None:
     daemon.docker("run", "--rm", "--name", "c1", "busybox", "true")
     assert out(daemon, "ps", "-aq") == ""
-    deadline = time.monotonic() + 5
-    while daemon.directories() and time.monotonic() < deadline:  # the bin is emptied off everybody's way
-        time.sleep(0.1)
-    assert daemon.directories() == []
+    assert eventually(lambda: daemon.directories() == [])  # the bin is emptied off everybody's way
 
 
 def test_large_output_arrives_whole(daemon: Daemon) -> None:

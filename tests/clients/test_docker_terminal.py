@@ -9,6 +9,7 @@ import pytest
 
 from tests.harness.daemon import Daemon
 from tests.harness.terminal import Terminal
+from tests.harness.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("docker_cli")
 
@@ -116,14 +117,13 @@ def test_terminal_output_is_raw_in_the_log(daemon: Daemon) -> None:
 
 def wait_for_attached(daemon: Daemon, count: int, since: float) -> None:
     """Until that many clients are the container's: who attaches later does not see what was said before."""
-    deadline = time.monotonic() + 20
-    while True:
+
+    def attached() -> int:
         query = f"since={since:.6f}&until={time.time():.6f}&filters={json.dumps({'event': ['attach']})}"
         events = daemon.api("GET", f"/events?{query}").body  # a dict, lines of text, or nothing
-        if (len(events.splitlines()) if isinstance(events, str) else 1) >= count:
-            return
-        assert time.monotonic() < deadline, events
-        time.sleep(0.01)
+        return len(events.splitlines()) if isinstance(events, str) else 1
+
+    assert eventually(lambda: attached() >= count, 20)
 
 
 def test_two_terminals_see_the_same(daemon: Daemon) -> None:

@@ -12,6 +12,7 @@ import pytest
 from tests.harness.certificates import Certificates, make_certificates
 from tests.harness.daemon import Daemon, Finished
 from tests.harness.terminal import Terminal
+from tests.harness.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("docker_cli")
 
@@ -160,8 +161,7 @@ def test_events(daemon: Daemon, argv: Argv, docker: Docker) -> None:
     )
     with subprocess.Popen(command, env=environment(daemon), stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        while not daemon.api("GET", "/info").body["NEventsListener"]:
-            time.sleep(0.01)
+        assert eventually(lambda: daemon.api("GET", "/info").body["NEventsListener"])
         docker("run", "--rm", "busybox", "sh", "-c", "exit 4", check=False)
         assert process.stdout.readline() == "die 4\n"
         process.terminate()
@@ -180,8 +180,7 @@ def connections(daemon: Daemon) -> list[str]:
 def test_the_daemon_ends_though_a_client_is_attached(argv: Argv, docker: Docker, daemon: Daemon) -> None:
     docker("run", "-d", "--name", "c1", "busybox", "sleep", "1000")
     with subprocess.Popen(argv("attach", "c1"), env=environment(daemon), stdout=subprocess.PIPE) as process:
-        while not connections(daemon):
-            time.sleep(0.01)
+        assert eventually(lambda: connections(daemon))
         assert daemon.stop() == 0
         process.wait(timeout=20)
     daemon.start()

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.engine.doubles import Lab
+from tests.harness.waiting import until
 from wherry.engine import exec as execs_module
 from wherry.engine.container import Container
 from wherry.engine.exec import Execs
@@ -116,8 +117,7 @@ def test_how_it_ended_is_known_before_the_engine_has_noted_it(lab: Lab) -> None:
         lab.executor.last.end(4)
         seen = await execs.settled(id)
         assert (seen.running, seen.exit_code) == (False, 4)
-        while execs._tasks:
-            await asyncio.sleep(0)
+        assert await until(lambda: not execs._tasks)
 
     run(lab, scenario)
 
@@ -136,8 +136,7 @@ def test_what_has_ended_is_forgotten_after_a_while(lab: Lab, monkeypatch: pytest
         await asyncio.sleep(0)
         seen = [await execs.settled(id) for id in (good, bad)]
         assert [(e.running, e.exit_code) for e in seen] == [(False, 4), (False, 127)]
-        while execs._by_id:
-            await asyncio.sleep(0.01)
+        assert await until(lambda: not execs._by_id)
         with pytest.raises(NotFound):
             execs.inspect(good)
 
@@ -241,8 +240,7 @@ def test_what_is_told_of_a_command(lab: Lab) -> None:
         await execs.start(id, ExecStart(detach=True))
         assert lab.executor.last is not None
         lab.executor.last.end(4)
-        while execs.inspect(id).running:
-            await asyncio.sleep(0)
+        assert await until(lambda: not execs.inspect(id).running)
         events.close()
         said = [(e.action, e.actor.attributes) async for batch in events for e in batch]
         assert [action for action, _ in said] == [
@@ -274,8 +272,7 @@ def test_how_a_command_stands(lab: Lab) -> None:
         await execs.resize(id, 24, 80)
         assert lab.executor.last is not None and lab.executor.last.size == (24, 80)
         lab.executor.last.end(0)
-        while execs.of_container(container.id):
-            await asyncio.sleep(0)
+        assert await until(lambda: not execs.of_container(container.id))
         with pytest.raises(Conflict, match="is not running"):
             await execs.resize(id, 24, 80)
 

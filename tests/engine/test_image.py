@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.steps import steps
+from tests.harness.waiting import until
 from tests.image.making import config, directory, docker_archive, file, sha256, tar
 from wherry.engine.events import EventBus, EventQuery
 from wherry.engine.filters import Filters
@@ -228,10 +229,7 @@ def test_a_reader_that_leaves_does_not_stop_the_load(root: Path) -> None:
         messages: AsyncIterator[object] = world.images.load(io.BytesIO(docker_archive([BASE], ["a"])))
         await anext(messages)
         await messages.aclose()  # type: ignore[attr-defined]
-        for _ in range(200):
-            await asyncio.sleep(0.01)
-            if world.images.count():
-                break
+        assert await until(world.images.count)
         assert (world.images.view("a")).repo_tags == ("a:latest",)
 
     run(root, scenario)
@@ -434,11 +432,7 @@ def test_images_of_containers(root: Path) -> None:
         assert world.on_disk() == (1, 2)
         world.unuse(id, "f" * 64)
         world.images.released(id)
-        for _ in range(200):
-            await asyncio.sleep(0.01)
-            if world.on_disk() == (0, 0):
-                break
-        assert world.on_disk() == (0, 0)
+        assert await until(lambda: world.on_disk() == (0, 0))
         assert world.store.images.get(id) is None
 
     run(root, scenario)

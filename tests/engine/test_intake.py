@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine.test_image import BASE, OTHER, TOP, World
+from tests.harness.waiting import until
 from tests.image.making import Layout, config, docker_archive, file, sha256, tar
 from wherry.content.digest import Digest
 from wherry.engine.image import Images
@@ -204,11 +205,6 @@ class Gate(io.BytesIO):
         )
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    while not condition():
-        await asyncio.sleep(0.001)
-
-
 def test_removal_waits_for_no_load_and_takes_nothing_that_it_found(tmp_path: Path) -> None:
     async def scenario() -> None:
         world = World(tmp_path)
@@ -217,7 +213,7 @@ def test_removal_waits_for_no_load_and_takes_nothing_that_it_found(tmp_path: Pat
         archive = docker_archive([BASE, tar(file("new"))], ["new"], manifest_first=True)
         gate = Gate(archive, archive.index(b"new\0"))  # BASE's blob has been read by then, and is held
         loading = asyncio.create_task(world.lines_from(gate))
-        await until(gate.reached.is_set)
+        assert await until(gate.reached.is_set)
         await world.images.remove("gone")
         assert not world.layers.get(sha256(OTHER))  # at once, while the load still reads
         assert not world.blobs.exists(gone)
@@ -239,7 +235,7 @@ def test_what_a_failed_load_kept_alive_goes_with_it(tmp_path: Path) -> None:
         archive = docker_archive([BASE, TOP], ["new"], manifest_first=True).replace(b"top", b"pot")
         gate = Gate(archive, archive.index(b"pot"))
         loading = asyncio.create_task(world.lines_from(gate))
-        await until(gate.reached.is_set)
+        assert await until(gate.reached.is_set)
         await world.images.remove("old")
         assert world.blobs.exists(sha256(BASE))  # the load may need it
         gate.open.set()
@@ -255,7 +251,7 @@ def test_a_cancelled_intake_leaves_nothing_and_its_thread_has_ended(tmp_path: Pa
         world = World(tmp_path)
         gate = Gate(BASE, 512)
         importing = asyncio.create_task(world.images.import_(gate, repo="x"))
-        await until(gate.reached.is_set)
+        assert await until(gate.reached.is_set)
         for _ in range(3):
             importing.cancel()
             await asyncio.sleep(0)
@@ -357,9 +353,9 @@ def test_an_image_removed_by_force_goes_with_its_last_container(tmp_path: Path) 
         assert later.on_disk() == (2, 4)
         later.unuse(id, "c" * 64)
         later.images.released(Digest(id))
-        await until(lambda: later.on_disk() == (1, 2))
+        assert await until(lambda: later.on_disk() == (1, 2))
         assert [image.id for image in later.store.images.all()] == [other]
-        await until(lambda: not os.listdir(later.blobs.root / ".trash"))
+        assert await until(lambda: not os.listdir(later.blobs.root / ".trash"))
 
     run(scenario)
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 
@@ -12,6 +10,7 @@ import pytest
 
 from tests.engine.within import within
 from tests.harness.daemon import Daemon
+from tests.harness.waiting import until
 from wherry.engine.engine import Engine
 from wherry.engine.preparation.cgroups import ParentCgroup
 from wherry.engine.preparation.namespaces import JoinContainer, ShareWithHost
@@ -101,10 +100,7 @@ def stopped(busybox_archive: bytes) -> Iterator[Daemon]:
 
 async def gone(engine: Engine, step: EngineStep, seconds: float = 5) -> bool:
     """The kernel takes a network's interfaces down in its own time."""
-    deadline = time.monotonic() + seconds
-    while step.look(engine._host) and time.monotonic() < deadline:
-        await asyncio.sleep(0.01)
-    return not step.look(engine._host)
+    return await until(lambda: not step.look(engine._host), seconds)
 
 
 def test_no_kind_is_forgotten() -> None:

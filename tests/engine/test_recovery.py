@@ -15,7 +15,7 @@ import pytest
 
 from tests.engine.doubles import Lab, Monitor, running
 from tests.harness.daemon import Daemon
-from tests.network.lab import eventually
+from tests.harness.waiting import eventually
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.preparation.step import Launch
 from wherry.engine.preparation.storage import RuntimeDirectory
@@ -268,8 +268,7 @@ def test_a_lost_run_does_not_end_as_the_one_before(fresh_daemon: Callable[..., D
     daemon.kill9()
     for pid in (monitor, first):
         os.kill(pid, signal.SIGKILL)
-    while Path(f"/proc/{first}").exists():
-        os.sched_yield()
+    assert eventually(lambda: not Path(f"/proc/{first}").exists())
     daemon.start()
     state = daemon.inspect("twice")["State"]
     assert (state["Status"], state["ExitCode"]) == ("exited", LOST_EXIT_CODE)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.daemon import Daemon
-from tests.network.lab import eventually
+from tests.harness.waiting import eventually
 
 WRITE = """
 i=0

@@ -15,6 +15,7 @@ from tests.faults.inject import Kind
 from tests.faults.kinds import FILES, LAUNCH, LAUNCHERS, NETLINK, STORE
 from tests.faults.sweep import LIMIT, elements, grown, holdings, nothing, report, sweep
 from tests.harness.daemon import Answer, UnixConnection
+from tests.harness.waiting import eventually
 
 SETTLED = 0.5  # seconds, after which a host is as quiet as it will be
 SLEEPER: dict[str, Any] = {"Image": "busybox", "Cmd": ["sleep", "600"]}
@@ -174,11 +175,13 @@ def execs(daemon: FaultyDaemon, id: str) -> Answer:
     if made.status != 201:
         return made
     answer = daemon.api("POST", f"/exec/{made.body['Id']}/start", {"Detach": True}, timeout=LIMIT)
-    deadline = time.monotonic() + LIMIT
-    while (state := daemon.api("GET", f"/exec/{made.body['Id']}/json").body)["Running"]:
-        if time.monotonic() > deadline:
-            return Answer(0, f"it does not end: {state}")
-        time.sleep(0.005)
+
+    def seen() -> Any:
+        return daemon.api("GET", f"/exec/{made.body['Id']}/json").body
+
+    if not eventually(lambda: not seen()["Running"], LIMIT):
+        return Answer(0, f"it does not end: {seen()}")
+    state = seen()
     expected = (3,) if answer.status == 200 else (126, 127, 128)
     return answer if state["ExitCode"] in expected else Answer(0, f"recorded as {state}")
 

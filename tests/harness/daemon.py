@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Self
 from urllib.parse import quote
 
 from tests.harness.sandbox import Sandbox
+from tests.harness.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 WHERRY = "import sys; from wherry.cli.main import main; sys.exit(main())"
@@ -240,9 +241,8 @@ class Daemon:
 
         Whatever is on its way out (kernel objects go in batches) has ``seconds`` to go.
         """
-        deadline = time.monotonic() + seconds
-        while True:
-            left = [*self.sandbox.leaks(), *(f"directory {d}" for d in self.directories())]
-            if not left or time.monotonic() > deadline:
-                return left
-            time.sleep(0.1)
+        eventually(lambda: not self._left(), seconds)
+        return self._left()
+
+    def _left(self) -> list[str]:
+        return [*self.sandbox.leaks(), *(f"directory {d}" for d in self.directories())]

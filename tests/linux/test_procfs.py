@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import resource
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.harness.waiting import eventually
 from wherry.linux import kernel_file, mountinfo, procfs
 from wherry.linux.procfs import IdRange, ProcessDirectory
 
@@ -47,10 +47,9 @@ def test_namespaces_are_what_the_links_say() -> None:
 
 def test_command_memory_and_descriptors(sleeper: subprocess.Popen[bytes]) -> None:
     with ProcessDirectory(sleeper.pid) as process:
-        while process.command() != "sleep 100":
-            time.sleep(0.001)
-        while len(os.listdir(f"/proc/{sleeper.pid}/fd")) != 3:  # it opens its locale's files as it starts
-            time.sleep(0.001)
+        assert eventually(lambda: process.command() == "sleep 100")
+        opened = f"/proc/{sleeper.pid}/fd"
+        assert eventually(lambda: len(os.listdir(opened)) == 3)  # it opens its locale's files as it starts
         assert process.descriptors() == len(os.listdir(f"/proc/{sleeper.pid}/fd"))
         memory = process.memory()
         assert 0 < memory.private <= memory.proportional < 10_000_000

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tests.harness.hold import held
+from tests.harness.waiting import eventually
 from wherry.linux.program import Finished, ask
 
 SOURCE = Path(__file__).parents[2] / "src" / "wherry"
@@ -42,13 +41,13 @@ def test_one_that_a_debugger_holds_keeps_nobody_waiting() -> None:
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
-    until(lambda: "sleep" in children().values())
+    assert eventually(lambda: "sleep" in children().values())
     [pid] = [pid for pid, name in children().items() if name == "sleep"]
     with held(pid):
         thread.join(BOUND)
         assert said == [TimeoutError]
         assert pid in children()
-    until(lambda: ask(["true"], b"", BOUND).status == 0 and pid not in children())
+    assert eventually(lambda: ask(["true"], b"", BOUND).status == 0 and pid not in children())
 
 
 def test_nothing_of_the_engine_waits_for_a_program_in_another_way() -> None:
@@ -69,10 +68,3 @@ def children() -> dict[int, str]:
             for pid in map(int, Path(f"/proc/self/task/{task}/children").read_text().split()):
                 found[pid] = Path(f"/proc/{pid}/comm").read_text().rstrip()
     return found
-
-
-def until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + BOUND
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)

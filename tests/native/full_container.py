@@ -6,12 +6,12 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.harness.waiting import eventually
 from wherry.runtime.steps import (
     Bind,
     Capabilities,
@@ -124,10 +124,7 @@ class Bundle:
         for path in left:
             for pid in Path(path, "cgroup.procs").read_text().split():
                 os.kill(int(pid), signal.SIGKILL)
-        deadline = time.monotonic() + 5
-        while left and time.monotonic() < deadline:
-            left = [path for path in left if not removed(path)]
-            time.sleep(0.01)
+        eventually(lambda: all(not os.path.exists(path) or removed(path) for path in left))
         for controller in CONTROLLERS:
             (CGROUPS / controller / self.name).rmdir()
         shutil.rmtree(self.base, ignore_errors=True)

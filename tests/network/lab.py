@@ -9,13 +9,13 @@ import os
 import socket
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from ipaddress import IPv4Interface
 from pathlib import Path
 
+from tests.harness.waiting import eventually
 from wherry.linux import netns, sysctl
 from wherry.network.driver import Network, NetworkOptions, Recorder
 from wherry.network.drivers.bridge.driver import BridgeDriver
@@ -33,15 +33,6 @@ def run(command: str) -> str:
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
     assert done.returncode == 0, f"{command}: {done.stderr}"
     return done.stdout
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 3.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
 
 
 def interfaces() -> set[str]:

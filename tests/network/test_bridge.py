@@ -11,11 +11,11 @@ from ipaddress import IPv4Interface, IPv4Network
 
 import pytest
 
+from tests.harness.waiting import eventually
 from tests.network.lab import (
     HOST,
     NEIGHBOUR,
     Lab,
-    eventually,
     interfaces,
     network_descriptors,
     open_bridge,

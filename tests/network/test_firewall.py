@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.network.lab import eventually, run
+from tests.harness.waiting import eventually
+from tests.network.lab import run
 from wherry.errors import InvalidArgument, sentence
 from wherry.linux import nftables
 from wherry.network.firewall import (

@@ -11,7 +11,8 @@ from ipaddress import IPv4Interface
 
 import pytest
 
-from tests.network.lab import Lab, eventually, open_bridge, run
+from tests.harness.waiting import eventually
+from tests.network.lab import Lab, open_bridge, run
 from tests.network.test_bridge import ip, listen, tcp
 from wherry.errors import InvalidArgument
 from wherry.linux import netns, sysctl

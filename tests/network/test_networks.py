@@ -13,7 +13,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.network.lab import HOST, NEIGHBOUR, Lab, eventually, interfaces, repository, run
+from tests.harness.waiting import eventually, until
+from tests.network.lab import HOST, NEIGHBOUR, Lab, interfaces, repository, run
 from wherry.engine.config import EngineConfig
 from wherry.engine.filters import parse_filters
 from wherry.engine.network import Networks
@@ -107,10 +108,7 @@ def test_a_lost_table_is_restored_unasked(lab: Lab, store: Store) -> None:
         web = await networks.attach()
         networks.host.publish(web.address, [WEB_PORT])
         await asyncio.to_thread(run, "nft flush ruleset")
-        for _ in range(200):
-            await asyncio.sleep(0.01)
-            if "8080" in run("nft list ruleset"):
-                break
+        assert await until(lambda: "8080" in run("nft list ruleset"))
         server = lab.serve(web.netns_fd, "0.0.0.0", 80)
         assert lab.connect(lab.outside, HOST, 8080, server) == NEIGHBOUR
         lab.close()

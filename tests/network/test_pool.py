@@ -12,8 +12,8 @@ from ipaddress import IPv4Address, IPv4Interface
 
 import pytest
 
+from tests.harness.waiting import eventually
 from tests.network.lab import (
-    eventually,
     interfaces,
     network_descriptors,
     open_bridge,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import select
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Interface
 
 import pytest
 
-from tests.network.lab import HOST, NEIGHBOUR, Lab, eventually, interfaces, open_bridge, run
+from tests.harness.waiting import eventually, until
+from tests.network.lab import HOST, NEIGHBOUR, Lab, interfaces, open_bridge, run
 from tests.network.test_bridge import ip, listen, tcp
 from wherry.engine.network import put_back_on
 from wherry.engine.network_watch import NetworkWatch
@@ -174,15 +174,14 @@ def watched(ports: HostNetwork, put_back: Callable[[], Sequence[str]], work: Cal
     async def scenario() -> bool:
         watch = NetworkWatch("the firewall", ports.changes, put_back)
         await asyncio.to_thread(work)
-        deadline = time.monotonic() + 20
-        while "chain forwarded" not in await asyncio.to_thread(run, "nft list ruleset"):
-            if time.monotonic() > deadline:
-                break
-            await asyncio.sleep(0.05)
+        await until(there, 20)
         await asyncio.sleep(0.3)  # for a last flush to be seen to
-        there = "chain forwarded" in await asyncio.to_thread(run, "nft list ruleset")
+        lasts = there()
         await watch.stop()
-        return there
+        return lasts
+
+    def there() -> bool:
+        return "chain forwarded" in run("nft list ruleset")
 
     return asyncio.run(scenario())
 

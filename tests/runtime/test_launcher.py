@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.waiting import eventually, until
 from tests.native.full_container import (
     CGROUPS,
     PATH,
@@ -388,12 +389,9 @@ def test_an_exit_while_no_daemon_is_there(lab: Lab) -> None:  # noqa: F811
     async def scenario() -> None:
         monitored = await lab.start(Wanted(argv=("sh", "-c", "sleep 0.2; exit 6")))
         monitored.close()
-        deadline = time.monotonic() + 10
-        while (status := read_exit_file(lab.bundle.base / "c.exit")) is None and time.monotonic() < deadline:
-            await asyncio.sleep(0.02)
+        status = await until(lambda: read_exit_file(lab.bundle.base / "c.exit"))
         assert status is not None and status.code == 6
-        while lab.left_cgroups() and time.monotonic() < deadline:
-            await asyncio.sleep(0.02)
+        assert await until(lambda: not lab.left_cgroups())
         with pytest.raises(OSError):
             await asyncio.sleep(0.1)
             await lab.launcher.take_over(lab.socket_path, None)
@@ -410,10 +408,7 @@ def test_a_lost_monitor_takes_its_container_along(lab: Lab) -> None:  # noqa: F8
         return monitored
 
     pid = asyncio.run(scenario()).init_pid
-    deadline = time.monotonic() + 5
-    while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert not Path(f"/proc/{pid}").exists()
+    assert eventually(lambda: not Path(f"/proc/{pid}").exists())
     for path in lab.left_cgroups():
         os.rmdir(path)
 
@@ -446,9 +441,7 @@ def test_a_start_that_is_given_up(lab: Lab) -> None:  # noqa: F811
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        deadline = time.monotonic() + 5
-        while (not made() or lab.left_cgroups()) and time.monotonic() < deadline:
-            await asyncio.sleep(0.01)
+        assert await until(lambda: made() and not lab.left_cgroups())
 
     def made() -> bool:
         return (lab.bundle.base / "c.exit").exists()

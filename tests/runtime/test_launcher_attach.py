@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.waiting import eventually, until
 from tests.native.full_container import Wanted
 from tests.native.lab import PATIENCE, Lab, frames, joined, lab, read_all  # noqa: F401 - a fixture
 from wherry.runtime.launcher import Attach, Monitored
@@ -105,12 +106,10 @@ def test_the_stream_that_was_written_first_comes_first(
         monitored = await start(lab, f"echo up; {waiting}; {script}; touch /tmp/gone; {then}", client)
         assert frames(await client.until(b"up\n")) == [(1, b"up\n")]
         root = Path(f"/proc/{monitored.init_pid}/root/tmp")
-        while not waits(monitored.pid):
-            await asyncio.sleep(0.01)
+        assert await until(lambda: waits(monitored.pid))
         os.kill(monitored.pid, signal.SIGSTOP)
         (root / "go").touch()
-        while not monitored.has_ended() and (then == "exit 0" or not (root / "gone").exists()):
-            await asyncio.sleep(0.01)
+        assert await until(lambda: monitored.has_ended() or (then != "exit 0" and (root / "gone").exists()))
         os.kill(monitored.pid, signal.SIGCONT)
         assert frames(await client.until(said[-1][1])) == said
         monitored.signal(9)
@@ -289,15 +288,10 @@ def test_who_attaches_too_late_does_not_keep_the_monitor(lab: Lab) -> None:  # n
         await join(monitored, late)
         assert await late.all() == b""
         assert len(await slow.all()) == SIZE
-        await asyncio.wait_for(ended(monitored.pid), PATIENCE)
+        assert await until(lambda: not Path(f"/proc/{monitored.pid}").exists())
         assert told == {1: 2, 2: 2}
 
     asyncio.run(scenario())
-
-
-async def ended(pid: int) -> None:
-    while Path(f"/proc/{pid}").exists():
-        await asyncio.sleep(0.01)
 
 
 def test_more_clients_than_places(lab: Lab) -> None:  # noqa: F811
@@ -397,10 +391,7 @@ def test_output_goes_on_while_no_daemon_is_there(lab: Lab) -> None:  # noqa: F81
         assert '"log":"later\\n"' in log.read_text()
 
     asyncio.run(scenario())
-    deadline = time.monotonic() + 5
-    while lab.left_cgroups() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert lab.left_cgroups() == []
+    assert eventually(lambda: not lab.left_cgroups())
 
 
 @pytest.mark.parametrize("logged", [False, True])

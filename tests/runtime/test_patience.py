@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.hold import held
+from tests.harness.waiting import until
 from tests.native.full_container import Wanted
 from tests.native.lab import Lab, lab  # noqa: F401 - a fixture
 from tests.runtime.test_spawner import children, spawner
@@ -192,9 +193,7 @@ def test_a_spawner_that_is_kept_stopped(hasty: Lab, which: slice) -> None:
 
 async def spare() -> int:
     """The process that waits for a plan; it is made when there is time."""
-    while not children(spawner()):
-        await asyncio.sleep(0.01)
-    return children(spawner())[-1]
+    return (await until(lambda: children(spawner())))[-1]
 
 
 def running(lab: Lab) -> Monitored:  # noqa: F811
@@ -244,8 +243,7 @@ def test_taking_over_from_a_launcher_that_has_not_begun(hasty: Lab) -> None:
         hasty.socket_path.unlink(missing_ok=True)  # of that one
         with held(waiting):
             start = asyncio.create_task(hasty.start(SLEEPER))
-            while not hasty.socket_path.exists():
-                await asyncio.sleep(0.01)
+            assert await until(hasty.socket_path.exists)
             with pytest.raises(OSError, match=r"did not say|ended before"):
                 await hasty.launcher.take_over(hasty.socket_path, None)
             with pytest.raises(LaunchFailed):

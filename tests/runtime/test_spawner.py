@@ -10,9 +10,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from socket import SOCK_SEQPACKET, socketpair
 
+from tests.harness.waiting import eventually
 from tests.native.full_container import Wanted, exec_plan
 from tests.native.lab import Lab, lab  # noqa: F401 - a fixture
-from tests.network.lab import eventually
 from wherry.runtime.binary import launcher_path
 from wherry.runtime.launcher import Monitored
 from wherry.runtime.spawner import NAME, Spawner

@@ -16,6 +16,7 @@ import pytest
 
 from tests.harness.daemon import Daemon
 from tests.harness.hold import held
+from tests.harness.waiting import eventually
 from tests.security.test_monitor import monitors, name_of
 
 ANSWERED = 45.0  # seconds: a bound against a hang, no more
@@ -27,10 +28,7 @@ def nothing_is_left(daemon: Daemon) -> Iterator[None]:
     """After each: the containers can be removed, and then there is no process, cgroup or directory of theirs."""
     yield
     daemon.remove_containers()
-    deadline = time.monotonic() + 20
-    while left(daemon) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert left(daemon) == []
+    assert eventually(lambda: left(daemon) == [], 20), left(daemon)
 
 
 def left(daemon: Daemon) -> list[str]:
@@ -175,9 +173,7 @@ def test_an_exec_whose_monitor_is_held(daemon: Daemon) -> None:
         target=lambda: said.append(daemon.docker(*command, check=False, timeout=60).returncode)
     )
     client.start()
-    deadline = time.monotonic() + 10
-    while len(monitors(daemon)) < 2 and time.monotonic() < deadline:
-        time.sleep(0.01)
+    assert eventually(lambda: len(monitors(daemon)) >= 2)
     with held(*(set(monitors(daemon)) - {own})):
         client.join(ANSWERED)
     assert said == [6]
@@ -284,15 +280,19 @@ SLOW = {
 
 def worker(daemon: Daemon) -> int:
     """The process that compiles a profile, as soon as there is one."""
-    deadline = time.monotonic() + ANSWERED
-    while time.monotonic() < deadline:
-        for task in Path(f"/proc/{daemon.pid}/task").iterdir():
-            with suppress(OSError):
-                for pid in map(int, (task / "children").read_text().split()):
-                    if b"seccomp_worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                        return pid
-        time.sleep(0.01)
-    raise AssertionError("there is no worker")
+    found = eventually(lambda: workers(daemon), ANSWERED)
+    assert found, "there is no worker"
+    return found[0]
+
+
+def workers(daemon: Daemon) -> list[int]:
+    found = []
+    for task in Path(f"/proc/{daemon.pid}/task").iterdir():
+        with suppress(OSError):
+            for pid in map(int, (task / "children").read_text().split()):
+                if b"seccomp_worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    found.append(pid)
+    return found
 
 
 # ---------------------------------------------------------------- a daemon that starts

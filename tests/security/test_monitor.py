@@ -7,12 +7,12 @@ import json
 import os
 import socket
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.harness.daemon import Daemon
+from tests.harness.waiting import eventually
 from tests.security.image import results, run
 
 
@@ -35,15 +35,6 @@ def resident(pid: int) -> int:
 
 def descriptors(pid: int) -> int:
     return len(os.listdir(f"/proc/{pid}/fd"))
-
-
-def eventually(true: Callable[[], bool], seconds: float = 5) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if true():
-            return True
-        time.sleep(0.02)
-    return true()
 
 
 def start(daemon: Daemon, *options: str, command: tuple[str, ...] = ("sleep", "600")) -> str:

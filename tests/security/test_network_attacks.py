@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.harness.daemon import Daemon
+from tests.harness.waiting import eventually
 from tests.security.image import attack, run
 
 LISTENER = """
@@ -32,9 +33,7 @@ class Listener:
         with self._log.open("wb") as log:
             words = ["python3", "-uc", LISTENER, address, str(port)]
             self._process = daemon.sandbox.popen(words, stdout=log, stderr=subprocess.STDOUT)
-        while "ready" not in self._log.read_text():
-            assert self._process.poll() is None, self._log.read_text()
-            time.sleep(0.01)
+        assert eventually(lambda: "ready" in self._log.read_text()), self._log.read_text()
 
     def heard(self, seconds: float = 0.3) -> list[str]:
         time.sleep(seconds)
@@ -83,20 +82,18 @@ def test_the_hosts_loopback_is_out_of_reach(besieged: Daemon, listen: Listen) ->
     assert everywhere.heard() == [f"spoof {neighbour}"], "the listener hears nothing: the test shows nothing"
 
 
+def rules(daemon: Daemon) -> list[str]:
+    return sorted(daemon.sandbox.run("nft list ruleset | grep -v counter").stdout.splitlines())
+
+
 def test_a_flushed_firewall_is_back_at_once(besieged: Daemon, listen: Listen) -> None:
     """CVE-2025-54388, CVE-2025-54410: the host's firewall is reloaded, and with it go our rules."""
     _, mac = bridge_of(besieged)
     loopback = listen("127.0.0.1", 5557)
-    before = sorted(besieged.sandbox.run("nft list ruleset | grep -v counter").stdout.splitlines())
+    before = rules(besieged)
     for _ in range(3):
         besieged.sandbox.run("nft flush ruleset")
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            after = sorted(besieged.sandbox.run("nft list ruleset | grep -v counter").stdout.splitlines())
-            if after == before:
-                break
-            time.sleep(0.02)
-        assert after == before
+        assert eventually(lambda: rules(besieged) == before, 30)
     attack(besieged, "datagram", mac, "172.31.255.9", "127.0.0.1", "5557")
     assert loopback.heard() == []
 

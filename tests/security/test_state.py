@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.harness.daemon import Daemon, Finished
+from tests.harness.waiting import eventually
 
 SEARCH = "find {place} -mindepth 1 2>/dev/null; find {place} -type f -exec cat {{}} + 2>/dev/null; true"
 
@@ -94,8 +95,7 @@ def test_the_monitors_socket_is_roots(besieged: Daemon) -> None:
 def test_logs_are_not_for_everybody(besieged: Daemon) -> None:
     container = besieged.docker("run", "-d", "busybox", "sh", "-c", "echo secret; sleep 600").stdout.strip()
     log = Path(besieged.sandbox.outside(besieged.data_root), "containers", container, f"{container}-json.log")
-    while not log.exists():
-        pass
+    assert eventually(log.exists)
     assert stat.S_IMODE(log.stat().st_mode) & 0o007 == 0
 
 

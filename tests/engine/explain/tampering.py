@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
 from tests.harness.daemon import Daemon
+from tests.harness.waiting import eventually
 
 SLEEP = ("busybox", "sleep", "1000")
 Drifts = list[dict[str, str]]
@@ -32,14 +32,15 @@ class Container:
         assert answer.status == 200, answer
         return answer.body
 
-    def process(self, command: str, seconds: float = 5) -> int:
+    def process(self, command: str) -> int:
         """The pid of a process of the container, once it runs this command."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            pids = [int(p["Pid"]) for p in self.explain()["Processes"] if p["Command"] == command]
-            if pids:
-                return pids[0]
-        raise AssertionError(f"no process {command!r} in {self.explain()['Processes']}")
+
+        def pids() -> list[int]:
+            return [int(p["Pid"]) for p in self.explain()["Processes"] if p["Command"] == command]
+
+        found = eventually(pids)
+        assert found, f"no process {command!r} in {self.explain()['Processes']}"
+        return found[0]
 
     def drift(self) -> Drifts:
         answer = self.daemon.api("GET", f"/containers/{self.id}/explain?check=1")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 
 from tests.engine.explain.tampering import SLEEP, Container, Drifts
 from tests.harness.daemon import Daemon
+from tests.harness.waiting import eventually
 
 Run = Callable[..., Container]
 
@@ -228,10 +228,7 @@ def test_what_somebody_does_to_published_ports_does_not_last(run: Run, daemon: D
     """The engine's watch puts ports back; what is drift until then has a test without the kernel: test_pure.py."""
     container = run("-p", "8080:80", *SLEEP)
     daemon.run_in_ns(TAMPERED[how].replace("ADDRESS", container.address))
-    deadline = time.monotonic() + 10
-    while container.drift() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert container.drift() == []
+    assert eventually(lambda: container.drift() == []), container.drift()
 
 
 def test_an_address_added_and_one_removed(run: Run) -> None:

@@ -10,6 +10,7 @@ import pytest
 from tests.engine.doubles import wished
 from tests.harness.daemon import Daemon
 from tests.harness.hold import held
+from tests.harness.waiting import eventually
 from tests.security.test_monitor import monitors
 from wherry.engine.explain.ending import how_it_ended
 from wherry.engine.record import Asked, ContainerState, Failure
@@ -140,8 +141,7 @@ def stop_in_vain(daemon: Daemon) -> None:
 
 def stop_handled(daemon: Daemon) -> None:
     run(daemon, "-d", "busybox", "sh", "-c", "trap 'exit 7' TERM; echo ready; while :; do sleep 0.1; done")
-    while "ready" not in daemon.docker("logs", "it").stdout:
-        pass
+    assert eventually(lambda: "ready" in daemon.docker("logs", "it").stdout)
     daemon.docker("stop", "it")
 
 

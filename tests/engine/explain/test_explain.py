@@ -14,6 +14,7 @@ import pytest
 
 from tests.engine.explain.tampering import SLEEP, Container
 from tests.harness.daemon import Daemon
+from tests.harness.waiting import eventually
 
 Run = Callable[..., Container]
 Json = dict[str, Any]
@@ -131,12 +132,12 @@ def test_limits_with_what_is_used_of_them(run: Run) -> None:
 @pytest.mark.skipif(Path("/sys/fs/cgroup/cgroup.controllers").exists(), reason="the names are version 1's")
 def test_throttling_is_told(run: Run) -> None:
     container = run("--cpus", "0.05", "busybox", "sh", "-c", "while :; do :; done")
-    deadline = time.monotonic() + 10
-    while not re.fullmatch(
-        r"0\.05 CPUs; throttled in [1-9]\d* of \d+ periods",
-        named(container.explain()["Limits"], "CPU quota")["Note"],
-    ):
-        assert time.monotonic() < deadline
+    assert eventually(
+        lambda: re.fullmatch(
+            r"0\.05 CPUs; throttled in [1-9]\d* of \d+ periods",
+            named(container.explain()["Limits"], "CPU quota")["Note"],
+        )
+    )
 
 
 def test_rights_of_a_default_container(run: Run) -> None:
@@ -173,9 +174,7 @@ def test_the_filter_read_back_from_the_kernel(daemon: Daemon, run: Run) -> None:
     words = " ".join(named(answer["Rights"], "seccomp")["Values"])
     assert "read from the kernel" in words and "the kernel's program and the plan's are the same" in words
     lines = len(daemon.docker("logs", container.id).stdout)
-    deadline = time.monotonic() + 5
-    while len(daemon.docker("logs", container.id).stdout) == lines:
-        assert time.monotonic() < deadline
+    assert eventually(lambda: len(daemon.docker("logs", container.id).stdout) > lines)
     assert container.drift() == []
 
 
@@ -190,9 +189,7 @@ def test_a_frozen_container_is_left_alone(daemon: Daemon, run: Run) -> None:
     assert "from the plan's program" in " ".join(named(answer["Rights"], "seccomp")["Values"])
     container.cgroup_file("freezer.state").write_text("THAWED")
     lines = len(daemon.docker("logs", container.id).stdout)
-    deadline = time.monotonic() + 5
-    while len(daemon.docker("logs", container.id).stdout) == lines:
-        assert time.monotonic() < deadline
+    assert eventually(lambda: len(daemon.docker("logs", container.id).stdout) > lines)
 
 
 def test_the_way_of_a_packet(daemon: Daemon, run: Run) -> None:
@@ -218,11 +215,8 @@ def test_the_hosts_network_is_not_listed_as_the_containers(run: Run) -> None:
 def test_what_it_costs(run: Run) -> None:
     container = run("busybox", "sh", "-c", "head -c 3000000 /dev/zero >/big; echo 12345; sleep 1000")
     container.process("sleep 1000")
-    deadline = time.monotonic() + 5
-    while not (explained := container.explain())["Cost"][
-        "Log"
-    ]:  # the monitor writes it when it gets round to it
-        assert time.monotonic() < deadline
+    assert eventually(lambda: container.explain()["Cost"]["Log"])  # once the monitor gets round to it
+    explained = container.explain()
     cost, processes = explained["Cost"], explained["Processes"]
     assert cost["Writable"] == 3_000_000 and cost["Log"] > 5
     assert cost["Processes"] == len(processes) == 1
@@ -242,9 +236,8 @@ def test_files_in_memory_are_part_of_the_cost(run: Run) -> None:
 def test_many_processes_and_long_commands_have_bounds(run: Run) -> None:
     script = 'for i in $(seq 550); do sleep 1000 & done; exec sh -c "sleep 1000; true" $(seq 10000)'
     container = run("busybox", "sh", "-c", script)
-    deadline = time.monotonic() + 20
-    while len((explained := container.explain())["Processes"][0]["Command"]) < 4000:
-        assert time.monotonic() < deadline
+    assert eventually(lambda: len(container.explain()["Processes"][0]["Command"]) >= 4000, 20)
+    explained = container.explain()
     assert len(explained["Processes"]) == 500
     more = explained["Cost"]["Processes"] - 500
     assert 51 <= more <= 53  # with the shell's child, and what has ended and is not waited for yet
@@ -368,9 +361,7 @@ def test_names_of_the_containers_own_making(run: Run) -> None:
         'd=$(printf "/x\\377 \\\\ <i>\\033[1m"); mkdir "$d"; mount -t tmpfs tmpfs "$d"; '
         'sh -c "sleep 1000; true" "$(printf "\\377\\033[31m")"'
     ))  # fmt: skip
-    deadline = time.monotonic() + 5
-    while not any("\ufffd\x1b[31m" in p["Command"] for p in container.explain()["Processes"]):
-        assert time.monotonic() < deadline
+    assert eventually(lambda: any("\ufffd\x1b[31m" in p["Command"] for p in container.explain()["Processes"]))
     explained = container.explain()
     (drift,) = explained["Drift"]
     assert drift["What"] == "/x\ufffd \\ <i>\x1b[1m"

@@ -2,11 +2,11 @@
 
 import os
 import subprocess
-import time
 from collections.abc import Iterator
 
 import pytest
 
+from tests.harness.waiting import eventually
 from wherry.linux import kernel_file
 from wherry.runtime import oci_spec as oci
 from wherry.runtime.cgroups import CgroupsV1, detect
@@ -152,9 +152,7 @@ def test_a_process_is_counted_frozen_and_killed(parent: tuple[CgroupsV1, str]):
     script = "".join(f"echo $$ > {d}/cgroup.procs; " for d in cgroups.directories(path)) + "exec sleep 1000"
     process = subprocess.Popen(["sh", "-c", script])
     try:
-        deadline = time.monotonic() + 5
-        while cgroups.usage(path).pids != 1 and time.monotonic() < deadline:
-            time.sleep(0.01)
+        assert eventually(lambda: cgroups.usage(path).pids == 1)
         assert cgroups.processes(path) == [process.pid]
         assert cgroups.usage(path).memory_usage > 0
         cgroups.freeze(path)
