@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,13 +11,17 @@ import pytest
 from tests.harness.steps import steps
 from tests.image.making import Member, directory, file, in_chunks, symlink, tar, unpack
 from wherry.errors import InvalidArgument
+from wherry.linux.trees import remove_tree
 from wherry.snapshot import merged
 from wherry.snapshot.layers import LayerStore
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> LayerStore:
-    return LayerStore(tmp_path / "layers")
+def store(tmp_path: Path) -> Iterator[LayerStore]:
+    """Its trees are deeper than pytest can remove them: its clean-up, three runs later, ended in a RecursionError."""
+    made = LayerStore(tmp_path / "layers")
+    yield made
+    remove_tree(made.root)
 
 
 def deep(levels: int, name: str) -> str:
