@@ -241,7 +241,7 @@ EXPLAIN = "tests/engine/explain/test_explain.py"
 CHECKED = "tests/engine/explain/test_drift.py::test_nothing_is_found_where_nothing_was_done"
 PARAMETER_SHOWN_BY: dict[str, str] = {
     "POST /containers/create name": f"{CONTAINERS}::test_create_start_stop_remove",
-    "POST /containers/create platform": f"{REQUEST}::test_platforms",
+    "POST /containers/create platform": "tests/engine/test_platform.py::test_platforms",
     "POST /containers/create dry_run": "tests/engine/test_dry_run.py::test_a_dry_run_changes_nothing",
     "GET /containers/json all": f"{CONTAINERS}::test_the_list",
     "GET /containers/json limit": f"{CONTAINERS}::test_the_list",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from msgspec.structs import replace
 
 from wherry.content.digest import Digest
 from wherry.engine.config import EngineConfig
@@ -12,13 +11,11 @@ from wherry.engine.record import ContainerRecord
 from wherry.engine.request import (
     by_name,
     check_defaults,
-    check_platform,
-    foreign,
     ignored,
     wanted,
 )
-from wherry.errors import InvalidArgument, NotFound
-from wherry.image.manifest import HealthCheck, ImageConfig, Platform, RunConfig, host_platform
+from wherry.errors import InvalidArgument
+from wherry.image.manifest import HealthCheck, ImageConfig, RunConfig
 from wherry.messages.base import Nothing
 from wherry.messages.container import (
     ContainerCreate,
@@ -131,45 +128,6 @@ def test_a_mac_address_may_come_with_the_endpoint() -> None:
     mac = "02:42:00:00:00:01"
     own = NetworkingConfig(endpoints_config={"bridge": EndpointSettings(mac_address=mac)})
     assert record(networking_config=own).config.mac_address == mac
-
-
-@pytest.mark.parametrize(
-    ("wanted", "has", "fits"),
-    [
-        ("linux/amd64", Platform("amd64", "linux"), True),
-        ("linux/x86_64", Platform("amd64", "linux"), True),
-        ("linux/amd64", Platform("386", "linux"), True),
-        ("linux/amd64", Platform(), True),
-        ("linux/arm64", Platform("amd64", "linux"), False),
-        ("linux/386", Platform("amd64", "linux"), False),
-        ("windows/amd64", Platform("amd64", "linux"), False),
-        ("linux/arm/v6", Platform("arm", "linux", "v7"), False),
-    ],
-)
-def test_platforms(wanted: str, has: Platform, fits: bool) -> None:
-    config = replace(image().config, os=has.os, architecture=has.architecture, variant=has.variant)
-    given = replace(image(), config=config)
-    if fits:
-        check_platform("busybox", given, wanted)
-        return
-    with pytest.raises(NotFound, match="does not provide the specified platform"):
-        check_platform("busybox", given, wanted)
-
-
-@pytest.mark.parametrize(
-    ("has", "told"),
-    [
-        (Platform("s390x", "linux"), "linux/s390x"),
-        (Platform("arm", "linux", "v7"), "linux/arm/v7"),
-        (Platform("", "linux"), "linux"),
-        (host_platform(), ""),
-    ],
-)
-def test_an_image_for_another_processor_is_told(has: Platform, told: str) -> None:
-    config = replace(image().config, os=has.os, architecture=has.architecture, variant=has.variant)
-    warnings = foreign(replace(image(), config=config))
-    assert len(warnings) == bool(told)
-    assert all(f"platform ({told}) does not match the detected host platform (linux/" in w for w in warnings)
 
 
 @pytest.mark.parametrize(

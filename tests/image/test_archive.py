@@ -29,7 +29,7 @@ from tests.image.making import (
 from tests.image.stores import AMD64, Image, Stores
 from wherry.engine.intake.content import LayerProgress
 from wherry.errors import InvalidArgument
-from wherry.image.manifest import Platform
+from wherry.image.manifest import Platform, host_platform
 from wherry.messages.base import Nothing
 
 BASE = tar(directory("etc"), file("etc/name", b"base"), file("etc/old", b"old"))
@@ -174,6 +174,21 @@ def test_nested_index_picks_the_platform_and_passes_over_attestations(stores: St
     assert other.manifest == arm["digest"]
     with pytest.raises(InvalidArgument, match=r"no image for linux/s390x; it has: .*linux/amd64"):
         stores.load(layout.tar(), Platform("s390x", "linux"))
+
+
+@pytest.mark.skipif(host_platform().architecture != "amd64", reason="of what runs beside amd64")
+def test_without_a_platform_the_best_for_this_machine_is_taken(stores: Stores) -> None:
+    older, own = Layout(), Layout()
+    layers = {"386": [TOP], "amd64": [BASE], "arm64": [BASE, TOP]}
+    for layout, offered in ((older, ["arm64", "386"]), (own, ["386", "amd64"])):
+        images = [layout.image(layers[one], **platform(one)) for one in offered]
+        layout.manifests = [
+            layout.index(images, annotations={"io.containerd.image.name": "docker.io/library/multi:1"})
+        ]
+        [image] = stores.load(layout.tar(), None)
+        assert image.manifest == images[-1]["digest"]
+    with pytest.raises(InvalidArgument, match=r"no image for linux/amd64; it has: linux/386, linux/arm64"):
+        stores.load(older.tar(), Platform("amd64", "linux"))
 
 
 def test_docker_saves_new_layout_is_both(stores: Stores) -> None:

@@ -97,5 +97,5 @@ def test_an_old_image_that_many_stand_on_is_read_once(stores: Stores) -> None:
         document = json.dumps({"id": head, "parent": base, "comment": head}).encode()
         members += [file(f"{head}/json", document), file(f"{head}/layer.tar", LAYER)]
     named = {"a": {f"t{n}": head for n, head in enumerate(heads)}}
-    images = stores.load(tar(*members, file("repositories", json.dumps(named).encode())))
+    images = stores.load(tar(*members, file("repositories", json.dumps(named).encode())), None)
     assert len(images) == 2000

@@ -21,14 +21,16 @@ from wherry.engine.lifecycle import Lifecycle
 from wherry.engine.names import new_id
 from wherry.engine.network import Networks
 from wherry.engine.planning import Planner
+from wherry.engine.platform import check_platform, foreign
 from wherry.engine.record import ContainerRecord, ContainerView
 from wherry.engine.registry import Registry, no_such
-from wherry.engine.request import by_name, check_platform, foreign, ignored, wanted
+from wherry.engine.request import by_name, ignored, wanted
 from wherry.engine.sharing import by_id
 from wherry.engine.store import Store
 from wherry.engine.streams import AttachRequest, Streams
 from wherry.engine.task import task_of
 from wherry.errors import InvalidArgument, NotFound, WherryError
+from wherry.image.manifest import Platform
 from wherry.messages.container import ContainerCreate
 from wherry.messages.plan import PlanView
 from wherry.runtime.logs import LogsQuery
@@ -186,7 +188,7 @@ class Containers:
             host = by_id(request.host_config, self._registry.id_of)
             request = msgspec.structs.replace(request, host_config=host)
         if platform:
-            check_platform(request.image, image, platform)
+            check_platform(request.image, image, Platform.parse(platform))
         name = self._registry.claim(name)
         record, points = wanted(
             new_id(),

@@ -14,8 +14,7 @@ from wherry.engine.image_record import ImageRecord
 from wherry.engine.log_options import attributes, check_log, log_config
 from wherry.engine.record import ContainerRecord
 from wherry.engine.wanted_mounts import Points, placed
-from wherry.errors import InvalidArgument, NotFound
-from wherry.image.manifest import Platform, host_platform
+from wherry.errors import InvalidArgument
 from wherry.messages.base import Nothing
 from wherry.messages.container import (
     Config,
@@ -35,7 +34,6 @@ from wherry.runtime.image_config import Merged, merge, words
 from wherry.runtime.resources import swap_limit
 from wherry.values.hosts import is_address, is_name_server
 from wherry.values.paths import cleaned
-from wherry.values.platforms import parse_platform, runs
 from wherry.values.ports import is_publishable, parse_host_port, with_protocol
 from wherry.values.signals import parse_signal
 
@@ -242,33 +240,6 @@ def check_defaults(defaults: EngineConfig) -> None:
         raise InvalidArgument(f"invalid size of the network pool: {defaults.pool_size}")
     if ".." in defaults.cgroup_parent.split("/"):
         raise InvalidArgument(f"invalid cgroup parent {defaults.cgroup_parent!r}: it may not lead upwards")
-
-
-def check_platform(name: str, image: ImageRecord, wanted: str) -> None:
-    """``--platform os[/architecture[/variant]]`` against what the image says of itself. NotFound, in Docker's words."""
-    has = image.config
-    os, architecture, variant = parse_platform(wanted)
-    fits = (
-        has.os.lower() in ("", os)
-        and (not has.architecture or runs(architecture, has.architecture))
-        and (not variant or has.variant in ("", variant))
-    )
-    if not fits:
-        raise NotFound(
-            f"image with reference {name} was found but does not provide the specified platform ({wanted})"
-        )
-
-
-def foreign(image: ImageRecord) -> list[str]:
-    """A warning, in Docker's words, where an image that was not asked for by its platform is for another one."""
-    has, host = image.config, host_platform()
-    if has.os.lower() in ("", host.os) and runs(host.architecture, has.architecture):
-        return []
-    stated = Platform(has.architecture, has.os, has.variant) if has.os else "unknown"
-    return [
-        f"The requested image's platform ({stated}) does not match the detected host platform ({host}) "
-        "and no specific platform was requested"
-    ]
 
 
 def ignored(record: ContainerRecord, image: ImageRecord) -> list[str]:

@@ -12,6 +12,7 @@ from wherry.engine.filters import Filters
 from wherry.engine.image import Images, ImageView
 from wherry.engine.network import Networks
 from wherry.engine.paths import ContainerPaths
+from wherry.engine.platform import check_platform
 from wherry.engine.record import ContainerView
 from wherry.engine.task import layer_names
 from wherry.errors import InvalidArgument, NotFound, WherryError
@@ -153,12 +154,8 @@ class Views:
     def image(self, ref: str, platform: Platform | None = None) -> ImageDetail:
         """NotFound, also where it is of another platform than the one asked for."""
         view = self._images.view(ref)
-        has = view.record.config
-        if platform is not None and (platform.os, platform.architecture) != (has.os, has.architecture):
-            raise NotFound(
-                f"image with reference {ref} was found but its platform ({has.os}/{has.architecture}) "
-                f"does not match the specified platform ({platform})"
-            )
+        if platform is not None:
+            check_platform(ref, view.record, platform)
         return ImageDetail(view, self._layers(view.record.id))
 
     def network(self, ref: str) -> NetworkResource:

@@ -29,7 +29,6 @@ from wherry.image.manifest import (
     Manifest,
     Platform,
     decode,
-    host_platform,
 )
 from wherry.image.packed import PackedImage, layer_descriptor
 from wherry.values.references import Reference
@@ -170,7 +169,7 @@ def _images(archive: _Archive, platform: Platform | None) -> list[PackedImage]:
     if archive.has("manifest.json"):
         return _wanted(_docker_images(archive), platform)
     if archive.has("index.json"):
-        return _oci_images(archive, platform or host_platform())
+        return _oci_images(archive, platform)
     if archive.has("repositories"):
         return _wanted(_legacy_images(archive), platform)
     raise InvalidArgument(
@@ -180,13 +179,12 @@ def _images(archive: _Archive, platform: Platform | None) -> list[PackedImage]:
 
 
 def _wanted(images: list[PackedImage], platform: Platform | None) -> list[PackedImage]:
-    """Those for a platform that was asked for. An image that says nothing of its own fits any."""
+    """Those for the platform that was asked for, and no other that would run there."""
     if platform is None:
         return images
-    fitting = ("", platform.architecture)
-    found = [image for image in images if image.config.architecture in fitting]
+    found = [image for image in images if platform.same(image.config.platform)]
     if images and not found:
-        offered = ", ".join(sorted({f"linux/{image.config.architecture}" for image in images}))
+        offered = ", ".join(sorted({str(image.config.platform) or "unknown" for image in images}))
         raise InvalidArgument(f"the archive has no image for {platform}; it has: {offered}")
     return found
 
@@ -252,7 +250,7 @@ def _diff_id(archive: _Archive, layer: Digest) -> Digest:
     return archive.diff_ids[layer]
 
 
-def _oci_images(archive: _Archive, platform: Platform) -> list[PackedImage]:
+def _oci_images(archive: _Archive, platform: Platform | None) -> list[PackedImage]:
     chosen = select(_index(archive), lambda digest: archive.read(digest, "manifest"), platform)
     return [_oci_image(archive, candidate) for candidate in chosen]
 

@@ -10,7 +10,16 @@ from typing import NamedTuple
 
 from wherry.content.digest import Digest
 from wherry.errors import InvalidArgument
-from wherry.image.manifest import INDEX_TYPES, MANIFEST_TYPES, Descriptor, Index, Manifest, Platform, decode
+from wherry.image.manifest import (
+    INDEX_TYPES,
+    MANIFEST_TYPES,
+    Descriptor,
+    Index,
+    Manifest,
+    Platform,
+    decode,
+    host_platform,
+)
 from wherry.values.references import Reference
 
 _DEPTH = 4  # indexes within indexes
@@ -34,8 +43,8 @@ class _Key(NamedTuple):
     digest: Digest
 
 
-def select(index: Index, read: Callable[[Digest], bytes], platform: Platform) -> list[Candidate]:
-    """The image of each name, and each nameless image, that is for ``platform``.
+def select(index: Index, read: Callable[[Digest], bytes], platform: Platform | None) -> list[Candidate]:
+    """The image of each name, and each nameless image, that is for ``platform``, or else the best for this machine.
 
     Descriptors that share a name are one image for several platforms. ``read`` returns a manifest or a nested
     index. InvalidArgument if nothing fits.
@@ -55,7 +64,9 @@ def select(index: Index, read: Callable[[Digest], bytes], platform: Platform) ->
             str(manifest.platform) for found in groups.values() for manifest in found if manifest.platform
         }
         listing = ", ".join(sorted(offered)) or "none"
-        raise InvalidArgument(f"the archive has no image for {platform}; it has: {listing}")
+        raise InvalidArgument(
+            f"the archive has no image for {platform or host_platform()}; it has: {listing}"
+        )
     return _merged(candidates)
 
 
@@ -130,18 +141,16 @@ def _flatten(
         yield descriptor
 
 
-def _fitting(manifests: list[Descriptor], documents: _Documents, wanted: Platform) -> Descriptor | None:
+def _fitting(
+    manifests: list[Descriptor], documents: _Documents, wanted: Platform | None
+) -> Descriptor | None:
     """The image that matches best; a manifest that names no platform fits any."""
     ranked = sorted(manifests, key=lambda manifest: _rank(manifest.platform, wanted), reverse=True)
     fitting = (manifest for manifest in ranked if _rank(manifest.platform, wanted))
     return next((manifest for manifest in fitting if documents.manifest(manifest.digest).is_image), None)
 
 
-def _rank(offered: Platform | None, wanted: Platform) -> int:
+def _rank(offered: Platform | None, wanted: Platform | None) -> float:
     if offered is None or not offered.architecture:
-        return 1
-    if (offered.os, offered.architecture) != (wanted.os, wanted.architecture):
-        return 0
-    if wanted.variant:
-        return 3 if offered.variant == wanted.variant else 2
-    return 3 if offered.variant in ("", "v8") else 2
+        return 0.5
+    return host_platform().fitness(offered) if wanted is None else wanted.same(offered)

@@ -15,9 +15,9 @@ from msgspec import field
 from wherry.content.digest import Digest
 from wherry.errors import InvalidArgument
 from wherry.messages.base import Int, Nothing
+from wherry.values import platforms
 from wherry.values.durations import SECOND
 from wherry.values.go_json import decode_as_go
-from wherry.values.platforms import LINUX, host_architecture
 from wherry.values.times import parse_rfc3339
 
 DOCUMENT_LIMIT = 4 << 20
@@ -55,10 +55,28 @@ class Platform(msgspec.Struct, frozen=True, omit_defaults=True):
     def __str__(self) -> str:
         return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
 
+    @classmethod
+    def parse(cls, text: str) -> Platform:
+        """From ``linux/arm64/v8``, or only an operating system or an architecture. InvalidArgument."""
+        os, architecture, variant = platforms.parse_platform(text)
+        return cls(architecture, os, variant)
+
+    @property
+    def triple(self) -> platforms.Triple:
+        return self.os, self.architecture, self.variant
+
+    def same(self, other: Platform) -> bool:
+        """Whether both are one, however they are written."""
+        return platforms.normal(self.triple) == platforms.normal(other.triple)
+
+    def fitness(self, other: Platform) -> float:
+        """How well a machine of this platform runs programs for the other; 0 where it does not."""
+        return platforms.fitness(self.triple, other.triple)
+
 
 def host_platform() -> Platform:
     """Linux on this machine's architecture, in the words that Go has for it."""
-    return Platform(architecture=host_architecture(), os=LINUX)
+    return Platform(architecture=platforms.host_architecture(), os=platforms.LINUX)
 
 
 class Descriptor(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -164,6 +182,11 @@ class ImageConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     def run(self) -> RunConfig:
         """``config``, or its defaults where the document has none."""
         return self.config or RunConfig()
+
+    @property
+    def platform(self) -> Platform:
+        """What it says of itself."""
+        return Platform(self.architecture, self.os, self.variant)
 
     @property
     def diff_ids(self) -> tuple[Digest, ...]:

@@ -19,7 +19,7 @@ from wherry.errors import InvalidArgument, WherryError
 from wherry.image.manifest import Platform, decode
 from wherry.messages.image import HistoryEntry, ImageInspect, ImageSummary, RemovalEntry
 from wherry.messages.progress import Message
-from wherry.values import platforms
+from wherry.values.platforms import LINUX
 from wherry.values.references import Reference
 
 routes = Routes()
@@ -141,7 +141,7 @@ def parse_platform(text: str) -> Platform | None:
         return None
     platform = decode(text.encode("utf-8", "surrogateescape"), Platform, "platform")
     if not platform.os or not platform.architecture:
-        raise InvalidArgument("invalid platform: both OS and Architecture must be provided")
+        raise InvalidArgument("both OS and Architecture must be provided")
     return platform
 
 
@@ -149,7 +149,7 @@ def import_platform(text: str) -> Platform | None:
     """``linux/arm64/v8``, or only an operating system or an architecture."""
     if not text:
         return None
-    os, architecture, variant = platforms.parse_platform(text)
-    if os != platforms.LINUX:
-        raise InvalidArgument(f"cannot import an image for {os}: operating system is not supported")
-    return Platform(os=os, architecture=architecture, variant=variant)
+    platform = Platform.parse(text)
+    if platform.os != LINUX:
+        raise InvalidArgument(f"cannot import an image for {platform.os}: operating system is not supported")
+    return platform
