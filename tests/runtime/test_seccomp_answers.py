@@ -7,7 +7,7 @@ import json
 import pytest
 
 from wherry.runtime import capabilities
-from wherry.runtime.plan import ENTERING
+from wherry.runtime.process_plan import ENTERING
 from wherry.runtime.seccomp import SeccompCompiler
 from wherry.runtime.seccomp_answers import lets_through
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from wherry.runtime import capabilities
 from wherry.runtime import oci_spec as oci
 from wherry.runtime.cgroups import Cgroups
-from wherry.runtime.plan import Causes, exec_step, rights_steps, rlimit_steps
+from wherry.runtime.process_plan import Causes, exec_step, rights_steps, rlimit_steps
 from wherry.runtime.seccomp import SeccompProgram
 from wherry.runtime.steps import (
     Clone,
