@@ -38,6 +38,14 @@ int fail_text(struct launch *launch, const char *format, ...)
     return -1;
 }
 
+int close_keeping_errno(int file)
+{
+    int error = errno;
+    close(file);
+    errno = error;
+    return -1;
+}
+
 int warn_text(struct launch *launch, const char *text)
 {
     return send_warning(launch->status, launch->index, text);

@@ -66,6 +66,8 @@ struct launch {
 /* launch.c. Each returns -1: with errno and launch->detail set. An errno of 0 means that the detail says it all. */
 int fail_on(struct launch *launch, const char *what);
 int fail_text(struct launch *launch, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* For the same: -1, with errno as it was. */
+int close_keeping_errno(int file);
 /* The rest return 0, or -1 as above. */
 int warn_text(struct launch *launch, const char *text);
 int keep_text(struct launch *launch, const char **place, const char *text);
@@ -91,7 +93,6 @@ _Noreturn void child_main(struct launch *launch);
 /* steps_mount.c */
 int mount_new(const char *type, const char *source, uint64_t flags, const char *data);
 unsigned mount_attributes_of(uint64_t flags);
-int close_keeping_errno(int file);
 bool is_procfs(int file);
 bool shadows_procfs(const char *path, int target, bool procfs);
 

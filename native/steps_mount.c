@@ -27,14 +27,6 @@ unsigned mount_attributes_of(uint64_t flags)
            (flags & MS_NODIRATIME ? ATTR_NODIRATIME : 0);
 }
 
-int close_keeping_errno(int file)
-{
-    int error = errno;
-    close(file);
-    errno = error;
-    return -1;
-}
-
 /* Pass "a=b,c" to a filesystem context, one option at a time. */
 static int configure(int context, const char *data)
 {
