@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.daemon import Daemon
+from tests.harness.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("docker_cli")
 
@@ -41,20 +42,13 @@ def packed(names: list[str]) -> list[str]:
     return [name for name in names if name.endswith(".gz")]
 
 
-def wait_until(found: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not found():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def logged(daemon: Daemon, *options: str) -> list[str]:
     return daemon.docker("logs", *options, "c1").stdout.splitlines()
 
 
 def test_rotated_files_are_gzip_files_that_logs_reads(daemon: Daemon) -> None:
     daemon.docker("run", "--name", "c1", *OPTIONS, "busybox", "seq", "1", "3000")
-    wait_until(lambda: not plain(log_names(daemon, "c1")))
+    assert eventually(lambda: not plain(log_names(daemon, "c1")), 60)
     names, where = log_names(daemon, "c1"), folder(daemon, "c1")
     assert len(packed(names)) > 20 and all(map(NAME.fullmatch, names))
     assert b'{"log":"1\\n","stream":"stdout"' in gzip.decompress(
@@ -69,14 +63,14 @@ def test_rotated_files_are_gzip_files_that_logs_reads(daemon: Daemon) -> None:
     assert logged(daemon, "--since", since) == lines[1000:]
     assert logged(daemon, "--until", since)[-1] in lines[999:1001]
     daemon.docker("rm", "c1")
-    wait_until(lambda: not where.exists())
+    assert eventually(lambda: not where.exists(), 60)
 
 
 def test_following_goes_through_rotations_and_compression(daemon: Daemon) -> None:
     script = "for i in $(seq 1 3000); do echo $i; [ $((i % 20)) = 0 ] && usleep 20000; done; true"
     daemon.docker("run", "-d", "--name", "c1", *OPTIONS, "busybox", "sh", "-c", script)
     with daemon.docker_popen("logs", "-f", "c1") as logs:
-        wait_until(lambda: len(packed(log_names(daemon, "c1"))) > 3)
+        assert eventually(lambda: len(packed(log_names(daemon, "c1"))) > 3, 60)
         assert daemon.inspect("c1")["State"]["Running"]
         assert logs.communicate()[0].split() == [str(number) for number in range(1, 3001)]
     daemon.docker("rm", "c1")
@@ -86,7 +80,7 @@ def test_no_more_files_than_are_asked_for(daemon: Daemon) -> None:
     options = (*OPTIONS[:-1], "max-file=4")
     script = "for i in $(seq 1 3000); do echo $i; [ $((i % 20)) = 0 ] && usleep 20000; done; true"
     daemon.docker("run", "--name", "c1", *options, "busybox", "sh", "-c", script)
-    wait_until(lambda: not plain(log_names(daemon, "c1")))
+    assert eventually(lambda: not plain(log_names(daemon, "c1")), 60)
     stem = daemon.inspect("c1")["Id"] + "-json.log"
     assert sorted(log_names(daemon, "c1")) == [stem, f"{stem}.1.gz", f"{stem}.2.gz", f"{stem}.3.gz"]
     lines = [int(line) for line in logged(daemon)]
@@ -107,7 +101,7 @@ def test_no_line_is_lost_or_doubled_by_kills(fresh_daemon: Callable[..., Daemon]
         time.sleep(0.7)
         os.kill(monitor_of(daemon, "c1"), signal.SIGKILL)
         daemon.docker("wait", "c1")
-    wait_until(lambda: not plain(unfinished(daemon, "c1")))
+    assert eventually(lambda: not plain(unfinished(daemon, "c1")), 60)
     assert all(map(NAME.fullmatch, log_names(daemon, "c1")))
     found = [tuple(map(int, line.split())) for line in logged(daemon)]
     for start in range(1, 7):
