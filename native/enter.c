@@ -12,15 +12,6 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 
-/* Whether this process makes way for another one, which then is the session's leader. */
-bool enters_pids(const struct launch *launch)
-{
-    for (uint32_t i = launch->index; i < launch->plan.count; i++)
-        if (launch->plan.steps[i].code == STEP_ENTER_PIDS)
-            return true;
-    return false;
-}
-
 /* It has the same parent, the monitor. */
 static pid_t make_brother(void)
 {

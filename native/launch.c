@@ -1,4 +1,4 @@
-/* What all steps have in common: how they fail and warn, and what they leave for the monitor. */
+/* What all steps have in common: how they fail and warn, what they leave for the monitor, what comes after them. */
 #define _GNU_SOURCE
 #include "launch.h"
 
@@ -49,6 +49,15 @@ int close_keeping_errno(int file)
 int warn_text(struct launch *launch, const char *text)
 {
     return send_warning(launch->status, launch->index, text);
+}
+
+/* Whether this process makes way for another one, which then is the session's leader. */
+bool enters_pids(const struct launch *launch)
+{
+    for (uint32_t i = launch->index; i < launch->plan.count; i++)
+        if (launch->plan.steps[i].code == STEP_ENTER_PIDS)
+            return true;
+    return false;
 }
 
 /* Ends the child. Its own filter may forbid it the call, but nobody can forbid it a fault. */

@@ -72,6 +72,7 @@ int close_keeping_errno(int file);
 int warn_text(struct launch *launch, const char *text);
 int keep_text(struct launch *launch, const char **place, const char *text);
 _Noreturn void leave(int code);
+bool enters_pids(const struct launch *launch);
 void forget_texts(struct launch *launch);
 
 /* Each kind of step has a function; one that fails ends the plan. */
@@ -98,9 +99,6 @@ bool shadows_procfs(const char *path, int target, bool procfs);
 
 /* envoy.c */
 int procfs_context(struct launch *launch, int pids);
-
-/* enter.c */
-bool enters_pids(const struct launch *launch);
 
 /* shed.c */
 int leave_host_null(const struct launch *launch);
