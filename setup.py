@@ -13,21 +13,25 @@ ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "buildsystem"))
 
 import launcher  # noqa: E402
+import stamp  # noqa: E402
 
 
 class BuildWithLauncher(build_py):
-    """Python files, then the static binary beside them."""
+    """Python files, then the static binary beside them, and what all of it is built from."""
 
     def run(self) -> None:
         super().run()
-        launcher.build(launcher.OUTPUT if self.editable_mode else self.binary())
+        binary = launcher.OUTPUT if self.editable_mode else self.binary()
+        launcher.build(binary)
+        stamp.write(binary.parent)
 
     def binary(self) -> Path:
         return Path(self.build_lib).absolute() / "wherry" / "_bin" / "wherry-launcher"
 
     def get_outputs(self, include_bytecode: bool = True) -> list[str]:
         outputs: list[str] = super().get_outputs(include_bytecode)
-        return outputs if self.editable_mode else [*outputs, str(self.binary())]
+        made = (self.binary(), self.binary().with_name(stamp.NAME))
+        return outputs if self.editable_mode else [*outputs, *map(str, made)]
 
 
 class PlatformDistribution(Distribution):

@@ -115,5 +115,6 @@ PYTHON=$(python_command)
 [ -n "$PYTHON" ] || { echo "setup: Python 3.11 or newer is needed" >&2; exit 1; }
 install_python
 .venv/bin/python buildsystem/launcher.py
+.venv/bin/python buildsystem/stamp.py
 .venv/bin/python -m compileall -q src/wherry # as pip does for a wheel: a command takes 12 ms and not 35
 fetch_docker

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import re
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from tests.api.client import Api
-from tests.harness.daemon import Daemon
+from tests.harness.daemon import ROOT, Daemon
 
 SLEEP = {"Image": "busybox", "Cmd": ["sleep", "300"]}
 
@@ -303,3 +306,35 @@ def test_settings_of_a_network_that_are_none(daemon: Daemon) -> None:
         400,
         "invalid config for network bridge: EndpointsConfig is nil",
     )
+
+
+@pytest.mark.parametrize("mode", ["bridge", "none", "host"])
+def test_the_key_of_a_sandbox_can_be_entered(daemon: Daemon, mode: str) -> None:
+    id = made(daemon, {"HostConfig": {"NetworkMode": mode}}, start=True)
+    settings = daemon.inspect(id)["NetworkSettings"]
+    links = ["ls", "/sys/class/net"] if mode == "host" else ["ip", "-o", "link"]
+    inside = daemon.run_in_ns(["nsenter", f"--net={settings['SandboxKey']}", *links]).stdout
+    pid = daemon.inspect(id)["State"]["Pid"]
+    assert inside == daemon.run_in_ns(["nsenter", "--net", f"--target={pid}", *links]).stdout
+    assert re.fullmatch("[0-9a-f]{64}", settings["SandboxID"])
+    joined = made(daemon, {"HostConfig": {"NetworkMode": f"container:{id}"}}, start=True)
+    for other in (joined, made(daemon)):
+        settings = daemon.inspect(other)["NetworkSettings"]
+        assert (settings["SandboxID"], settings["SandboxKey"]) == ("", "")
+
+
+def test_each_run_has_a_sandbox_of_its_own(daemon: Daemon) -> None:
+    id = made(daemon, start=True)
+    first = daemon.inspect(id)["NetworkSettings"]["SandboxID"]
+    assert daemon.api("POST", f"/containers/{id}/restart?t=0").status == 204
+    assert daemon.inspect(id)["NetworkSettings"]["SandboxID"] != first
+
+
+def test_the_version_says_what_it_was_built_from_and_when(daemon: Daemon) -> None:
+    written = json.loads((ROOT / "src/wherry/_bin/build.json").read_text())
+    version = daemon.api("GET", "/version").body
+    when = datetime.fromtimestamp(written["time"], UTC)
+    details = version["Components"][0]["Details"]
+    assert version["GitCommit"] == details["GitCommit"] == written["commit"]
+    assert datetime.fromisoformat(version["BuildTime"]) == when
+    assert details["BuildTime"] == f"{when:%a %b %e %H:%M:%S %Y}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -248,6 +249,7 @@ def graph_driver(id: str, places: Places) -> GraphDriver:
 def network_settings(view: ContainerView) -> NetworkSettings:
     """Networks, and once more at the top what concerns the default one, for old clients."""
     settings = NetworkSettings(networks=endpoints(view), ports=port_map(view))
+    settings.sandbox_id, settings.sandbox_key = sandbox(view)
     default = settings.networks.get(DEFAULT_NETWORK)
     if default is not None:
         settings.endpoint_id, settings.gateway = default.endpoint_id, default.gateway
@@ -256,6 +258,15 @@ def network_settings(view: ContainerView) -> NetworkSettings:
         settings.global_ipv6_address = default.global_ipv6_address
         settings.global_ipv6_prefix_len = default.global_ipv6_prefix_len
     return settings
+
+
+def sandbox(view: ContainerView) -> tuple[str, str]:
+    """An id of the network namespace of this run, and where it can be entered (``nsenter --net``): dockerd has a mount
+    there, here it is the process's. None where it is another container's."""
+    if not view.running or view.record.host_config.network_mode.startswith("container:"):
+        return "", ""
+    run = f"{view.id} {view.state.started_at}"
+    return sha256(run.encode()).hexdigest(), f"/proc/{view.state.pid}/ns/net"
 
 
 def port_map(view: ContainerView) -> dict[str, list[PortBinding] | None]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import platform
+import time
 
 from wherry.api.version import MAX_VERSION, MIN_VERSION, Version, show_version
+from wherry.build import Build, build
 from wherry.engine.system import ENGINE_VERSION, RUNTIME, STORAGE_DRIVER, HostFacts, SystemInfo
 from wherry.messages.system import (
     Component,
@@ -26,33 +28,40 @@ from wherry.values.times import now
 def version_info(host: HostFacts) -> VersionInfo:
     """What ``docker version`` prints as the server. There is no Go here: its field says which Python it is."""
     api, least = show_version(MAX_VERSION), show_version(MIN_VERSION)
-    python = f"python{platform.python_version()}"
+    python, built = f"python{platform.python_version()}", build()
     engine = Component(
         name="Engine",
         version=ENGINE_VERSION,
         details={
             "ApiVersion": api,
             "Arch": host.go_architecture,
-            "BuildTime": "",
+            "BuildTime": clock(built, "%a %b %e %H:%M:%S %Y"),
             "Experimental": "false",
-            "GitCommit": "",
+            "GitCommit": built.commit,
             "GoVersion": python,
             "KernelVersion": host.kernel,
             "MinAPIVersion": least,
             "Os": "linux",
         },
     )
-    launcher = Component(name="wherry-launcher", version=ENGINE_VERSION, details={"GitCommit": ""})
+    launcher = Component(name="wherry-launcher", version=ENGINE_VERSION, details={"GitCommit": built.commit})
     return VersionInfo(
         platform=PlatformName(name="Wherry"),
         components=[engine, launcher],
         version=ENGINE_VERSION,
         api_version=api,
         min_api_version=least,
+        git_commit=built.commit,
+        build_time=clock(built, "%Y-%m-%dT%H:%M:%S.000000000+00:00"),
         go_version=python,
         arch=host.go_architecture,
         kernel_version=host.kernel,
     )
+
+
+def clock(built: Build, form: str) -> str:
+    """When this was built, in UTC; "" where nobody has written it down."""
+    return time.strftime(form, time.gmtime(built.time)) if built.time else ""
 
 
 # ---------------------------------------------------------------- info
