@@ -175,6 +175,24 @@ def test_an_image_for_another_processor_is_warned_of(
     daemon.docker("rmi", "foreign:1")
 
 
+def test_a_platform_means_the_same_everywhere(daemon: Daemon, busybox_tar: bytes, tmp_path: Path) -> None:
+    """As dockerd 28.5 answers, but that a load which takes nothing says so."""
+    (tmp_path / "root.tar").write_bytes(busybox_tar)
+    options = ("--platform", "linux/amd64/v2", "-c", 'CMD ["true"]')
+    daemon.docker("import", *options, tmp_path / "root.tar", "level:2")
+    for verb in (["create"], ["history"], ["image", "inspect"]):
+        for asked, fits in {"linux/amd64/v3": True, "linux/amd64/v2": True, "linux/x86_64": False}.items():
+            done = daemon.docker(*verb, "--platform", asked, "level:2", check=False)
+            assert (done.returncode == 0) == fits, done.stderr
+    daemon.remove_containers()
+    daemon.docker("rmi", "level:2")
+    (tmp_path / "image.tar").write_bytes(images.docker_archive([busybox_tar], ["level:latest"], {}))
+    for asked, fits in {"linux/amd64/v2": False, "linux/386": False, "linux/x86_64": True}.items():
+        done = daemon.docker("load", "--platform", asked, "-i", tmp_path / "image.tar", check=False)
+        assert (done.returncode == 0) == fits, done.stderr
+    daemon.docker("rmi", "level:latest")
+
+
 def test_an_import_of_a_private_directory_is_open_to_all(daemon: Daemon, tmp_path: Path) -> None:
     root = tmp_path / "root"
     (root / "bin").mkdir(parents=True)
