@@ -23,6 +23,7 @@ from wherry.messages.container import (
     WeightDevice,
 )
 from wherry.messages.exec import ExecCreate, ExecStart
+from wherry.messages.network import NetworkCreate
 from wherry.messages.plan import PlanComparison, PlanSource
 
 Struct = type[msgspec.Struct]
@@ -223,6 +224,8 @@ SHOWN_BY: dict[tuple[Struct, str], str] = {
     (ExecCreate, "privileged"): "tests/runtime/test_exec_plan.py::test_privileged",
     (ExecCreate, "user"): f"{LIFE}::test_exec",
     (ExecCreate, "working_dir"): f"{LIFE}::test_exec",
+    (NetworkCreate, "name"): "tests/api/test_as_docker.py::test_networks_that_nobody_makes",
+    (NetworkCreate, "driver"): "tests/api/test_as_docker.py::test_networks_that_nobody_makes",
     (ExecStart, "detach"): f"{LIFE}::test_detached_exec_goes_on",
     (ExecStart, "tty"): f"{TERMINAL}::test_exec_on_a_terminal",
     (ExecStart, "console_size"): f"{TERMINAL}::test_exec_on_a_terminal",

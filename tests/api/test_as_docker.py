@@ -338,3 +338,54 @@ def test_the_version_says_what_it_was_built_from_and_when(daemon: Daemon) -> Non
     assert version["GitCommit"] == details["GitCommit"] == written["commit"]
     assert datetime.fromisoformat(version["BuildTime"]) == when
     assert details["BuildTime"] == f"{when:%a %b %e %H:%M:%S %Y}"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        ({"Name": "bridge"}, 403, "operation is not permitted on predefined bridge network"),
+        (
+            {"Name": "default", "Driver": "host"},
+            403,
+            "operation is not permitted on predefined default network",
+        ),
+        ({"Name": "x", "Driver": "host"}, 403, 'only one instance of "host" network is allowed'),
+        ({"Name": "x", "Driver": "null"}, 403, 'only one instance of "null" network is allowed'),
+        ({}, 400, "invalid name: name is empty"),
+        ({"Name": "x"}, 501, "this version of wherry has only the networks bridge, host and none"),
+    ],
+)
+def test_networks_that_nobody_makes(daemon: Daemon, body: dict[str, str], status: int, said: str) -> None:
+    answer = daemon.api("POST", "/networks/create", body)
+    assert (answer.status, answer.body["message"]) == (status, said)
+
+
+def test_a_limit_of_kernel_memory(daemon: Daemon) -> None:
+    """Until 1.42 it is checked and shown; since then nobody knows of it."""
+    asked = {**SLEEP, "HostConfig": {"KernelMemory": 1 << 20}}
+    refused = daemon.api("POST", "/v1.41/containers/create", asked)
+    assert (refused.status, refused.body["message"]) == (400, "Minimum kernel memory limit allowed is 6MB")
+    for version, limit, shown in (("1.41", 8 << 20, 8 << 20), ("1.42", 1, None), ("1.51", 1, None)):
+        id = made(daemon, {"HostConfig": {"KernelMemory": limit}}, version=f"/v{version}", start=True)
+        assert daemon.inspect(id)["HostConfig"].get("KernelMemory") == shown
+
+
+@pytest.mark.parametrize(
+    "path", ["/containers%2fNAME/json", "/containers/NAME%2Fjson", "/v1.51%2fcontainers/NAME/json"]
+)
+def test_an_escaped_slash_divides(daemon: Daemon, path: str) -> None:
+    id = made(daemon)
+    assert daemon.api("GET", path.replace("NAME", id)).body["Id"] == id
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/%2e/_ping", 301), ("/containers/%2e%2e/_ping", 301), ("/x%2f_ping", 404), ("/_ping%3fa", 404)],
+)
+def test_what_an_escaped_path_comes_to(daemon: Daemon, path: str, status: int) -> None:
+    assert daemon.api("GET", path).status == status
+
+
+def test_a_name_is_unescaped_once(daemon: Daemon) -> None:
+    answer = daemon.api("GET", "/containers%2fa%2541/json")
+    assert (answer.status, answer.body["message"]) == (404, "No such container: a%41")

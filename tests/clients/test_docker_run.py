@@ -379,6 +379,31 @@ def test_exec_as_nobody_of_an_odd_database(daemon: Daemon, made: str) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (1, "", said)
 
 
+@pytest.mark.parametrize("mounted", ["passwd", "folder", "by the container"])
+def test_exec_as_somebody_of_a_database_behind_a_mount(
+    daemon: Daemon, shared_folder: Path, mounted: str
+) -> None:
+    """Also when the file that was mounted is another one by now: what the container sees counts."""
+    folder = shared_folder / "etc"
+    folder.mkdir(exist_ok=True)
+    (folder / "passwd").write_text("root:x:0:0::/:/bin/sh\nann:x:77:78::/:/bin/sh\n")
+    options = {
+        "passwd": ["-v", f"{folder}/passwd:/etc/passwd"], "folder": ["-v", f"{folder}:/etc"],
+        "by the container": ["--privileged", "-v", f"{folder}:/source"],
+    }[mounted]  # fmt: skip
+    script = "test -d /source && mount --bind /source/passwd /etc/passwd; touch /made; sleep 60"
+    id = daemon.docker("run", "-d", *options, "busybox", "sh", "-c", script).stdout.strip()
+    daemon.docker("exec", id, "sh", "-c", "while [ ! -e /made ]; do :; done")
+    for _ in range(2):
+        assert daemon.docker("exec", "-u", "ann", id, "id", "-u").stdout == "77\n"
+        done = daemon.docker("exec", "-u", "nosuch", id, "id", check=False)
+        said = "Error response from daemon: unable to find user nosuch: no matching entries in passwd file\n"
+        assert (done.returncode, done.stdout, done.stderr) == (1, "", said)
+        (folder / "new").write_text((folder / "passwd").read_text())
+        (folder / "new").rename(folder / "passwd")
+    daemon.docker("rm", "-f", id)
+
+
 @pytest.mark.parametrize("at", ["", "padding:x:5:5::/:/bin/sh\n" * 100_000], ids=["short", "long"])
 def test_exec_as_somebody_of_an_odd_database(daemon: Daemon, at: str) -> None:
     """The last line of a database counts, also of a long one, and without an end."""

@@ -24,7 +24,7 @@ from wherry.api.reply import HANDED_OVER, Stream
 from wherry.api.routes import all_routes
 from wherry.api.routing import Bound, Names, Router
 from wherry.api.server import ApiRunner
-from wherry.api.target import check_query, split_target
+from wherry.api.target import check_query, split_target, unescaped
 from wherry.api.tls import Tcp
 from wherry.api.version import MAX_VERSION, MIN_VERSION, Version, show_version
 from wherry.engine.engine import Engine
@@ -102,8 +102,11 @@ class App:
     def _asked(self, method: str, target: str) -> Asked:
         """HttpError for a target, a version or a path that is not served."""
         path, query = split_target(target)
-        version, path = split_version(path)
-        found = self._router.find(method, path)
+        version, rest = split_version(path)
+        found = self._router.find(method, rest)
+        if found is None and "%" in path:
+            version, rest = split_version(unescaped(path, query))
+            found = self._router.find(method, rest)
         if found is None:
             raise HttpError(404, "page not found")
         if not (query and found[0].query):

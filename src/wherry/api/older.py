@@ -24,6 +24,7 @@ from wherry.messages.exec import ExecCreate, ExecStart
 
 AnyExec = TypeVar("AnyExec", ExecCreate, ExecStart)
 
+LEAST_MEMORY = 6 << 20
 MAC_ADDRESS_MOVED = (
     "The container-wide MacAddress field is now deprecated. "
     "It should be specified in EndpointsConfig instead."
@@ -33,7 +34,7 @@ MAC_ADDRESS_MOVED = (
 def in_words_of_today(request: ContainerCreate, version: Version) -> ContainerCreate:
     """The request as its client means it. InvalidArgument for what it cannot mean."""
     if version >= (1, 48):
-        return request
+        return without_kernel_memory(request)
     if version < (1, 44):
         check_mac_address(request)
     return replace(
@@ -61,6 +62,19 @@ def check_mac_address(request: ContainerCreate) -> None:
         raise InvalidArgument("conflicting options: mac-address and the network mode")
 
 
+def check_kernel_memory(limit: int) -> None:
+    """Until 1.42 there was such a limit, with a least value."""
+    if 0 < limit < LEAST_MEMORY:
+        raise InvalidArgument("Minimum kernel memory limit allowed is 6MB")
+
+
+def without_kernel_memory(request: ContainerCreate) -> ContainerCreate:
+    host = request.host_config
+    if host is None or not host.kernel_memory:
+        return request
+    return replace(request, host_config=replace(host, kernel_memory=0))
+
+
 def platform(asked: str | None, version: Version) -> str | None:
     """The platform of an image has counted since 1.41."""
     return asked or None if version >= (1, 41) else None
@@ -77,7 +91,10 @@ def host_config(host: HostConfig, version: Version) -> HostConfig:
     if version < (1, 43):
         host = replace(host, annotations=None)
     if version < (1, 42):
+        check_kernel_memory(host.kernel_memory)
         host = replace(host, console_size=(0, 0))
+    else:
+        host = replace(host, kernel_memory=0)
     if version < (1, 40):
         host = replace(host, ipc_mode=host.ipc_mode or "shareable")
     return host

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from urllib.parse import unquote
 
 from wherry.api.errors import HttpError, Moved
 
@@ -22,9 +23,21 @@ def split_target(target: str) -> tuple[str, str]:
     path, mark, query = target.partition("?")
     if "%" in path:
         check_escapes(path)
-    if ("//" in path or "/." in path) and path != (short := shortest(path)):
-        raise Moved(short + mark + query)
+    check_shortest(path, mark + query)
     return path, query
+
+
+def unescaped(path: str, query: str) -> str:
+    """For a path that means nothing as it is: as Go reads it, with escaped slashes dividing, too. What is escaped in the
+    result is what would otherwise be taken for an escape of the client's. Moved, as above."""
+    plain = unquote(path, errors="surrogateescape").replace("%", "%25").replace("?", "%3F")
+    check_shortest(plain, f"?{query}" if query else "")
+    return plain
+
+
+def check_shortest(path: str, behind: str) -> None:
+    if ("//" in path or "/." in path) and path != (short := shortest(path)):
+        raise Moved(short + behind)
 
 
 def shortest(path: str) -> str:

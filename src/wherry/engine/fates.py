@@ -42,6 +42,7 @@ from wherry.messages.container import (
     WeightDevice,
 )
 from wherry.messages.exec import ExecCreate, ExecStart
+from wherry.messages.network import NetworkCreate
 from wherry.messages.plan import PlanComparison, PlanSource
 from wherry.network.drivers.catalogue import DEFAULT_NETWORK, PREDEFINED
 
@@ -217,6 +218,7 @@ FIELDS: Mapping[type[msgspec.Struct], Fates] = {
         "memory_swappiness": done("on cgroup v1; on v2 the answer's warnings say that it is not"),
         "oom_kill_disable": done("on cgroup v1; on v2 the answer's warnings say that it is not"),
         "pids_limit": done(),
+        "kernel_memory": echoed("before API 1.42; kernels of today have no such limit"),
         "ulimits": done("one that the kernel will not raise is told; with Docker the start fails"),
     },
     RestartPolicy: {
@@ -300,6 +302,12 @@ FIELDS: Mapping[type[msgspec.Struct], Fates] = {
         "privileged": done(),
         "user": done(),
         "working_dir": done(),
+    },
+    NetworkCreate: {
+        "name": done(
+            "a predefined network's, or none, is refused as with Docker; all others are, too, by a 501"
+        ),
+        "driver": done("the same of `host` and `null`"),
     },
     ExecStart: {"detach": done(), "tty": done("frames the output, or not"), "console_size": done()},
     PlanComparison: {"a": done(), "b": done()},

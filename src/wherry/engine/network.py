@@ -22,7 +22,7 @@ from wherry.errors import Denied, InvalidArgument, NotFound, Unavailable, senten
 from wherry.linux import rtnetlink
 from wherry.messages.network import EndpointResource, Ipam, NetworkResource, SubnetConfig
 from wherry.network.driver import PLAIN, EndpointWish, Network, NetworkDriver, NetworkOptions
-from wherry.network.drivers.catalogue import DEFAULT_NETWORK, DRIVERS, PREDEFINED
+from wherry.network.drivers.catalogue import DEFAULT_NETWORK, DRIVERS, NO_NETWORK, PREDEFINED
 from wherry.network.endpoint import Attachment, Endpoint
 from wherry.network.firewall import table_name
 from wherry.network.host import HostNetwork
@@ -270,6 +270,16 @@ def give_back(driver: NetworkDriver, order: Future[Endpoint]) -> None:
 def made_setting(network: Network) -> str:
     """The setting that keeps which interface of the host we made for a network, and so may delete."""
     return f"network.{network.name}.interface"
+
+
+def check_new(name: str, driver: str) -> None:
+    """Denied for a network that there is only one of, InvalidArgument for one without a name: in Docker's words."""
+    if name in PREDEFINED or name == "default":
+        raise Denied(f"operation is not permitted on predefined {name} network")
+    if driver in (PREDEFINED["host"], PREDEFINED[NO_NETWORK]):
+        raise Denied(f'only one instance of "{driver}" network is allowed')
+    if not name:
+        raise InvalidArgument("invalid name: name is empty")
 
 
 def selected(network: Network, filters: Filters) -> bool:

@@ -219,6 +219,7 @@ class HostConfig(Request, frozen=True):
     devices: list[DeviceMapping] | None = None
     device_cgroup_rules: list[str] | None = None
     device_requests: list[DeviceRequest] | None = None
+    kernel_memory: Int = 0
     memory_reservation: Int = 0
     memory_swap: Int = 0
     memory_swappiness: Int | None = None

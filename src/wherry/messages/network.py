@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from msgspec import field
 
-from wherry.messages.base import Model
+from wherry.messages.base import Model, Request
+
+
+class NetworkCreate(Request, frozen=True):
+    """Body of ``POST /networks/create``, as far as it says that it can be no network of one's own."""
+
+    name: str = ""
+    driver: str = ""
 
 
 class SubnetConfig(Model):

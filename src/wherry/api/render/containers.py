@@ -137,7 +137,7 @@ MOUNT_OPTIONAL = ("Name", "Driver")
 CONFIG_OPTIONAL = (
     "ExposedPorts", "Healthcheck", "ArgsEscaped", "NetworkDisabled", "MacAddress", "StopSignal", "StopTimeout", "Shell",
 )  # fmt: skip
-HOST_OPTIONAL = ("Annotations", "Init", "Mounts", "StorageOpt", "Sysctls", "Tmpfs")
+HOST_OPTIONAL = ("Annotations", "Init", "KernelMemory", "Mounts", "StorageOpt", "Sysctls", "Tmpfs")
 SENTINELS = (("PidsLimit", 0), ("MemorySwappiness", -1))  # what clients send for "not set"
 # Only Windows has these; clients see them nevertheless.
 WINDOWS_ONLY = {"CpuCount": 0, "CpuPercent": 0, "IOMaximumIOps": 0, "IOMaximumBandwidth": 0}

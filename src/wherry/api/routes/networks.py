@@ -7,8 +7,9 @@ from wherry.api.query import NO_FILTERS
 from wherry.api.routing import Routes
 from wherry.engine.engine import Engine
 from wherry.engine.filters import Filters
+from wherry.engine.network import check_new
 from wherry.errors import InvalidArgument, NotFound
-from wherry.messages.network import NetworkResource
+from wherry.messages.network import NetworkCreate, NetworkResource
 from wherry.values.words import boolean
 
 routes = Routes()
@@ -42,6 +43,8 @@ def remove(engine: Engine, ref: str) -> None:
 
 
 @routes.post("/networks/create", status=201)
-async def create() -> None:
-    """501: not there yet."""
+async def create(request: NetworkCreate | None = None) -> None:
+    """501: not there yet. Before that, what no engine would make is refused as Docker does."""
+    if request is not None:
+        check_new(request.name, request.driver)
     raise HttpError(501, "this version of wherry has only the networks bridge, host and none")
