@@ -28,8 +28,8 @@ def split_target(target: str) -> tuple[str, str]:
 
 
 def unescaped(path: str, query: str) -> str:
-    """For a path that means nothing as it is: as Go reads it, with escaped slashes dividing, too. What is escaped in the
-    result is what would otherwise be taken for an escape of the client's. Moved, as above."""
+    """For a path that means nothing as it is: as Go reads it, with escaped slashes dividing, too. What is still escaped
+    in it is what would otherwise be taken for an escape of the client's. Moved, as above."""
     plain = unquote(path, errors="surrogateescape").replace("%", "%25").replace("?", "%3F")
     check_shortest(plain, f"?{query}" if query else "")
     return plain
