@@ -34,16 +34,12 @@ class Exec:
     id: str
     container: Container
     request: ExecCreate
-    monitor: Monitored | None = None
+    monitor: Monitored | None = None  # while it runs
+    pid: int = 0  # of its first process, on the host
     started: bool = False
     running: bool = False
     exit_code: int | None = None
     launched: asyncio.Event = field(default_factory=asyncio.Event)  # or has failed to be
-
-    @property
-    def pid(self) -> int:
-        """Its first process on the host; 0 before it runs."""
-        return self.monitor.init_pid if self.monitor is not None else 0
 
 
 class Execs:
@@ -156,7 +152,7 @@ class Execs:
             instance.exit_code = error.exit_code if isinstance(error, LaunchFailed) else 126
             self._forget_later(instance)
             raise
-        instance.monitor, instance.running = monitor, True
+        instance.monitor, instance.pid, instance.running = monitor, monitor.init_pid, True
         task = asyncio.ensure_future(self._watch(instance, monitor))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -178,7 +174,7 @@ class Execs:
 
     async def _watch(self, instance: Exec, monitor: Monitored) -> None:
         status: ExitStatus = await monitor.exited
-        instance.running, instance.exit_code = False, status.code
+        instance.monitor, instance.running, instance.exit_code = None, False, status.code
         self._publish(instance, "exec_die", exitCode=str(status.code))
         self._forget_later(instance)
 
