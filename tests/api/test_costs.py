@@ -12,12 +12,24 @@ import pytest
 from tests.harness.daemon import Daemon
 from tests.harness.images import docker_archive
 from wherry.api.connection import HEAD_LIMIT, as_upgrade, is_raw
-from wherry.engine.filters import found, parse_filters
+from wherry.engine.filters import MOST_VALUES, parse_filters
+from wherry.engine.log_options import chosen
 from wherry.errors import InvalidArgument
 from wherry.runtime.resources import parse_set
-from wherry.values.expressions import LONGEST
+from wherry.values.expressions import LONGEST, MOST, Patterns
 
 SLOW = ["(a+)+$", "(a|aa)+$", "(a*)*b", "([a-zA-Z]+)*!", "(.*a){25}!"]
+LARGE = [
+    r"\pL{999}",
+    r"(?i)\PL{50}",
+    r"\pL" * 20,
+    "[a-z].{999}.{999}",
+    "a?" * LONGEST,
+]
+
+
+def found(pattern: str, text: str) -> bool:
+    return Patterns([pattern]).found_in(text)
 
 
 @pytest.mark.parametrize("pattern", SLOW)
@@ -31,9 +43,62 @@ def test_patterns_are_gos() -> None:
     assert found("(", "(")
 
 
-def test_a_pattern_has_a_length() -> None:
-    with pytest.raises(InvalidArgument, match="longer than"):
-        found("a?" * LONGEST, "web")
+@pytest.mark.parametrize("pattern", LARGE, ids=lambda pattern: pattern[:20])
+def test_a_pattern_has_a_size(pattern: str) -> None:
+    """To make a program of one took 40 ms and 8 MB, for eight characters."""
+    with pytest.raises(InvalidArgument, match=r"too large|longer than|more than 8 Unicode classes"):
+        found(pattern, "web")
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"\pL+",
+        r"(?i)^[\pL\pN]{1,3}",
+        r"^/?[\w-]{1,63}$",
+        ".{1,255}",
+        "|".join(f"web-{n}" for n in range(120)),
+    ],
+)
+def test_what_people_write_is_small(pattern: str) -> None:
+    assert found(pattern, "web-1") and not found(pattern, "")
+
+
+def test_patterns_have_a_number_and_a_size_together() -> None:
+    """Names as they are, are no expressions, and many may be asked for."""
+    assert Patterns(f"web-{n}" for n in range(400)).found_in("web-399")
+    assert Patterns(f"^/web-{n}$" for n in range(MOST)).found_in("/web-99")
+    with pytest.raises(InvalidArgument, match="101 regular expressions are more than 100"):
+        Patterns(f"^/web-{n}$" for n in range(MOST + 1))
+    with pytest.raises(InvalidArgument, match="too large together"):
+        Patterns(f".{{{n}}}x" for n in range(100, 200)).found_in("web")
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [("/containers/json?all=1&", "name"), ("/containers/json?all=1&", "id"), ("/networks?", "name")],
+)
+def test_many_patterns_through_the_api(daemon: Daemon, path: str, name: str) -> None:
+    """2000 of them kept the daemon from answering anybody for 88 seconds."""
+    daemon.api("POST", "/containers/create?name=asked-for", {"Image": "busybox"})
+    for patterns, said in (
+        ([rf"\pL{{999}}{n}" for n in range(400)], "400 regular expressions are more than 100"),
+        ([rf"\pL{{999}}{n}" for n in range(MOST)], "too large"),
+        ([str(n) for n in range(MOST_VALUES + 1)], f"{MOST_VALUES + 1} values are more than {MOST_VALUES}"),
+    ):
+        answer = daemon.api("GET", f"{path}filters={quote(json.dumps({name: patterns}))}")
+        assert answer.status == 400 and said in answer.body["message"]
+    some = [*(f"^/nosuch-{n}$" for n in range(MOST - 3)), "^/asked-for$", "^bridge$", "[0-9a-f]{64}"]
+    assert daemon.api("GET", f"{path}filters={quote(json.dumps({name: some}))}").body
+
+
+def test_an_expression_meets_so_many_names() -> None:
+    """They are held against it at each start, on the event loop."""
+    options = {"labels-regex": r"^(\w+\.){2,9}x$"}
+    labels = {f"org.example.l{n}": "" for n in range(20_000)}
+    assert list(chosen(dict.fromkeys(["a.b.x", "a.x"], ""), options, "labels")) == [("a.b.x", "")]
+    with pytest.raises(InvalidArgument, match="labels-regex: too large for the names of 20000 labels"):
+        list(chosen(labels, options, "labels"))
 
 
 def test_patterns_through_the_api(daemon: Daemon) -> None:

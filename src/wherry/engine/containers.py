@@ -73,6 +73,16 @@ class ListQuery:
     limit: int = 0
     filters: Filters = field(default_factory=Filters)
 
+    @property
+    def takes_time(self) -> bool:
+        """Whether a thread should look. InvalidArgument for more patterns than a request may bring."""
+        return self.filters.take_time("name", "id")
+
+
+def matching(views: Views, query: ListQuery) -> Views:
+    """Those of all containers, newest first, that a query asks for."""
+    return match_containers(views, query.filters, all=query.all, limit=query.limit)
+
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
@@ -131,8 +141,15 @@ class Containers:
 
     def list(self, query: ListQuery) -> Views:
         """Newest first; only running ones unless all, a limit or a status filter asks for more."""
-        views = sorted((c.view for c in self.everyone()), key=lambda v: v.record.created, reverse=True)
-        return match_containers(views, query.filters, all=query.all, limit=query.limit)
+        return matching(self._newest_first(), query)
+
+    async def list_in_thread(self, query: ListQuery) -> Views:
+        """The same, for a query whose filters take time."""
+        views = [view.copied() for view in self._newest_first()]
+        return await asyncio.to_thread(matching, views, query)
+
+    def _newest_first(self) -> Views:
+        return sorted((c.view for c in self.everyone()), key=lambda v: v.record.created, reverse=True)
 
     async def size(self, ref: str) -> Sizes:
         """Counts the writable layer's files, in a thread."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import msgspec
@@ -16,9 +16,9 @@ import msgspec
 from wherry.engine.record import ContainerRecord, ContainerView
 from wherry.errors import InvalidArgument, NotFound
 from wherry.messages.base import ZERO_TIME
-from wherry.values.expressions import searches
+from wherry.values.expressions import Patterns
 from wherry.values.go_json import decode_json
-from wherry.values.ports import parse_port_range, split_port
+from wherry.values.ports import HIGHEST, parse_port_range, split_port
 
 CONTAINER_FILTERS = frozenset(
     {
@@ -28,6 +28,7 @@ CONTAINER_FILTERS = frozenset(
 )  # fmt: skip
 STATES = ("created", "running", "paused", "restarting", "removing", "exited", "dead")
 HEALTH = ("none", "starting", "healthy", "unhealthy")
+MOST_VALUES = 500  # of all filters of a request: each may be held against each of a thousand containers
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +59,21 @@ class Filters:
         values = self.get(name)
         return not values or source in values
 
-    def matches(self, name: str, *sources: str) -> bool:
-        """No value given, or one of them, as a regular expression, is found in a source."""
-        values = self.get(name)
-        return not values or any(found(value, source) for value in values for source in sources)
+    def patterns(self, name: str) -> Patterns:
+        """The filter's values as regular expressions. InvalidArgument, which names the filter, for too many."""
+        try:
+            return Patterns(self.get(name))
+        except InvalidArgument as error:
+            raise InvalidArgument(f"invalid filter '{name}': {error.message}") from None
+
+    def take_time(self, *names: str) -> bool:
+        """Whether one of these filters has an expression that must be compiled, so that a thread should look."""
+        return any(self.patterns(name).take_time for name in names)
 
     def prefixes(self, name: str, source: str) -> bool:
         """No value given, or the source begins with one of them."""
         values = self.get(name)
-        return not values or any(source.startswith(value) for value in values)
+        return not values or source.startswith(values)
 
     def labels(self, name: str, labels: Mapping[str, str] | None) -> bool:
         """Every value, ``key`` or ``key=value``, holds for the labels."""
@@ -94,7 +101,11 @@ def parse_filters(text: str) -> Filters:
         return Filters()
     if not isinstance(raw, dict):
         raise InvalidArgument('invalid filters: expected an object such as {"label": ["a=b"]}')
-    return Filters({name: filter_values(name, values) for name, values in raw.items()})
+    filters = Filters({name: filter_values(name, values) for name, values in raw.items()})
+    count = sum(map(len, filters.values.values()))
+    if count > MOST_VALUES:
+        raise InvalidArgument(f"invalid filters: {count} values are more than {MOST_VALUES}")
+    return filters
 
 
 def filter_values(name: str, raw: Any) -> tuple[str, ...]:
@@ -104,12 +115,7 @@ def filter_values(name: str, raw: Any) -> tuple[str, ...]:
         return ()
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
         raise InvalidArgument(f"invalid filters: the values of '{name}' must be strings")
-    return tuple(values)
-
-
-def found(pattern: str, source: str) -> bool:
-    """Is the pattern the source, or found in it? A pattern that is no regular expression is only text."""
-    return pattern == source or searches(pattern, source)
+    return tuple(dict.fromkeys(values))
 
 
 def has_label(wanted: str, labels: Mapping[str, str]) -> bool:
@@ -183,15 +189,16 @@ class ContainerRules:
     def __init__(self, filters: Filters) -> None:
         self._filters = filters
         self._exit_codes = {int(code) for code in filters.get("exited")}
-        self._publish = [PortRange(*parse_port_range(value)) for value in filters.get("publish")]
-        self._expose = [PortRange(*parse_port_range(value)) for value in filters.get("expose")]
+        self._names, self._ids = filters.patterns("name"), filters.patterns("id")
+        self._volumes = frozenset(filters.get("volume"))
+        self._publish, self._expose = Ports(filters.get("publish")), Ports(filters.get("expose"))
 
     def let_through(self, view: ContainerView) -> bool:
         """Docker's order is kept only in that the cheap tests come first."""
         filters, record = self._filters, view.record
         return (
-            filters.matches("name", record.name, f"/{record.name}")
-            and filters.matches("id", record.id)
+            self._names.found_in(record.name, f"/{record.name}")
+            and self._ids.found_in(record.id)
             and filters.exact("status", view.status)
             and filters.exact("health", "none")  # no health check is run as yet
             and filters.labels("label", record.config.labels)
@@ -215,27 +222,35 @@ class ContainerRules:
         if not wanted:
             return True
         ids = view.state.networks.values()
-        return any(value in view.record.networks or any(i.startswith(value) for i in ids) for value in wanted)
+        return any(name in wanted for name in view.record.networks) or any(
+            id.startswith(wanted) for id in ids
+        )
 
     def _with_volume(self, record: ContainerRecord) -> bool:
-        wanted = self._filters.get("volume")
-        if not wanted:
+        if not self._volumes:
             return True
-        return any(m.destination in wanted or (m.name or m.source) in wanted for m in record.mounts)
+        named = chain.from_iterable((m.destination, m.name or m.source) for m in record.mounts)
+        return not self._volumes.isdisjoint(named)
 
     def _with_ports(self, view: ContainerView) -> bool:
         exposed = view.record.config.exposed_ports or {}
-        return (
-            not self._publish or any(r.holds(p.host_port, p.proto) for p in view.ports for r in self._publish)
-        ) and (not self._expose or any(r.holds(*split_port(key)) for key in exposed for r in self._expose))
+        return (not self._publish or any(self._publish.hold(p.host_port, p.proto) for p in view.ports)) and (
+            not self._expose or any(self._expose.hold(*split_port(key)) for key in exposed)
+        )
 
 
-@dataclass(frozen=True, slots=True)
-class PortRange:
-    first: int
-    last: int
-    proto: str
+class Ports:
+    """The ports of a filter's ranges, bounds included. To look for one costs the same for many ranges."""
 
-    def holds(self, port: int, proto: str) -> bool:
-        """Whether the port is in the range, bounds included, and of its protocol."""
-        return proto == self.proto and self.first <= port <= self.last
+    def __init__(self, ranges: Iterable[str]) -> None:
+        self._wanted: dict[str, bytearray] = {}
+        for first, last, protocol in map(parse_port_range, ranges):
+            ports = self._wanted.setdefault(protocol, bytearray(HIGHEST + 1))
+            ports[first : last + 1] = b"\1" * (last + 1 - first)
+
+    def __bool__(self) -> bool:
+        return bool(self._wanted)
+
+    def hold(self, port: int, protocol: str) -> bool:
+        """Whether one of the ranges has the port."""
+        return protocol in self._wanted and 0 <= port <= HIGHEST and bool(self._wanted[protocol][port])

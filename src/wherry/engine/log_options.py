@@ -11,7 +11,7 @@ from wherry.engine.config import EngineConfig
 from wherry.engine.record import ContainerRecord
 from wherry.errors import InvalidArgument
 from wherry.messages.container import LogConfig
-from wherry.values.expressions import check_expression, searches
+from wherry.values.expressions import Expression
 from wherry.values.numbers import is_number
 from wherry.values.sizes import parse_size
 from wherry.values.words import boolean
@@ -26,6 +26,9 @@ OPTIONS = frozenset(
 MOST_FILES = 10_000  # they are all renamed when the first is full
 LARGEST = (1 << 63) - 1
 LONGEST_ATTRIBUTES = 16 << 10  # native/log.c, ATTRIBUTES_MAX
+MOST_STEPS = (
+    2_000_000  # of an expression of 20 steps through the names of 2000 labels; each some five nanoseconds
+)
 MODES = ("blocking", "non-blocking")
 PLACEHOLDER = re.compile(r"\{\{\s*\.([A-Za-z]+)\s*\}\}")
 
@@ -55,7 +58,7 @@ def check_log(config: LogConfig) -> None:
     check_compression(config)
     for key in ("labels-regex", "env-regex"):
         if pattern := options.get(key):
-            check_expression(pattern, f"log opt {key}")
+            expression(key, pattern)
     unknown = [name for name in PLACEHOLDER.findall(options.get("tag", "")) if name not in TAGS]
     if unknown or "{{" in PLACEHOLDER.sub("", options.get("tag", "")):
         known = ", ".join(f"{{{{.{name}}}}}" for name in TAGS)
@@ -146,15 +149,31 @@ def asked_attributes(record: ContainerRecord) -> Iterator[tuple[str, str]]:
     if not options:
         return
     variables = dict(entry.split("=", 1) for entry in record.config.env or () if "=" in entry)
-    yield from chosen(record.config.labels or {}, options.get("labels", ""), options.get("labels-regex", ""))
-    yield from chosen(variables, options.get("env", ""), options.get("env-regex", ""))
+    yield from chosen(record.config.labels or {}, options, "labels")
+    yield from chosen(variables, options, "env")
     if options.get("tag"):
         yield "tag", PLACEHOLDER.sub(lambda match: TAGS[match[1]](record), options["tag"])
 
 
-def chosen(values: dict[str, str], names: str, pattern: str) -> Iterator[tuple[str, str]]:
-    """Those that are named, and those whose names match."""
-    wanted = set(names.split(",")) if names else set()
+def chosen(values: dict[str, str], options: dict[str, str], option: str) -> Iterator[tuple[str, str]]:
+    """Those that the option names, and those whose names match its expression. InvalidArgument where to look at all of
+    them would take long: this is done at each start, while everybody waits."""
+    wanted = set(options[option].split(",")) if options.get(option) else set()
+    key = f"{option}-regex"
+    matching = expression(key, options[key]) if options.get(key) else None
+    if matching is not None and matching.steps * sum(map(len, values)) > MOST_STEPS:
+        raise InvalidArgument(f"invalid log opt {key}: too large for the names of {len(values)} {option}")
     for name, value in values.items():
-        if name in wanted or (pattern and searches(pattern, name)):
+        if name in wanted or (matching is not None and matching.is_in(name)):
             yield name, value
+
+
+def expression(key: str, pattern: str) -> Expression:
+    """The value of an option that is a regular expression. InvalidArgument, which names the option."""
+    try:
+        parsed = Expression.parse(pattern)
+    except InvalidArgument as error:
+        raise InvalidArgument(f"invalid log opt {key}: {error.message}") from None
+    if parsed is None:
+        raise InvalidArgument(f"invalid log opt {key}: {pattern!r} is no regular expression")
+    return parsed

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 
@@ -202,13 +202,6 @@ class Networks:
 
     # ------------------------------------------------------------ for the API
 
-    def list(self, filters: Filters) -> list[NetworkResource]:
-        """``GET /networks``. InvalidArgument for an unknown filter."""
-        filters.check(NETWORK_FILTERS)
-        return [
-            self._resource(network, {}) for network in self._networks.values() if selected(network, filters)
-        ]
-
     def inspect(self, ref: str, containers: Mapping[str, EndpointResource] | None = None) -> NetworkResource:
         """``GET /networks/{id}``. NotFound, in Docker's words."""
         return self._resource(self.find(ref), containers or {})
@@ -229,6 +222,17 @@ class Networks:
     def remove(self, ref: str) -> None:
         """Denied: all there are, are predefined. NotFound for one that there is not."""
         raise Denied(f"{self.find(ref).name} is a pre-defined network and cannot be removed")
+
+    def list(self, filters: Filters) -> Sequence[NetworkResource]:
+        """``GET /networks``. InvalidArgument for an unknown filter."""
+        return self._resources(select(self._networks.values(), filters))
+
+    async def list_in_thread(self, filters: Filters) -> Sequence[NetworkResource]:
+        """The same, for filters that take time."""
+        return self._resources(await asyncio.to_thread(select, tuple(self._networks.values()), filters))
+
+    def _resources(self, networks: Iterable[Network]) -> Sequence[NetworkResource]:
+        return [self._resource(network, {}) for network in networks]
 
     def _resource(self, network: Network, containers: Mapping[str, EndpointResource]) -> NetworkResource:
         description = self._driver(network.name).describe()
@@ -282,17 +286,21 @@ def check_new(name: str, driver: str) -> None:
         raise InvalidArgument("invalid name: name is empty")
 
 
-def selected(network: Network, filters: Filters) -> bool:
-    """Predefined networks are never dangling, and have no labels."""
+def select(networks: Iterable[Network], filters: Filters) -> list[Network]:
+    """Predefined networks are never dangling, and have no labels. InvalidArgument for an unknown filter."""
+    filters.check(NETWORK_FILTERS)
     types = filters.get("type")
     if any(kind not in ("builtin", "custom") for kind in types):
         raise InvalidArgument(f"invalid filter: 'type'='{types[0]}'")
-    return (
-        filters.matches("name", network.name)
+    names = filters.patterns("name")
+    return [
+        network
+        for network in networks
+        if names.found_in(network.name)
         and filters.prefixes("id", network.id)
         and filters.exact("driver", network.driver)
         and filters.exact("scope", "local")
         and filters.exact("type", "builtin")
         and filters.labels("label", {})
         and not filters.flag("dangling")
-    )
+    ]

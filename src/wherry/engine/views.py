@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wherry.engine.config import EngineConfig
 from wherry.engine.containers import Containers, ListQuery, Planned, Sizes
 from wherry.engine.exec import Execs
-from wherry.engine.filters import Filters
 from wherry.engine.image import Images, ImageView
 from wherry.engine.network import Networks
 from wherry.engine.paths import ContainerPaths
@@ -107,7 +106,13 @@ class Views:
 
     def containers(self, query: ListQuery) -> list[ContainerLine]:
         """Newest first. The filter ``ancestor`` may have names of images. InvalidArgument, NotFound for a filter."""
-        views = self._containers.list(ListQuery(query.all, query.limit, self._with_ancestors(query.filters)))
+        return self._lines(self._containers.list(self._with_ancestors(query)))
+
+    async def containers_in_thread(self, query: ListQuery) -> list[ContainerLine]:
+        """The same, for a query whose filters take time."""
+        return self._lines(await self._containers.list_in_thread(self._with_ancestors(query)))
+
+    def _lines(self, views: Sequence[ContainerView]) -> list[ContainerLine]:
         current = {name: self._image_id(name) for name in {view.record.config.image for view in views}}
         return [ContainerLine(view, shown_image(view, current)) for view in views]
 
@@ -138,9 +143,11 @@ class Views:
             return []
         return [f"{self._config.layers_dir}/{name}" for name in names]
 
-    def _with_ancestors(self, filters: Filters) -> Filters:
-        wanted = filters.get("ancestor")
-        return filters.replace("ancestor", map(self._image_id, wanted)) if wanted else filters
+    def _with_ancestors(self, query: ListQuery) -> ListQuery:
+        wanted = query.filters.get("ancestor")
+        if not wanted:
+            return query
+        return replace(query, filters=query.filters.replace("ancestor", map(self._image_id, wanted)))
 
     def _image_id(self, name: str) -> str:
         """The id that a name means now; empty, which is no id, where it means none."""

@@ -66,14 +66,24 @@ def list_containers(
     engine: Engine, all: bool = False, limit: int = 0, size: bool = False, filters: Filters = NO_FILTERS
 ) -> Later[list[ContainerSummary]]:
     """Containers, newest first: the running ones, or those that ``all``, ``limit`` and ``filters`` ask for."""
-    lines = engine.views.containers(ListQuery(all, max(limit, 0), filters))
-    if size:
-        return list_with_sizes(engine, lines)
+    query = ListQuery(all, max(limit, 0), filters)
+    if size or query.takes_time:
+        return list_in_time(engine, query, size)
+    return summaries(engine.views.containers(query))
+
+
+async def list_in_time(engine: Engine, query: ListQuery, size: bool) -> list[ContainerSummary]:
+    views = engine.views
+    lines = await views.containers_in_thread(query) if query.takes_time else views.containers(query)
+    return await with_sizes(engine, lines) if size else summaries(lines)
+
+
+def summaries(lines: list[ContainerLine]) -> list[ContainerSummary]:
     now = time.time()
     return [render.summary(line, now) for line in lines]
 
 
-async def list_with_sizes(engine: Engine, lines: list[ContainerLine]) -> list[ContainerSummary]:
+async def with_sizes(engine: Engine, lines: list[ContainerLine]) -> list[ContainerSummary]:
     sizes = await engine.views.sizes([line.view for line in lines])
     now = time.time()
     return [render.summary(line, now, size) for line, size in zip(lines, sizes, strict=True)]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from wherry.api.errors import HttpError
 from wherry.api.query import NO_FILTERS
-from wherry.api.routing import Routes
+from wherry.api.routing import Later, Routes
 from wherry.engine.engine import Engine
 from wherry.engine.filters import Filters
 from wherry.engine.network import check_new
@@ -19,8 +21,10 @@ LOCAL = "local"  # the scope of all networks that there are
 
 @routes.get("/networks/")
 @routes.get("/networks")
-def list_networks(engine: Engine, filters: Filters = NO_FILTERS) -> list[NetworkResource]:
+def list_networks(engine: Engine, filters: Filters = NO_FILTERS) -> Later[Sequence[NetworkResource]]:
     """The predefined networks: bridge, host, none."""
+    if filters.take_time("name"):
+        return engine.networks.list_in_thread(filters)
     return engine.networks.list(filters)
 
 
