@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from wherry.runtime.causes import flagged, together, whose
+from wherry.messages.container import Config, HostConfig
+from wherry.runtime.causes import flagged, hostname_cause, together, whose
 from wherry.runtime.steps import DEFAULT, Cause, Origin, asked
 
 IMAGE, DAEMON = Cause(Origin.IMAGE, "CMD"), Cause(Origin.DAEMON, "--init")
@@ -43,3 +44,9 @@ def test_whose() -> None:
     assert whose("--user 1", "1", "1", "USER") == Cause(Origin.IMAGE, "USER")
     assert whose("--user 1", "1", "2", "USER") == asked("--user 1")
     assert whose("--user ", "", "", "USER") is DEFAULT
+
+
+def test_a_host_name_that_an_id_happens_to_begin_with_was_asked_for() -> None:
+    id = "db" + "0" * 62
+    for name, cause in (("db", asked("--hostname db")), (id[:12], DEFAULT), ("here", DEFAULT)):
+        assert hostname_cause(id, Config(hostname=name), HostConfig(), "here") == cause

@@ -132,7 +132,7 @@ def hostname_cause(id: str, config: Config, host: HostConfig, host_name: str) ->
     network = asked(f"--network {mode_words(host.network_mode)}")
     if host.network_mode.startswith("container:"):
         return network
-    if config.hostname and config.hostname != host_name and not id.startswith(config.hostname):
+    if config.hostname not in ("", host_name, id[:SHORT_ID]):
         return asked(f"--hostname {config.hostname}")
     if host.network_mode == "host":
         return network
