@@ -14,6 +14,7 @@ import pytest
 from tests.harness import images
 from tests.harness.daemon import Daemon
 from tests.harness.waiting import eventually
+from wherry.runtime import cgroups
 
 pytestmark = pytest.mark.usefixtures("docker_cli")
 
@@ -482,3 +483,11 @@ def test_a_command_that_is_its_own_executable(daemon: Daemon, options: tuple[str
     for way in ways:
         done = daemon.docker(*way, check=False)
         assert done.returncode == 255 and said in done.stdout + done.stderr, way
+
+
+def test_weights_that_the_host_does_not_weigh_by_are_told_and_left_out(daemon: Daemon) -> None:
+    """No scheduler weighs what goes to /dev/null; with Docker the option is discarded, too."""
+    done = daemon.docker("run", "--rm", "--blkio-weight-device", "/dev/null:200", "busybox", "echo", "here")
+    assert done.stdout == "here\n"
+    if cgroups.detect().version == 1:
+        assert "Your kernel does not support Block I/O weight_device" in done.stderr

@@ -1,3 +1,4 @@
+import dataclasses
 import re
 
 import pytest
@@ -5,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wherry.errors import InvalidArgument
-from wherry.messages.container import Config, DeviceMapping, HostConfig, Ulimit
-from wherry.runtime import capabilities
+from wherry.messages.container import Config, DeviceMapping, HostConfig, Ulimit, WeightDevice
+from wherry.runtime import capabilities, resources
 from wherry.runtime.checks import check, check_conflicts, check_sysctls, check_user, sysctl_path
 from wherry.runtime.mounts import requested
 from wherry.runtime.resources import HostFacts, parse_set
@@ -204,3 +205,13 @@ def test_groups_refused(group: str):
 def test_devices_are_kept_as_asked():
     host = HostConfig(devices=[DeviceMapping(path_on_host="/dev/null")])
     assert look(Config(), host) == []
+
+
+def test_weights_of_a_kernel_that_has_none() -> None:
+    facts = dataclasses.replace(FACTS, block_weights=False)
+    request = HostConfig(blkio_weight=300, blkio_weight_device=[WeightDevice("/dev/null", 300)])
+    assert [warning.rpartition(". ")[2] for warning in resources.check(request, facts)] == [
+        "Weight discarded.",
+        "Weight-device discarded.",
+    ]
+    assert resources.check(HostConfig(blkio_weight=300), FACTS) == []

@@ -73,7 +73,7 @@ class Planner:
         self._profiles = Profiles(seccomp, lanes())
         self._resolver = files.HostResolver()
         self._templates = Templates()
-        self._facts = host_facts(cgroups.version)
+        self._facts = host_facts(cgroups.version, block_weights=cgroups.weighs)
         self._available = capabilities.available()
         self._thermal = thermal_paths()
         self._host_name = socket.gethostname()
@@ -87,7 +87,9 @@ class Planner:
                 f"the OOM score adjustment {host.oom_score_adj} cannot be had on this host: "
                 f"it stays at {self._oom_score_adj}"
             )
-        for point in (*points, *declared_volumes(config, (), points, "")):
+        points = (*points, *declared_volumes(config, (), points, ""))
+        mounts.check_places(points)
+        for point in points:
             if point.type == mounts.BIND and not point.create_source and not os.path.lexists(point.source):
                 raise mounts.missing_source(point)
         return warnings

@@ -9,7 +9,7 @@ from wherry.engine.config import EngineConfig
 from wherry.messages.container import Config, HostConfig
 from wherry.runtime import mounts
 from wherry.runtime.mounts import MountPoint
-from wherry.runtime.propagation import within_daemon_root
+from wherry.runtime.propagation import check_count, within_daemon_root
 from wherry.runtime.steps import Cause, Origin, asked
 
 Points = tuple[MountPoint, ...]
@@ -27,7 +27,9 @@ def placed(points: Points, config: EngineConfig, *, recursive_read_only: bool) -
     """
     if not recursive_read_only:
         points = tuple(replace(point, read_only_recursive=False) for point in points)
-    return tuple(within_daemon_root(point, str(config.data_root)) for point in points)
+    points = tuple(within_daemon_root(point, str(config.data_root)) for point in points)
+    check_count(points)
+    return points
 
 
 def declared_volumes(

@@ -5,9 +5,11 @@ Docker's texts are kept, because clients and their tests match on them.
 
 from __future__ import annotations
 
+import os
 import posixpath
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 
 from wherry.errors import InvalidArgument
 from wherry.messages.container import HostConfig, Mount, TmpfsOptions
@@ -16,7 +18,7 @@ from wherry.runtime.steps import DEFAULT, Cause, asked
 from wherry.values.paths import check_length, cleaned
 
 BIND, VOLUME, TMPFS = "bind", "volume", "tmpfs"
-MOST_PROPAGATING = 256  # binds of one container; the launcher holds that many
+NO_DIRECTORIES = ("/proc", "/dev/pts", "/dev/mqueue")
 
 BIND_PROPAGATION = frozenset(PROPAGATION) - {"unbindable", "runbindable"}
 MODE_KINDS = (
@@ -64,7 +66,6 @@ def requested(host: HostConfig) -> tuple[MountPoint, ...]:
         *(parse_mount(mount) for mount in host.mounts or ()),
     ]
     check_duplicates(points)
-    check_propagating(points)
     check_depth(points)
     further = [tmpfs_point(target, data) for target, data in (host.tmpfs or {}).items()]
     check_duplicates([*(point for point in points if point.type != TMPFS), *distinct(further)])
@@ -77,11 +78,6 @@ def check_duplicates(points: Iterable[MountPoint]) -> None:
         if point.target in seen:
             raise InvalidArgument(f"Duplicate mount point: {point.target}")
         seen.add(point.target)
-
-
-def check_propagating(points: Iterable[MountPoint]) -> None:
-    if sum(point.propagation_asked for point in points) > MOST_PROPAGATING:
-        raise InvalidArgument(f"more than {MOST_PROPAGATING} mounts with a propagation of their own")
 
 
 def distinct(points: Iterable[MountPoint]) -> Iterable[MountPoint]:
@@ -161,6 +157,15 @@ def check_target(kind: str, target: str) -> None:
     if posixpath.normpath(target).lstrip("/") in ("", "."):
         raise mount_error(kind, "invalid specification: destination can't be '/'")
     check_absolute(kind, target)
+
+
+def check_places(points: Iterable[MountPoint]) -> None:
+    """InvalidArgument for what needs a directory of its own where nobody can make one. Looks at the host's /proc."""
+    for point in points:
+        place = next((p for p in NO_DIRECTORIES if PurePosixPath(point.target).is_relative_to(p)), "")
+        if place and (point.type == VOLUME or (point.type == TMPFS and not os.path.isdir(point.target))):
+            field = "Volumes" if point.type == VOLUME else "Tmpfs or Mounts"
+            raise InvalidArgument(f"invalid {field}: {point.target}: no directory can be made in {place}")
 
 
 def check_absolute(kind: str, path: str) -> None:

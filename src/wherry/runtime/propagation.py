@@ -12,6 +12,7 @@ from wherry.linux.mountinfo import MountEntry
 from wherry.runtime.mount_options import RSHARED, RSLAVE
 from wherry.runtime.mounts import BIND, MountPoint
 
+MOST_HELD = 256  # native/launch.h, HELD_MAX
 SLAVES, PEERS = frozenset({"slave", RSLAVE}), frozenset({"shared", RSHARED})
 
 
@@ -37,6 +38,16 @@ def overlap(path: str, other: str) -> bool:
     """Whether one of two paths is within the other."""
     one, two = PurePosixPath(path), PurePosixPath(other)
     return one.is_relative_to(two) or two.is_relative_to(one)
+
+
+def check_count(points: Iterable[MountPoint]) -> None:
+    """InvalidArgument for more such binds than a launcher holds while it makes the others."""
+    held = sum(point.type == BIND and point.propagation in SLAVES | PEERS for point in points)
+    if held > MOST_HELD:
+        raise InvalidArgument(
+            f"invalid Binds or Mounts: {held} slave or shared binds are more than {MOST_HELD} (those of the engine's "
+            "own directories, and of directories above them, are slaves)"
+        )
 
 
 def check_sources(points: Iterable[MountPoint]) -> None:

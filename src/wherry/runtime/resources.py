@@ -31,15 +31,17 @@ class HostFacts:
     cpuset: str = ""
     mems: str = ""
     cgroup_version: int = 1
+    block_weights: bool = True
 
 
-def host_facts(cgroup_version: int = 1) -> HostFacts:
+def host_facts(cgroup_version: int = 1, *, block_weights: bool = True) -> HostFacts:
     """Read from the host: its CPUs and memory nodes that are online."""
     return HostFacts(
         cpus=os.cpu_count() or 1,
         cpuset=read_list("/sys/devices/system/cpu/online"),
         mems=read_list("/sys/devices/system/node/online"),
         cgroup_version=cgroup_version,
+        block_weights=block_weights,
     )
 
 
@@ -58,7 +60,7 @@ def check(request: HostConfig, facts: HostFacts) -> list[str]:
     check_sets(request, facts)
     if request.blkio_weight and not 10 <= request.blkio_weight <= 1000:
         raise InvalidArgument("Range of blkio weight is from 10 to 1000")
-    return memory_warnings(request, facts)
+    return [*memory_warnings(request, facts), *block_warnings(request, facts)]
 
 
 def check_memory(r: HostConfig) -> None:
@@ -143,6 +145,27 @@ def memory_warnings(r: HostConfig, facts: HostFacts) -> list[str]:
             "this can result in the system running out of resources."
         )
     return warnings
+
+
+def block_warnings(r: HostConfig, facts: HostFacts) -> Iterator[str]:
+    """Of weights that the host does not weigh by; they are left out, as with Docker. Looks at the devices."""
+    text = "Your kernel does not support Block I/O {} or the cgroup is not mounted. {} discarded."
+    if r.blkio_weight and not facts.block_weights:
+        yield text.format("weight", "Weight")
+    devices = [entry.path for entry in r.blkio_weight_device or ()]
+    if devices and not (facts.block_weights and all(is_weighed(path, facts) for path in devices)):
+        yield text.format("weight_device", "Weight-device")
+
+
+def is_weighed(path: str, facts: HostFacts) -> bool:
+    """Version 1 leaves the weighing to the device's scheduler. Of what is no device, the start tells."""
+    try:
+        number = os.stat(path).st_rdev
+    except OSError:
+        return True
+    queue = f"/sys/dev/block/{os.major(number)}:{os.minor(number)}"
+    text = read_list(f"{queue}/queue/scheduler") or read_list(f"{queue}/../queue/scheduler")
+    return facts.cgroup_version == 2 or any(name in text for name in ("[bfq]", "[cfq]"))
 
 
 def swap_limit(r: HostConfig) -> int:

@@ -103,7 +103,6 @@ SWAP_V1 = File(
     plain(lambda w: w.memory.swap),
     "-1",
     "memory.memsw.usage_in_bytes",
-    optional=True,
 )
 SWAP_V2 = File("memory.swap.max", B, limit_texts.only_swap, "max", "memory.swap.current", optional=True)
 SOFT_V1 = File("memory.soft_limit_in_bytes", B, plain(lambda w: w.memory.reservation), "-1")
@@ -125,9 +124,9 @@ CPUS_V2 = File("cpuset.cpus", Form.SET, plain(lambda w: w.cpu.cpus), "")
 NODES_V1 = File("cpuset.mems", Form.SET, plain(lambda w: w.cpu.mems))
 NODES_V2 = File("cpuset.mems", Form.SET, plain(lambda w: w.cpu.mems), "")
 PROCESSES = File("pids.max", N, limit_texts.processes, "max", "pids.current")
-BLOCKS_V1 = File("blkio.weight", Form.LAST, plain(lambda w: w.blocks.weight), watched=False)
-BLOCKS_V2 = File("io.weight", Form.LAST, limit_texts.block_weights, "default 100")
-DEVICE_V1 = File("blkio.weight_device", LINES, limit_texts.device_weights, watched=False)
+BLOCKS_V1 = File("blkio.weight", Form.LAST, plain(lambda w: w.blocks.weight), watched=False, optional=True)
+BLOCKS_V2 = File("io.weight", Form.LAST, limit_texts.block_weights, "default 100", optional=True)
+DEVICE_V1 = File("blkio.weight_device", LINES, limit_texts.device_weights, watched=False, optional=True)
 READ_BYTES_V1 = File("blkio.throttle.read_bps_device", LINES, limit_texts.READ_BYTES, "")
 WRITE_BYTES_V1 = File("blkio.throttle.write_bps_device", LINES, limit_texts.WRITE_BYTES, "")
 READS_V1 = File("blkio.throttle.read_iops_device", LINES, limit_texts.READS, "")

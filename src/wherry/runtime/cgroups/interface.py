@@ -88,6 +88,10 @@ class Cgroups(Protocol):
     def version(self) -> int:
         """Of the hierarchy: 1 or 2."""
 
+    @property
+    def weighs(self) -> bool:
+        """Whether the kernel gives cgroups weights for what they read and write of disks."""
+
     def plan(self, path: str, limits: oci.Resources | None, causes: Mapping[str, Cause]) -> CgroupSteps:
         """Steps that make a container's cgroup with its limits, and enter it. Pure."""
 

@@ -46,6 +46,7 @@ class CgroupsV1:
     links: tuple[tuple[str, str], ...] = ()
     swap: bool = True  # memory.memsw.* exists
     weight_file: str = files.BLOCKS_V1.name  # the scheduler that weighs has a name in it
+    weighs: bool = True  # there is one
     version: int = field(default=1, init=False)
     prepared: set[str] = field(default_factory=set, init=False, compare=False)  # parents, by this daemon
 
@@ -90,7 +91,8 @@ class CgroupsV1:
         for setting in files.settings(1, limits):
             file = self.file(path, setting.file.name)
             if file and (self.swap or setting.file is not files.SWAP_V1):
-                yield CgroupWrite(file, setting.text, cause=cause_of(causes, setting.place))
+                cause = cause_of(causes, setting.place)
+                yield CgroupWrite(file, setting.text, setting.file.optional, cause=cause)
 
     def device_writes(
         self, path: str, limits: oci.Resources | None, causes: Mapping[str, Cause]
@@ -256,12 +258,14 @@ def detect_v1(root: str) -> CgroupsV1:
     controllers = {controller: name for name in names for controller in name.split(",")}
     # The root group has no weight of its own, but it has the counters of the scheduler that weighs.
     bfq = os.path.exists(f"{root}/{controllers.get('blkio', 'blkio')}/blkio.bfq.io_service_bytes")
+    weight = f"{root}/{controllers.get('blkio', 'blkio')}/{files.BLOCKS_V1.name}"
     return CgroupsV1(
         root=root,
         controllers=controllers,
         links=tuple(find_links(root)),
         swap=os.path.exists(f"{root}/{controllers.get('memory', 'memory')}/{files.SWAP_V1.name}"),
         weight_file="blkio.bfq.weight" if bfq else files.BLOCKS_V1.name,
+        weighs=bfq or os.path.exists(weight),
     )
 
 

@@ -38,6 +38,7 @@ class CgroupsV2:
 
     root: str
     controllers: frozenset[str]
+    weighs: bool = True  # cgroups have an io.weight
     version: int = field(default=2, init=False)
     prepared: set[str] = field(default_factory=set, init=False, compare=False)  # parents, by this daemon
 
@@ -182,5 +183,6 @@ def parse_blocks(text: str) -> Iterator[BlockOperation]:
 
 
 def detect_v2(root: str) -> CgroupsV2:
-    """What is mounted there, and its controllers."""
-    return CgroupsV2(root, frozenset(kernel_file.read(f"{root}/cgroup.controllers").split()))
+    """What is mounted there, and its controllers. The root group has no weight, but it has how weights are kept."""
+    controllers = frozenset(kernel_file.read(f"{root}/cgroup.controllers").split())
+    return CgroupsV2(root, controllers, os.path.exists(f"{root}/io.cost.qos"))
