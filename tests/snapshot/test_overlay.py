@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import os
 import stat
+import struct
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.image.making import directory, file, tar, unpack
+from tests.image.making import directory, file, symlink, tar, unpack
 from wherry.errors import InvalidArgument
+from wherry.snapshot.furniture import furnish
 from wherry.snapshot.layers import LayerStore
 from wherry.snapshot.overlay import OverlaySnapshot, OverlayStore
+
+# posix_acl(5): tag, rights, id; who owns it, user 1000, the group, the mask, others
+ACL = ((1, 7, 2**32 - 1), (2, 5, 1000), (4, 5, 2**32 - 1), (16, 5, 2**32 - 1), (32, 0, 2**32 - 1))
 
 
 @pytest.fixture
@@ -117,3 +123,38 @@ def test_size_counts_hard_links_once(store: OverlayStore) -> None:
     (upper / "d/l").symlink_to("c")
     assert store.size_rw("c1") == 1010
     assert store.size_rw("none") == 0
+
+
+def test_what_the_engine_puts_into_etc_leaves_its_attributes(layers: LayerStore, tmp_path: Path) -> None:
+    """The image's directory as its topmost layer has it, with its ACL, too."""
+    store = OverlayStore(layers, tmp_path / "containers", furnish)
+    acl = b"\2\0\0\0" + b"".join(struct.pack("<HHI", *entry) for entry in ACL)
+    notes = {"SCHILY.xattr.user.note": "new", "SCHILY.xattr.trusted.note": "kept"}
+    chain = unpack(
+        layers,
+        tar(directory("etc", pax_headers={"SCHILY.xattr.user.note": "old"}), file("etc/passwd", b"root")),
+        tar(directory("etc", mode=0o2750, uid=7, gid=8, pax_headers=notes)),
+    )
+    os.setxattr(layers.path(chain[1].chain_id) / "etc", "system.posix_acl_access", acl)
+    snapshot = store.prepare("c1", [layer.chain_id for layer in chain])
+    show = "import os; print(*sorted((n, os.getxattr('etc', n)) for n in os.listxattr('etc')), sep='\\n')"
+    out = mounted(snapshot, f'stat -c %a:%u:%g etc; cat etc/passwd; echo; {sys.executable} -c "{show}"')
+    assert out.splitlines() == [
+        "2750:7:8",
+        "root",
+        f"('system.posix_acl_access', {acl!r})",
+        "('trusted.note', b'kept')",
+        "('user.note', b'new')",
+    ]
+
+
+def test_an_etc_that_is_hidden_or_no_directory_gives_no_attributes(
+    layers: LayerStore, tmp_path: Path
+) -> None:
+    store = OverlayStore(layers, tmp_path / "containers", furnish)
+    noted = directory("etc", mode=0o700, pax_headers={"SCHILY.xattr.user.note": "old"})
+    for number, top in enumerate((file(".wh.etc", b""), symlink("etc", "/x"), file("etc", b"x"))):
+        chain = unpack(layers, tar(noted), tar(top))
+        snapshot = store.prepare(f"c{number}", [layer.chain_id for layer in chain])
+        assert os.listxattr(snapshot.upper / "etc") == []
+        assert stat.S_IMODE((snapshot.upper / "etc").stat().st_mode) == 0o755

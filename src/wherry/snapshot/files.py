@@ -21,7 +21,7 @@ def set_attributes(fd: int, entry: Entry, mode: int) -> None:
     os.fchown(fd, entry.uid, entry.gid)
     os.fchmod(fd, mode)
     if entry.xattrs:
-        _set_xattrs(fd, entry.xattrs, follow=True)
+        set_xattrs(fd, entry.xattrs, follow=True)
     os.utime(fd, ns=(entry.mtime, entry.mtime))
 
 
@@ -33,7 +33,7 @@ def set_attributes_of_name(directory: int, base: bytes, entry: Entry) -> None:
     if entry.kind is not Kind.SYMLINK:
         os.chmod(base, entry.mode, dir_fd=directory)
     if entry.xattrs:
-        _set_xattrs(b"/proc/self/fd/%d/%s" % (directory, base), entry.xattrs, follow=False)
+        set_xattrs(b"/proc/self/fd/%d/%s" % (directory, base), entry.xattrs, follow=False)
     os.utime(base, ns=(entry.mtime, entry.mtime), dir_fd=directory, follow_symlinks=False)
 
 
@@ -50,7 +50,7 @@ def set_attributes_of_link(directory: int, base: bytes, entry: Entry) -> None:
         return
     os.chmod(base, entry.mode, dir_fd=directory)
     if entry.xattrs:
-        _set_xattrs(b"/proc/self/fd/%d/%s" % (directory, base), entry.xattrs, follow=False)
+        set_xattrs(b"/proc/self/fd/%d/%s" % (directory, base), entry.xattrs, follow=False)
     os.utime(base, ns=(entry.mtime, entry.mtime), dir_fd=directory, follow_symlinks=False)
 
 
@@ -102,7 +102,7 @@ def _next_data(file: int, at: int) -> int:
         return os.lseek(file, 0, os.SEEK_END)
 
 
-def _set_xattrs(file: int | bytes, xattrs: dict[bytes, bytes], follow: bool) -> None:
+def set_xattrs(file: int | bytes, xattrs: dict[bytes, bytes], follow: bool) -> None:
     """All but overlayfs' own, which would let an image steer the mount. What a filesystem cannot hold is left out."""
     for name, value in xattrs.items():
         if name.startswith(OVERLAY_XATTRS):

@@ -9,7 +9,12 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable
+from dataclasses import dataclass, field
+from errno import ELOOP, ENOTDIR
 from pathlib import Path
+
+from wherry.linux.walk import DIRECTORY
+from wherry.snapshot.files import set_xattrs, xattrs_of
 
 EMPTY_FILE, FOLDER, LINK = ".dockerenv", "etc", ("mtab", "/proc/mounts")
 
@@ -21,22 +26,43 @@ def furnish(tree: Path, layers: Iterable[Path]) -> None:
         os.fchmod(file, 0o755)
     finally:
         os.close(file)
-    mode, uid, gid = folder_of(layers)
     if not os.path.lexists(tree / FOLDER / LINK[0]):
         (tree / FOLDER).mkdir(exist_ok=True)
         os.symlink(LINK[1], tree / FOLDER / LINK[0])
-    os.chown(tree / FOLDER, uid, gid)
-    os.chmod(tree / FOLDER, mode)
+    looks = folder_of(layers)
+    folder = os.open(tree / FOLDER, DIRECTORY)
+    try:
+        os.fchown(folder, looks.uid, looks.gid)
+        os.fchmod(folder, looks.mode)
+        set_xattrs(folder, looks.xattrs, follow=True)
+    finally:
+        os.close(folder)
 
 
-def folder_of(layers: Iterable[Path]) -> tuple[int, int, int]:
-    """Mode and owners of the image's directory: the tree's hides it, so that it must look the same."""
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """Mode, owners and extended attributes of a directory; those of one that no image has."""
+
+    mode: int = 0o755
+    uid: int = 0
+    gid: int = 0
+    xattrs: dict[bytes, bytes] = field(default_factory=dict)
+
+
+def folder_of(layers: Iterable[Path]) -> Looks:
+    """Of the image's directory: the tree's hides it, so that it must look the same."""
     for layer in layers:
         try:
-            status = os.stat(layer / FOLDER, follow_symlinks=False)
+            folder = os.open(layer / FOLDER, DIRECTORY)
         except FileNotFoundError:
             continue
-        if stat.S_ISDIR(status.st_mode):
-            return stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid
-        break  # a whiteout, or a link or file, which gives way to a directory, as with Docker
-    return 0o755, 0, 0
+        except OSError as error:
+            if error.errno not in (ENOTDIR, ELOOP):
+                raise
+            break  # a whiteout, or a link or file, which gives way to a directory, as with Docker
+        try:
+            status = os.fstat(folder)
+            return Looks(stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, xattrs_of(folder))
+        finally:
+            os.close(folder)
+    return Looks()
