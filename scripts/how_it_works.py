@@ -4,7 +4,8 @@ A daemon is started in namespaces of its own, with an image ``shop`` and a conta
 the template becomes what is shown under that name. What changes from run to run (ids, pids, inodes, the folders of
 this sandbox) is replaced by words or numbers that do not, before it is laid out.
 
-``python -m scripts.how_it_works --page FILE`` writes the page of the same container instead, for its screenshot.
+``python -m scripts.how_it_works --page FILE`` writes the page of such a container instead, with a right that the page
+warns of, for its picture: ``chromium --headless --hide-scrollbars --window-size=1120,1486 --screenshot=PNG FILE``.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 TEMPLATE, RESULT = DOCS / "how-it-works.md.in", DOCS / "how-it-works.md"
 IMAGE = "shop"
 RUN = ["-d", "--name", "web", "-p", "8080:80", "--memory", "64m", IMAGE]
+RIGHTS = ["--cap-add", "NET_ADMIN"]  # of the one on the page
 REQUESTS = 3
 STARTS = 15
 RAISED = str(256 << 20)  # bytes
@@ -65,10 +67,10 @@ def load_images(daemon: Daemon) -> None:
     )
 
 
-def start_web(daemon: Daemon) -> None:
+def start_web(daemon: Daemon, *options: str) -> None:
     """The container of the page, asked for its first page; and a neighbour that shares its lowest layer."""
     daemon.wherry("run", "-d", "--name", "neighbour", "busybox", "sleep", "600")
-    daemon.docker("run", *RUN)
+    daemon.docker("run", *options, *RUN)
     deadline = time.monotonic() + 10
     while daemon.run_in_ns(["curl", "-sf", "http://127.0.0.1:8080/"], check=False).returncode != 0:
         if time.monotonic() > deadline:
@@ -235,7 +237,7 @@ def write_document(daemon: Daemon) -> None:
 
 
 def write_page(daemon: Daemon, target: Path) -> None:
-    start_web(daemon)
+    start_web(daemon, *RIGHTS)
     found = json_of(daemon, "explain", "--format", "json", "web")
     target.write_text(page(mask_of(daemon, found).over(found), datetime.now(UTC)))
 
