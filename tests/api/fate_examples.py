@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from tests.harness import disks
 from wherry.messages.container import (
     BindOptions,
     ContainerCreate,
@@ -61,7 +62,7 @@ def throttled(path: str, rate: int) -> Body:
     return host(BlkioDeviceReadBps=[{"Path": path, "Rate": rate}])
 
 
-THROTTLE = [{"Path": "/dev/null", "Rate": 1 << 20}]
+THROTTLE = [{"Path": disks.ONE, "Rate": 1 << 20}]
 PORT = {"80/tcp": [{"HostPort": "8080"}]}
 DEVICE = {"PathOnHost": "/dev/null", "PathInContainer": "/dev/nothing", "CgroupPermissions": "rwm"}
 # A request with the field, and one without it where that is not BASE: their plans differ.
@@ -118,7 +119,7 @@ CHANGES_THE_PLAN: dict[tuple[Struct, str], tuple[Body, Body]] = {
     (HostConfig, "nano_cpus"): (host(NanoCpus=500_000_000), BASE),
     (HostConfig, "cgroup_parent"): (host(CgroupParent="elsewhere"), BASE),
     (HostConfig, "blkio_weight"): (host(BlkioWeight=300), BASE),
-    (HostConfig, "blkio_weight_device"): (host(BlkioWeightDevice=[{"Path": "/dev/null", "Weight": 300}]), BASE),
+    (HostConfig, "blkio_weight_device"): (host(BlkioWeightDevice=[{"Path": disks.ONE, "Weight": 300}]), BASE),
     (HostConfig, "blkio_device_read_bps"): (host(BlkioDeviceReadBps=THROTTLE), BASE),
     (HostConfig, "blkio_device_write_bps"): (host(BlkioDeviceWriteBps=THROTTLE), BASE),
     (HostConfig, "blkio_device_read_i_ops"): (host(BlkioDeviceReadIOps=THROTTLE), BASE),
@@ -184,10 +185,10 @@ CHANGES_THE_PLAN: dict[tuple[Struct, str], tuple[Body, Body]] = {
         host(Mounts=[{"Type": "bind", "Source": "/gone", "Target": "/x", "BindOptions": {"CreateMountpoint": True}}]),
         BASE,
     ),
-    (WeightDevice, "path"): (weighted("/dev/null", 300), weighted("/dev/zero", 300)),
-    (WeightDevice, "weight"): (weighted("/dev/null", 300), weighted("/dev/null", 400)),
-    (ThrottleDevice, "path"): (throttled("/dev/null", 4096), throttled("/dev/zero", 4096)),
-    (ThrottleDevice, "rate"): (throttled("/dev/null", 4096), throttled("/dev/null", 8192)),
+    (WeightDevice, "path"): (weighted(disks.ONE, 300), weighted(disks.OTHER, 300)),
+    (WeightDevice, "weight"): (weighted(disks.ONE, 300), weighted(disks.ONE, 400)),
+    (ThrottleDevice, "path"): (throttled(disks.ONE, 4096), throttled(disks.OTHER, 4096)),
+    (ThrottleDevice, "rate"): (throttled(disks.ONE, 4096), throttled(disks.ONE, 8192)),
     (TmpfsOptions, "size_bytes"): (tmpfs(SizeBytes=1 << 20), tmpfs()),
     (TmpfsOptions, "mode"): (tmpfs(Mode=0o700), tmpfs()),
     (TmpfsOptions, "options"): (tmpfs(Options=[["exec"]]), tmpfs()),

@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
+import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,6 +21,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.api.fate_examples import BASE, CHANGES_THE_PLAN, Body
+from tests.harness import disks
+from tests.harness.daemon import Daemon
 from tests.native.probe import Probe, probe  # noqa: F401 - a fixture
 from wherry.api.body import decode_body
 from wherry.content.digest import Digest
@@ -226,3 +230,37 @@ def test_what_an_exec_accepts_a_start_can_plan(probe: Probe, asked: Asked, body:
         return
     plan = asked.planner.exec(ID, asked.running(), request, options).encode()
     assert probe.ask(b"P", plan).startswith(b"ok ")
+
+
+@pytest.mark.parametrize(
+    ("field", "limit"),
+    [("BlkioWeightDevice", {"Weight": 300})]
+    + [
+        (f"BlkioDevice{which}", {"Rate": 1 << 20})
+        for which in ("ReadBps", "WriteBps", "ReadIOps", "WriteIOps")
+    ],
+)
+def test_limits_are_of_block_devices(
+    daemon: Daemon, shared_folder: Path, field: str, limit: dict[str, int]
+) -> None:
+    """What is there and is none, is refused at once. What is not there may be by the start."""
+    later = shared_folder / "later"
+    for path in ("/etc/passwd", "/etc", "/dev/null", "/etc/passwd/x"):
+        answer = daemon.api("POST", "/containers/create", with_limit(field, path, limit))
+        assert answer.status == 400 and path in answer.body["message"]
+    id = daemon.api("POST", "/containers/create", with_limit(field, str(later), limit)).body["Id"]
+    for there in (lambda: None, later.touch):
+        there()
+        answer = daemon.api("POST", f"/containers/{id}/start")
+        assert answer.status == 400 and str(later) in answer.body["message"]
+    later.unlink()
+    os.mknod(later, 0o600 | stat.S_IFBLK, Path(disks.ONE).stat().st_rdev)
+    answer = daemon.api("POST", f"/containers/{id}/start")
+    assert (
+        answer.status == 204 or "cgroup-write" in answer.body["message"]
+    )  # weights need a scheduler that has them
+    later.unlink()
+
+
+def with_limit(field: str, path: str, limit: dict[str, int]) -> dict[str, object]:
+    return {"Image": "busybox", "Cmd": ["true"], "HostConfig": {field: [{"Path": path, **limit}]}}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import stat
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,14 +18,22 @@ from tests.engine.doubles import wished
 from tests.engine.test_planned import task
 from wherry.engine.config import EngineConfig
 from wherry.engine.journal import Journal
-from wherry.engine.plan_template import KEPT, Templates, WrittenPlan
+from wherry.engine.plan_template import KEPT, WrittenPlan
 from wherry.engine.planning import Planner
 from wherry.engine.preparation.networks import NetworkEndpoint
 from wherry.engine.preparation.step import EngineStep
 from wherry.engine.preparation.storage import RuntimeDirectory
-from wherry.engine.preparation.surroundings import Surroundings
 from wherry.engine.task import Task
-from wherry.messages.container import Config, DeviceMapping, HostConfig, LogConfig, Mount, Ulimit
+from wherry.errors import InvalidArgument
+from wherry.messages.container import (
+    Config,
+    DeviceMapping,
+    LogConfig,
+    Mount,
+    ThrottleDevice,
+    Ulimit,
+    WeightDevice,
+)
 from wherry.runtime import cgroups
 from wherry.runtime.seccomp import SeccompCompiler
 from wherry.snapshot.layers import LayerStore
@@ -45,6 +55,7 @@ BOUND = [
     {"ulimits": [Ulimit(name="nofile", soft=10, hard=20)], "init": True, "shm_size": 1 << 20},
     {"network_mode": "host", "pid_mode": "host"},
     {"dns": ["192.0.2.1"], "extra_hosts": ["db:192.0.2.7"], "sysctls": {"kernel.msgmax": "99"}},
+    {"privileged": True},
     {"security_opt": ["seccomp=unconfined"], "cgroup_parent": "/mine", "log_config": LogConfig(type="none")},
 ]
 
@@ -120,7 +131,7 @@ def test_only_the_first_is_planned(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_what_looks_at_the_host_is_looked_up_each_time(tmp_path: Path) -> None:
-    """Directories that ``-v`` makes, and devices."""
+    """Directories that ``-v`` makes."""
     planner = new_planner(tmp_path)
     bind = {"binds": [f"{tmp_path}/there:/data"]}
     first = planner.write(of(FIRST, {}, bind), prepared(FIRST))
@@ -128,8 +139,39 @@ def test_what_looks_at_the_host_is_looked_up_each_time(tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     second = planner.write(of(SECOND, {}, bind), prepared(SECOND))
     assert f"{tmp_path}/there" not in [getattr(step, "path", "") for step in second.steps]
-    for host in (HostConfig(privileged=True), HostConfig(devices=[DeviceMapping()])):
-        assert Templates().key(replace(task(), host=host), Surroundings(), (), None) is None
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        lambda path: {"devices": [DeviceMapping(path_on_host=path, path_in_container="/dev/x")]},
+        lambda path: {
+            "devices": [DeviceMapping(path_on_host=str(Path(path).parent), path_in_container="/dev/x")]
+        },
+        lambda path: {"blkio_weight_device": [WeightDevice(path=path, weight=300)]},
+        *(
+            lambda path, field=f"blkio_device_{which}": {field: [ThrottleDevice(path=path, rate=1 << 20)]}
+            for which in ("read_bps", "write_bps", "read_i_ops", "write_i_ops")
+        ),
+    ],
+)
+def test_a_device_is_the_one_that_is_there_now(
+    planner: Planner, tmp_path: Path, host: Callable[[str], dict[str, Any]]
+) -> None:
+    """A path means another device once somebody has put one there."""
+    node = tmp_path / "dev" / "x"
+    node.parent.mkdir()
+    wish = host(str(node))
+    for minor, id in enumerate((FIRST, SECOND), 5):
+        node.unlink(missing_ok=True)
+        os.mknod(node, 0o600 | stat.S_IFBLK, os.makedev(7, minor))
+        wanted, done = of(id, {}, wish), prepared(id)
+        written = planner.write(wanted, done)
+        same(planner, written, wanted, done, tmp_path)
+        assert f"7:{minor}".encode() in written.encode() or f'"minor":{minor}'.encode() in written.document()
+    node.unlink()
+    with pytest.raises(InvalidArgument, match=r"no such file or directory|no device nodes found"):
+        planner.write(wanted, done)
 
 
 def test_no_more_than_so_many_are_kept(tmp_path: Path) -> None:

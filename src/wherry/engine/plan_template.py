@@ -2,8 +2,17 @@
 
 Planning is pure, and knows a container by its id alone: tasks that differ in nothing else have plans that differ in
 nothing else. So a plan is kept in the two forms in which it goes out, to the launcher and into the journal, with marks
-where the id stood, and whoever starts a thousand sandboxes of one kind plans once. What is looked up on the host at
-each start (addresses, name servers, directories that are missing) stands in steps between, which are never kept.
+where the id stood, and whoever starts a thousand sandboxes of one kind plans once.
+
+What a plan knows of the host comes in one of three ways:
+
+* in steps between, which are never kept: address, name servers, ``/etc/hosts``, sources of binds that are missing;
+* in the key: devices and the numbers of block devices (``Nodes``), namespaces that are joined and the shared memory
+  (``Surroundings``), mounts, attributes of the log's lines;
+* as it was when the daemon started: its host name, processors and their thermal paths, capabilities, OOM score, cgroup
+  version and controllers, and its own options.
+
+Users and groups are looked up in the image, and propagation and missing sources looked at before each plan is made.
 """
 
 from __future__ import annotations
@@ -12,7 +21,7 @@ import secrets
 import string
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import msgspec
@@ -20,9 +29,11 @@ import msgspec
 from wherry.engine.preparation.step import EngineStep
 from wherry.engine.preparation.surroundings import Surroundings
 from wherry.engine.task import Task
+from wherry.runtime.devices import HostDevice
 from wherry.runtime.mounts import MountPoint
 from wherry.runtime.oci_spec import Spec
 from wherry.runtime.plan_file import encode, from_document, named
+from wherry.runtime.resources import BlockDevices
 from wherry.runtime.steps import Log, Step, on_wire
 
 SHORT_ID = 12  # digits, as a container's own host name has
@@ -30,6 +41,14 @@ KEPT = 32  # templates; each is some 30 kB
 
 pack = msgspec.msgpack.Encoder().encode
 decode = msgspec.json.decode
+
+
+@dataclass(frozen=True, slots=True)
+class Nodes:
+    """What a plan knows of the host's devices: those that the container is given, and those that limits are of."""
+
+    devices: tuple[HostDevice, ...] = ()
+    blocks: BlockDevices = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,34 +154,35 @@ class Templates:
         self._marks = Marks()
         self._kept: OrderedDict[bytes, Template] = OrderedDict()
 
-    def find(self, key: bytes | None) -> Template | None:
+    def find(self, key: bytes) -> Template | None:
         """None where no such was planned of late."""
-        template = self._kept.get(key) if key is not None else None
-        if key is not None and template is not None:
+        template = self._kept.get(key)
+        if template is not None:
             self._kept.move_to_end(key)
         return template
 
     def make(
-        self, key: bytes | None, id: str, steps: Sequence[Step], between: Sequence[Step], spec: Spec
+        self, key: bytes, id: str, steps: Sequence[Step], between: Sequence[Step], spec: Spec
     ) -> Template:
         """The template of a plan that was made for this key, kept for the next of its kind."""
         template = Template.of(self._marks, id, steps, between, spec)
-        if key is not None:
-            self._kept[key] = template
-            if len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
+        self._kept[key] = template
+        if len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
         return template
 
     def key(
-        self, task: Task, place: Surroundings, points: Sequence[MountPoint], log: Log | None
-    ) -> bytes | None:
-        """All that a plan depends on, without the id. None for what looks at the host's devices.
+        self,
+        task: Task,
+        place: Surroundings,
+        points: Sequence[MountPoint],
+        log: Log | None,
+        nodes: Nodes,
+    ) -> bytes:
+        """All that a plan depends on, without the id.
 
         ``log`` is what a plan takes from name and record: they may be told in each line.
         """
-        host = task.host
-        if host.privileged or host.devices or host.device_requests:
-            return None
         wish = replace(task, id="", name="", networks={}, record=None)  # a new field of either is in
         there = replace(place, address=None, gateway=None)
-        return self._marks.put(pack((len(task.id), wish, there, points, log)), task.id)
+        return self._marks.put(pack((len(task.id), wish, there, points, log, nodes)), task.id)

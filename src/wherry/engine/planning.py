@@ -15,7 +15,7 @@ from wherry.engine.config import EngineConfig
 from wherry.engine.journal import Launched
 from wherry.engine.log_options import attributes, is_compressed, log_files, log_size
 from wherry.engine.paths import ContainerPaths
-from wherry.engine.plan_template import Templates, WrittenPlan
+from wherry.engine.plan_template import Nodes, Templates, WrittenPlan
 from wherry.engine.preparation.planned import DriverOf, Neighbours, lasting, preparation
 from wherry.engine.preparation.step import EngineStep
 from wherry.engine.preparation.surroundings import Surroundings
@@ -36,7 +36,7 @@ from wherry.runtime.mounts import MountPoint
 from wherry.runtime.oci_spec import Spec
 from wherry.runtime.plan import PlanContext, plan_container
 from wherry.runtime.propagation import check_sources
-from wherry.runtime.resources import host_facts
+from wherry.runtime.resources import block_devices, check_block_devices, host_facts
 from wherry.runtime.seccomp import SeccompCompiler, SeccompProgram
 from wherry.runtime.security import UNCONFINED, parse_security
 from wherry.runtime.spec import SpecInput, build_spec, cgroup_path, thermal_paths
@@ -92,6 +92,7 @@ class Planner:
         for point in points:
             if point.type == mounts.BIND and not point.create_source and not os.path.lexists(point.source):
                 raise mounts.missing_source(point)
+        check_block_devices(host)
         return warnings
 
     async def compile_profile(self, host: HostConfig) -> None:
@@ -125,18 +126,19 @@ class Planner:
         """
         place, points = Surroundings.of(prepared), self._points(task)
         with wanting("plan the container"):
-            plan, spec = self._plan(task, place, points, self._log(task), self._files(task, place, points))
+            nodes, files = self._nodes(task.host), self._files(task, place, points)
+            plan, spec = self._plan(task, place, points, self._log(task), nodes, files)
         return Launched(replace(plan, preparation=tuple(prepared)), spec)
 
     def write(self, task: Task, prepared: Sequence[EngineStep]) -> WrittenPlan:
         """The same, ready to go out. Where the same was planned of late for another container, that is used again."""
         place, points, log = Surroundings.of(prepared), self._points(task), self._log(task)
-        key = self._templates.key(task, place, points, log)
-        template = self._templates.find(key)
         with wanting("plan the container"):
-            files = self._files(task, place, points)
+            nodes, files = self._nodes(task.host), self._files(task, place, points)
+            key = self._templates.key(task, place, points, log, nodes)
+            template = self._templates.find(key)
             if template is None:
-                plan, spec = self._plan(task, place, points, log, files)
+                plan, spec = self._plan(task, place, points, log, nodes, files)
                 template = self._templates.make(key, task.id, plan.steps, files, spec)
         return WrittenPlan(template, task.id, files, prepared)
 
@@ -148,13 +150,20 @@ class Planner:
         return (*points, *declared_volumes(task.config, task.image.volumes, points, root))
 
     def _plan(
-        self, task: Task, place: Surroundings, points: Points, log: Log | None, files: tuple[Step, ...]
+        self,
+        task: Task,
+        place: Surroundings,
+        points: Points,
+        log: Log | None,
+        nodes: Nodes,
+        files: tuple[Step, ...],
     ) -> tuple[Plan, Spec]:
-        """The launcher's steps and the specification. Of the host they know files, points and devices."""
-        spec, causes = self._spec(task, place, points)
+        """The launcher's steps and the specification. Pure: what they know of the host is given, or as it was when the
+        planner was made."""
+        spec, causes = self._spec(task, place, points, nodes)
         return plan_container(spec, causes, self._context(task, spec, log, files)), spec
 
-    def _spec(self, task: Task, place: Surroundings, points: Points) -> tuple[Spec, Causes]:
+    def _spec(self, task: Task, place: Surroundings, points: Points, nodes: Nodes) -> tuple[Spec, Causes]:
         """The OCI runtime specification, and who asked for what in it. ``points``: the mounts that were asked for."""
         host, paths = task.host, ContainerPaths(self._config, task.id)
         causes = file_causes(task, self._config, self._host_name)
@@ -175,7 +184,8 @@ class Planner:
                 cgroup_version=self._cgroups.version,
                 available=self._available,
                 masked=self._thermal,
-                devices=host_devices(host),
+                devices=nodes.devices,
+                blocks=nodes.blocks,
                 security=parse_security(host.security_opt),
                 ulimits=self._config.ulimits,
                 host_name=self._host_name,
@@ -235,8 +245,13 @@ class Planner:
             MountPoint(mounts.BIND, target, source=path, cause=causes[target]) for target, path in pairs
         )
 
+    def _nodes(self, host: HostConfig) -> Nodes:
+        """What a plan knows of the host's devices. InvalidArgument for one that is gone."""
+        given = devices.every_device() if host.privileged else devices.requested(host.devices or ())
+        return Nodes(given, block_devices(host))
+
     def _files(self, task: Task, place: Surroundings, points: Points) -> tuple[Step, ...]:
-        """What is made on the host for this start: the one part of a plan that looks at it."""
+        """What is made on the host for this start: the steps that look at it."""
         return tuple(self._host_steps(task, place, points))
 
     def _host_steps(self, task: Task, place: Surroundings, points: Points) -> Iterator[Step]:
@@ -300,13 +315,6 @@ def called_as(config: Config, place: Surroundings) -> Config:
     if not place.files_of:
         return config
     return msgspec.structs.replace(config, hostname=place.hostname, domainname=place.domainname)
-
-
-def host_devices(host: HostConfig) -> tuple[devices.HostDevice, ...]:
-    """The devices of the host that a container is given. Looks at the host."""
-    if host.privileged:
-        return devices.every_device()
-    return devices.requested(host.devices or ())
 
 
 def hosts_file(task: Task, place: Surroundings) -> str:

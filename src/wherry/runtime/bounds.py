@@ -18,7 +18,7 @@ LONGEST_HOSTNAME = 64  # uname(2)
 LONGEST_SET = 100 + 6 * 8192  # cpuset(7): what a kernel for 8192 processors takes
 MOST_ENTRIES = 4096  # of what becomes a step, or a few
 MOST_MOUNTS = 1024  # each is looked at on the host, too
-MOST_DEVICES = 512  # each may be a directory full of them
+MOST_DEVICES = 512  # each is looked at on the host, and may be a directory full of them
 BOUNDED: Mapping[str, int] = {
     "binds": MOST_MOUNTS,
     "mounts": MOST_MOUNTS,
@@ -30,11 +30,11 @@ BOUNDED: Mapping[str, int] = {
     "ulimits": MOST_ENTRIES,
     "devices": MOST_DEVICES,
     "device_cgroup_rules": MOST_ENTRIES,
-    "blkio_weight_device": MOST_ENTRIES,
-    "blkio_device_read_bps": MOST_ENTRIES,
-    "blkio_device_write_bps": MOST_ENTRIES,
-    "blkio_device_read_i_ops": MOST_ENTRIES,
-    "blkio_device_write_i_ops": MOST_ENTRIES,
+    "blkio_weight_device": MOST_DEVICES,
+    "blkio_device_read_bps": MOST_DEVICES,
+    "blkio_device_write_bps": MOST_DEVICES,
+    "blkio_device_read_i_ops": MOST_DEVICES,
+    "blkio_device_write_i_ops": MOST_DEVICES,
 }
 BLOCK_DEVICES = tuple(field for field in BOUNDED if field.startswith("blkio"))
 ON_THE_WIRE = dict(zip(HostConfig.__struct_fields__, HostConfig.__struct_encode_fields__, strict=True))

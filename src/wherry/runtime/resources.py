@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from wherry.errors import InvalidArgument
 from wherry.messages.container import HostConfig, ThrottleDevice, WeightDevice
 from wherry.runtime import oci_spec as oci
+from wherry.runtime.bounds import BLOCK_DEVICES, ON_THE_WIRE
 from wherry.runtime.causes import Causes, flagged, together, valued
 from wherry.runtime.mounts import size_word
 from wherry.runtime.steps import Cause, asked
@@ -21,6 +24,9 @@ HIGHEST_CPU = 8191
 RANGE = re.compile(r"(\d{1,4})(?:-(\d{1,4}))?", re.ASCII)
 NO_SWAPPINESS = -1
 UNLIMITED = (1 << 63) - 1  # the most that a number of bytes can be
+
+BlockDevices = Mapping[str, tuple[int, int]]
+"""Paths of the host to the numbers of the block devices that are there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,10 +182,13 @@ def swap_limit(r: HostConfig) -> int:
 # ---------------------------------------------------------------- into the specification
 
 
-def to_oci(r: HostConfig, causes: Causes) -> oci.Resources:
+def to_oci(r: HostConfig, blocks: BlockDevices, causes: Causes) -> oci.Resources:
     """The limits as ``linux.resources`` (without devices); who asked for each goes to ``causes``."""
     return oci.Resources(
-        memory=memory(r, causes), cpu=cpu(r, causes), pids=pids(r, causes), block_io=block_io(r, causes)
+        memory=memory(r, causes),
+        cpu=cpu(r, causes),
+        pids=pids(r, causes),
+        block_io=block_io(r, blocks, causes),
     )
 
 
@@ -261,7 +270,7 @@ def pids(r: HostConfig, causes: Causes) -> oci.Pids | None:
     return oci.Pids(limit=r.pids_limit if r.pids_limit > 0 else -1)
 
 
-def block_io(r: HostConfig, causes: Causes) -> oci.BlockIo | None:
+def block_io(r: HostConfig, blocks: BlockDevices, causes: Causes) -> oci.BlockIo | None:
     """Weights and rates of block devices, and their cause; None where none is asked for."""
     lists = (
         r.blkio_device_read_bps,
@@ -274,11 +283,11 @@ def block_io(r: HostConfig, causes: Causes) -> oci.BlockIo | None:
     causes.update((f"linux.resources.{place}", cause) for place, cause in block_causes(r))
     return oci.BlockIo(
         weight=r.blkio_weight or None,
-        weight_device=[weight_device(entry) for entry in r.blkio_weight_device or ()],
-        throttle_read_bps_device=throttles(lists[0]),
-        throttle_write_bps_device=throttles(lists[1]),
-        throttle_read_iops_device=throttles(lists[2]),
-        throttle_write_iops_device=throttles(lists[3]),
+        weight_device=[weight_device(entry, blocks) for entry in r.blkio_weight_device or ()],
+        throttle_read_bps_device=throttles(lists[0], blocks),
+        throttle_write_bps_device=throttles(lists[1], blocks),
+        throttle_read_iops_device=throttles(lists[2], blocks),
+        throttle_write_iops_device=throttles(lists[3], blocks),
     )
 
 
@@ -305,23 +314,52 @@ def rate_cause(flag: str, entries: Sequence[ThrottleDevice] | None) -> Cause:
     return flagged(flag, [f"{entry.path}:{entry.rate}" for entry in entries or ()])
 
 
-def weight_device(entry: WeightDevice) -> oci.WeightDevice:
-    major, minor = device_numbers(entry.path)
+def weight_device(entry: WeightDevice, blocks: BlockDevices) -> oci.WeightDevice:
+    major, minor = blocks[entry.path]
     return oci.WeightDevice(major=major, minor=minor, weight=entry.weight)
 
 
-def throttles(entries: Sequence[ThrottleDevice] | None) -> list[oci.ThrottleDevice]:
-    return [throttle(entry) for entry in entries or ()]
+def throttles(entries: Sequence[ThrottleDevice] | None, blocks: BlockDevices) -> list[oci.ThrottleDevice]:
+    return [throttle(entry, blocks) for entry in entries or ()]
 
 
-def throttle(entry: ThrottleDevice) -> oci.ThrottleDevice:
-    major, minor = device_numbers(entry.path)
+def throttle(entry: ThrottleDevice, blocks: BlockDevices) -> oci.ThrottleDevice:
+    major, minor = blocks[entry.path]
     return oci.ThrottleDevice(major=major, minor=minor, rate=entry.rate)
 
 
-def device_numbers(path: str) -> tuple[int, int]:
+# ---------------------------------------------------------------- block devices, of which only the host knows
+
+
+def limited_devices(r: HostConfig) -> dict[str, str]:
+    """The paths of block devices that limits are asked for, each with the field that names it."""
+    return {entry.path: ON_THE_WIRE[field] for field in BLOCK_DEVICES for entry in getattr(r, field) or ()}
+
+
+def check_block_devices(r: HostConfig) -> None:
+    """InvalidArgument for a path at which there is something else. Nothing at all is fine: it may come before the
+    start. Looks at the host."""
+    for path, field in limited_devices(r).items():
+        with suppress(FileNotFoundError):
+            device_numbers(path, field)
+
+
+def block_devices(r: HostConfig) -> BlockDevices:
+    """The numbers of all devices that limits are asked for. InvalidArgument where one is none. Looks at the host."""
     try:
-        number = os.stat(path).st_rdev
+        return {path: device_numbers(path, field) for path, field in limited_devices(r).items()}
+    except FileNotFoundError as error:
+        raise InvalidArgument(f"stat {error.filename}: no such file or directory") from None
+
+
+def device_numbers(path: str, field: str) -> tuple[int, int]:
+    """Major and minor number. InvalidArgument for what is no block device; FileNotFoundError."""
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        raise
     except OSError as error:
-        raise InvalidArgument(f"stat {path}: {(error.strerror or 'failed').lower()}") from error
-    return os.major(number), os.minor(number)
+        raise InvalidArgument(f"stat {path}: {(error.strerror or 'failed').lower()}") from None
+    if not stat.S_ISBLK(status.st_mode):
+        raise InvalidArgument(f"invalid {field}: {path} is no block device")
+    return os.major(status.st_rdev), os.minor(status.st_rdev)

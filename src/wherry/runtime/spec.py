@@ -78,6 +78,7 @@ class SpecInput:
     cgroup_version: int = 1
     available: tuple[str, ...] = field(default_factory=capabilities.known)
     devices: tuple[devices.HostDevice, ...] = ()
+    blocks: resources.BlockDevices = field(default_factory=dict)  # those that limits are asked for
     ulimits: tuple[Ulimit, ...] = ()  # the daemon's defaults
     security: Security = Security()
     masked: tuple[str, ...] = ()  # more than Docker's twelve: see thermal_paths
@@ -174,7 +175,7 @@ def cgroup_path(id: str, host: HostConfig, default_parent: str) -> str:
 def build_linux(wish: SpecInput, causes: Causes) -> oci.Linux:
     host = wish.host
     namespaces = build_namespaces(wish, causes)
-    limits = resources.to_oci(host, causes)
+    limits = resources.to_oci(host, wish.blocks, causes)
     limits.devices = device_rules(wish)
     for device in wish.devices:
         causes[f"linux.devices:{device.device.path}"] = device.cause

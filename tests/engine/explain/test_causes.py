@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 import wherry.engine.preparation.planned  # noqa: F401 - every kind of step
+from tests.harness import disks
 from tests.harness.daemon import Daemon
 from wherry.cli.command import parse
 from wherry.cli.create_body import create_body
@@ -39,7 +40,7 @@ CASES = {
     "add-host": Case("--add-host db:10.0.0.9"),
     "annotation": Case("--annotation team=web"),
     "blkio-weight": Case("--blkio-weight 300"),
-    "blkio-weight-device": Case("--blkio-weight-device /dev/null:300"),
+    "blkio-weight-device": Case(f"--blkio-weight-device {disks.ONE}:300"),
     "cap-add": Case("--cap-add SYS_ADMIN"),
     "cap-drop": Case("--cap-drop CHOWN"),
     "cgroup-parent": Case("--cgroup-parent /wherry-elsewhere"),
@@ -54,10 +55,10 @@ CASES = {
     "cpuset-mems": Case("--cpuset-mems 0"),
     "device": Case("--device /dev/kmsg"),
     "device-cgroup-rule": Case("--device-cgroup-rule 'c 13:* rwm'"),
-    "device-read-bps": Case("--device-read-bps /dev/null:1mb"),
-    "device-read-iops": Case("--device-read-iops /dev/null:50"),
-    "device-write-bps": Case("--device-write-bps /dev/null:1mb"),
-    "device-write-iops": Case("--device-write-iops /dev/null:50"),
+    "device-read-bps": Case(f"--device-read-bps {disks.ONE}:1mb"),
+    "device-read-iops": Case(f"--device-read-iops {disks.ONE}:50"),
+    "device-write-bps": Case(f"--device-write-bps {disks.ONE}:1mb"),
+    "device-write-iops": Case(f"--device-write-iops {disks.ONE}:50"),
     "dns": Case("--dns 10.0.0.1"),
     "dns-opt": Case("--dns-option ndots:2"),
     "dns-option": Case("--dns-option ndots:2"),
