@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 
@@ -250,8 +251,10 @@ bool monitor_watch(pid_t child, int console)
     return (input >= 0 || !typed) && watch_stream(monitor, 0, console) && watch_input(monitor, input);
 }
 
+/* From here on it is the container's, and no longer dies with the daemon's spawner (spawner.c). */
 void monitor_started(void)
 {
+    prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
     control_started(&self);
 }
 

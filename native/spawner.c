@@ -2,6 +2,10 @@
  * The spawner: one process of each daemon's that has another ready for the next plan: a fork of something this small
  * costs less than a new start of the binary, it is made beforehand, and the daemon does not stand still for it. It holds
  * nothing of any container's; when it or the daemon dies, monitors go on, and init collects them.
+ *
+ * What has not started yet must not outlive its daemon, since the next one counts it as not begun. So each dies with its
+ * parent, by SIGKILL, which also ends what somebody has stopped: the spawner with the daemon, who waits for a plan or is
+ * at work on one with the spawner.
  */
 #define _GNU_SOURCE
 #include "launch.h"
@@ -85,19 +89,38 @@ static void schedule_as(int policy)
 }
 
 /*
- * A process that is there already takes the next request, so that nothing has to be made for it first. It dies with the
- * spawner while it waits; "taken" is told when it does not wait any more.
+ * A parent that has gone already tells nobody. (It is the end of the thread that made this process which counts. The
+ * daemon's is that of its event loop, which ends last.)
  */
-static void wait_for_one(int socket, int taken, struct given *given)
+static void die_with(pid_t parent)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    if (getppid() != parent)
+        _exit(0);
+}
+
+/* Who has made the socket. */
+static pid_t daemon_of(int socket)
+{
+    struct ucred who = {0};
+    socklen_t size = sizeof who;
+    getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &who, &size);
+    return who.pid;
+}
+
+/*
+ * A process that is there already takes the next request, so that nothing has to be made for it first. "taken" is told
+ * when it does not wait any more. It dies with the spawner until its container has started (monitor_started).
+ */
+static void wait_for_one(pid_t spawner, int socket, int taken, struct given *given)
 {
     signal(SIGCHLD, SIG_DFL);
     schedule_as(OTHER);
-    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    die_with(spawner);
     do
         if (!receive(socket, given))
             _exit(0);
     while (given->count == 0);
-    prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
     if (write(taken, "", 1) != 1)
         _exit(1);
     if (take_places(given))
@@ -153,7 +176,9 @@ static pid_t make_one(int ends[2])
 void spawner_run(void)
 {
     struct given given;
+    const pid_t self = getpid();
     int socket = fcntl(FD_CONTROL, F_DUPFD_CLOEXEC, FD_FREE);
+    die_with(daemon_of(socket));
     dup3(STDIN_FILENO, FD_CONTROL, O_CLOEXEC); /* /dev/null, as all free numbers are */
     signal(SIGCHLD, SIG_IGN);
     schedule_as(BATCH);
@@ -163,7 +188,7 @@ void spawner_run(void)
         if (pid < 0 && !daemon_gone(socket, 0)) /* nobody needed one yet; by now it may work */
             pid = make_one(ends);
         if (pid == 0) {
-            wait_for_one(socket, ends[1], &given);
+            wait_for_one(self, socket, ends[1], &given);
             return;
         }
         if (pid < 0) {

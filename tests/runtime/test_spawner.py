@@ -6,23 +6,34 @@ import asyncio
 import os
 import resource
 import signal
+import subprocess
+import sys
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from socket import SOCK_SEQPACKET, socketpair
 
-from tests.harness.waiting import eventually
-from tests.native.full_container import Wanted, exec_plan
+import pytest
+
+from tests.harness.waiting import eventually, until
+from tests.native.full_container import Wanted, container_plan, exec_plan
 from tests.native.lab import Lab, lab  # noqa: F401 - a fixture
+from wherry.errors import LaunchFailed
 from wherry.runtime.binary import launcher_path
 from wherry.runtime.launcher import Monitored
 from wherry.runtime.spawner import NAME, Spawner
-from wherry.runtime.steps import Fd
+from wherry.runtime.steps import Clone, Fd, HostFile
+
+BOUND = 30.0  # seconds: a bound against a hang, no more
+
+
+def born(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def children(pid: int) -> list[int]:
     """Those of its children that are spawners, or wait for a plan."""
-    listed = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [int(child) for child in listed if comm(int(child)) == NAME and alive(int(child))]
+    return [child for child in born(pid) if comm(child) == NAME and alive(child)]
 
 
 def comm(pid: int) -> str:
@@ -64,6 +75,38 @@ def test_a_container_outlives_the_spawner_and_the_next_one_starts(lab: Lab) -> N
             assert not monitored.exited.done()
 
     asyncio.run(run())
+
+
+def test_who_carries_out_a_plan_dies_with_the_spawner(lab: Lab) -> None:  # noqa: F811
+    """Also where it is stopped, and with all that it has made: until the command runs it is the daemon's."""
+    fifo = lab.bundle.base / "fifo"
+    os.mkfifo(fifo)
+    plan = container_plan(lab.bundle, Wanted(argv=("sleep", "1000")))
+    before = next(n for n, step in enumerate(plan.steps) if isinstance(step, Clone))
+    waits = replace(plan, steps=(*plan.steps[:before], HostFile(str(fifo), b""), *plan.steps[before:]))
+
+    async def run() -> None:
+        start = asyncio.create_task(lab.launch(waits))
+        assert await until(lambda: len(lab.left_cgroups()) == len(lab.bundle.cgroups()))
+        (launcher,) = [pid for pid in born(spawner()) if comm(pid) == "wherry-monitor"]
+        os.kill(launcher, signal.SIGSTOP)
+        os.kill(spawner(), signal.SIGKILL)
+        with pytest.raises(LaunchFailed, match="ended before the container had started"):
+            await asyncio.wait_for(start, BOUND)
+        assert not alive(launcher) and lab.left_cgroups() == []
+
+    asyncio.run(run())
+
+
+def test_one_whose_daemon_has_gone_before_it_could_say_so(tmp_path: Path) -> None:
+    """Its parent is another process than the one that has made its socket; nothing else would tell it."""
+    ours, theirs = socketpair(type=SOCK_SEQPACKET)
+    with ours, theirs:
+        script = f"import os; os.dup2({theirs.fileno()}, 4); os.execv({str(launcher_path())!r}, [{NAME!r}])"
+        made = subprocess.Popen(
+            ["sh", "-c", '"$@" & wait', "sh", sys.executable, "-c", script], pass_fds=[theirs.fileno()]
+        )
+        assert made.wait(BOUND) == 0
 
 
 def test_the_process_that_waits_for_a_plan_is_replaced(lab: Lab) -> None:  # noqa: F811

@@ -8,8 +8,9 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from http.client import HTTPException
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ import pytest
 from tests.harness.daemon import Daemon
 from tests.harness.hold import held
 from tests.harness.waiting import eventually
+from tests.runtime.test_spawner import alive
 from tests.security.test_monitor import monitors, name_of
 
 ANSWERED = 45.0  # seconds: a bound against a hang, no more
@@ -321,3 +323,65 @@ def test_a_daemon_starts_while_a_monitor_is_stopped(daemon: Daemon) -> None:
     os.kill(monitor, signal.SIGSTOP)
     daemon.start()
     assert daemon.inspect(name)["State"]["Running"]
+
+
+# ---------------------------------------------------------------- what a daemon that is killed leaves stopped
+
+
+def asked_to_start(daemon: Daemon, names: Sequence[str], seconds: float = 0.5) -> list[threading.Thread]:
+    """Clients that have asked for a start and wait for the answer, or for the daemon's end."""
+
+    def ask(name: str) -> None:
+        with suppress(OSError, HTTPException):
+            daemon.api("POST", f"/containers/{name}/start")
+
+    clients = [threading.Thread(target=ask, args=(name,)) for name in names]
+    for client in clients:
+        client.start()
+    time.sleep(seconds)
+    return clients
+
+
+def test_starts_in_a_stopped_spawner_end_with_their_daemon(daemon: Daemon) -> None:
+    """It would carry them out when it goes on, beside what the next daemon has started or removed."""
+    run(daemon, "--name", "warm", *SLEEPER)
+    names = ["one", "two", "three"]
+    script = f"echo >>{daemon.base}/$0; sleep 600"
+    for name in names:
+        bind = ("-v", f"{daemon.base}:{daemon.base}")
+        daemon.docker("create", "--name", name, *bind, "busybox", "sh", "-c", script, name)
+    first = spawner(daemon)
+    stopped = [first, *(pid for pid in children(first) if name_of(pid) == "wherry-spawner")]
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    clients = asked_to_start(daemon, names)
+    daemon.kill9()
+    daemon.start()
+    for client in clients:
+        client.join()
+    assert [pid for pid in stopped if alive(pid)] == []
+    assert [daemon.inspect(name)["State"]["Status"] for name in names] == ["created"] * 3
+    daemon.docker("start", "one", timeout=ANSWERED)
+    daemon.docker("rm", "two")
+    assert eventually((daemon.base / "one").exists)
+    assert (daemon.base / "one").read_text() == "\n"
+    assert not (daemon.base / "two").exists() and not (daemon.base / "three").exists()
+    assert len(monitors(daemon)) == 2
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["whole", "begun"])
+def test_what_dies_with_its_daemon_leaves_no_cgroup(daemon: Daemon, whole: bool) -> None:
+    """Below a parent of its own, where nothing is swept; also where the journal came to no plan."""
+    parent = f"{daemon.sandbox.cgroup_parent}/own"
+    name = run(daemon, "--cgroup-parent", parent, *SLEEPER)
+    folders = [folder for folder in daemon.sandbox.cgroups() if folder.name == name]
+    assert folders
+    (monitor,) = monitors(daemon)
+    daemon.kill9()
+    os.kill(monitor, signal.SIGKILL)
+    if not whole:
+        journal = daemon.sandbox.outside(daemon.exec_root / "containers" / name / "launch.json")
+        steps = json.loads(journal.read_text())["preparation"]
+        journal.write_text(json.dumps({"preparation": steps}))
+    daemon.start()
+    assert [folder for folder in folders if folder.exists()] == []

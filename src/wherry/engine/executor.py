@@ -21,7 +21,7 @@ from wherry.engine.journal import Journal, Launched
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.planning import Planner
 from wherry.engine.preparation.carry_out import carry_out, due, ending, take_back, take_over
-from wherry.engine.preparation.cgroups import have_parents_again
+from wherry.engine.preparation.cgroups import ParentCgroup, have_parents_again
 from wherry.engine.preparation.networks import as_given, attachments_of
 from wherry.engine.preparation.planned import Neighbours
 from wherry.engine.preparation.step import EngineStep, Host, Launch, Moment
@@ -227,13 +227,14 @@ class Executor:
         """
         paths = ContainerPaths(self._config, id)
         known = self.journal.under_way(id)
-        cgroup = (known.cgroup if known is not None else "") or f"/{self._config.cgroup_parent}/{id}"
-        clean = partial(self._host.cgroups.destroy, cgroup)
+        clean = partial(self._host.cgroups.destroy, cgroup_of(id, known, self._config))
         try:
             monitor = await self._launcher.take_over(Path(paths.socket), Path(paths.exit), clean)
         except OSError as error:
             if not isinstance(error, FileNotFoundError):
                 log.warning("container %s is not taken over: %s", id[:12], sentence(error))
+            if known is not None:  # who was at work on it has died with that daemon, wherever it was
+                await asyncio.to_thread(clean)
             return None
         if monitor.exited.done():
             return None
@@ -290,6 +291,14 @@ def made(steps: Sequence[EngineStep]) -> tuple[EngineStep, ...]:
         replace(step, record=None) if isinstance(step, WriteRecord) else step
         for step in due(steps, Moment.CREATE)
     )
+
+
+def cgroup_of(id: str, launched: Launched | None, config: EngineConfig) -> str:
+    """Where the processes of a launch are, also of one that came to no plan."""
+    if launched is None:
+        return f"/{config.cgroup_parent}/{id}"
+    parents = (step.path for step in launched.preparation if isinstance(step, ParentCgroup))
+    return launched.cgroup or f"/{next(parents, config.cgroup_parent)}/{id}"
 
 
 async def end(monitor: Monitored) -> None:
