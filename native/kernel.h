@@ -47,7 +47,7 @@ enum { FSCONFIG_SET_FLAG_ = 0, FSCONFIG_SET_STRING_ = 1, FSCONFIG_CMD_CREATE_ = 
 #define ATTR_STRICTATIME 0x20u
 #define ATTR_NODIRATIME 0x80u
 #define ATTR_ATIME_MASK 0x70u
-#define MS_NOSUID_NODEV_NOEXEC (2u | 4u | 8u) /* of mount(2) */
+#define OWN_PROCFS_FLAGS (2u | 4u | 8u) /* of mount(2): MS_NOSUID, MS_NODEV, MS_NOEXEC, as a container has its own */
 
 struct mount_attributes {
     uint64_t set, clear, propagation, userns;

@@ -59,7 +59,7 @@ int step_sysctl(struct launch *launch, const struct step *step)
     if (length < 0 || (size_t)length >= sizeof path)
         return fail_text(launch, "the name of a sysctl is too long");
     if (launch->procfs < 0)
-        launch->procfs = mount_new("proc", "proc", MS_NOSUID_NODEV_NOEXEC, "");
+        launch->procfs = mount_new("proc", "proc", OWN_PROCFS_FLAGS, "");
     if (launch->procfs < 0)
         return fail_on(launch, "procfs");
     int file = sys_openat2(launch->procfs, path, O_WRONLY | O_CLOEXEC, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);

@@ -93,6 +93,20 @@ static int mount_target(struct launch *launch, const char *type, const char *pat
     return root_open(launch, path, O_PATH | O_DIRECTORY, RESOLVE_NO_SYMLINKS);
 }
 
+/*
+ * The procfs that sysctls were written through, where it is just what the container is to have: one that is nowhere when
+ * it is let go of, by the exec, holds the command up for a grace period of the kernel.
+ */
+static int own_procfs(struct launch *launch, const struct step *step)
+{
+    bool fits = strcmp(step_text(step, MOUNT_FSTYPE), "proc") == 0 && *step_text(step, MOUNT_DATA) == 0 &&
+                (uint64_t)step_integer(step, MOUNT_FLAGS) == OWN_PROCFS_FLAGS && step_integer(step, MOUNT_PIDS) == 0;
+    int procfs = fits ? launch->procfs : -1;
+    if (fits)
+        launch->procfs = -1;
+    return procfs;
+}
+
 int step_mount(struct launch *launch, const struct step *step)
 {
     const char *type = step_text(step, MOUNT_FSTYPE), *path = step_text(step, MOUNT_TARGET);
@@ -104,7 +118,9 @@ int step_mount(struct launch *launch, const struct step *step)
         return fail_text(launch, "a %s over %s would hide what the kernel shows there", type, path);
     }
     int pids = (int)step_integer(step, MOUNT_PIDS);
-    int mounted = mount_of(pids ? procfs_context(launch, pids) : sys_fsopen(type), step_text(step, MOUNT_SOURCE),
+    int mounted = own_procfs(launch, step);
+    if (mounted < 0)
+        mounted = mount_of(pids ? procfs_context(launch, pids) : sys_fsopen(type), step_text(step, MOUNT_SOURCE),
                            (uint64_t)step_integer(step, MOUNT_FLAGS), step_text(step, MOUNT_DATA));
     const struct mount_attributes sharing = {0, 0, (uint64_t)step_integer(step, MOUNT_PROPAGATION) & ~(uint64_t)MS_REC, 0};
     int result = mounted < 0 ? -1 : 0;

@@ -68,7 +68,7 @@ def overlay(args: Mapping[str, Any], call: Call) -> bool:
     if call.name == "chdir":
         return args["layers_dir"] in call.args
     return (call.name == "mount" and '"overlay"' in call.args and args["upper"] in call.args) or (
-        new_filesystem("overlay", call) or (call.name == "move_mount" and args["target"] in call.args)
+        new_filesystem("overlay", call) or (call.name == "move_mount" and f"{args['target']}>" in call.args)
     )
 
 
