@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -27,6 +28,7 @@ from wherry.messages.container import Config, HostConfig
 from wherry.runtime.launcher import Attach, ExitStatus
 
 IMAGE = "sha256:" + "0" * 64
+BEGAN = 1_800_000_000_000_000_000  # when a journal of a former daemon was written
 
 
 class Monitor:
@@ -82,7 +84,8 @@ class FakeExecutor:
     fails: BaseException | None = None  # the next start does
     stuck: str = ""  # what keeps a container from being removed
     alive: dict[str, Run] = field(default_factory=dict)  # of a former daemon
-    under_way: set[str] = field(default_factory=set)  # starts of a former daemon
+    had_run: set[str] = field(default_factory=set)  # by a former daemon, and not given back
+    journal: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(time_of=lambda id: BEGAN))
     started: list[str] = field(default_factory=list)
     settled: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
@@ -128,7 +131,7 @@ class FakeExecutor:
 
     def settle(self, id: str) -> bool:
         self.settled.append(id)
-        return id in self.under_way
+        return id in self.had_run
 
 
 async def told(events: Subscription) -> list[str]:

@@ -64,9 +64,12 @@ def test_from_intention_to_end(config: EngineConfig) -> None:
     for known in (journal.under_way(ID), later(config).under_way(ID)):
         assert known is not None and (known.plan, known.preparation) == (LAUNCHED.plan, DONE)
         assert known.spec == SPEC and known.cgroup == "/wherry/aaaa"
+    assert not later(config).has_run(ID)
+    journal.runs(ID)
+    assert later(config).has_run(ID) and later(config).under_way(ID) == known
     journal.end(ID)
     for reader in (journal, later(config)):
-        assert reader.under_way(ID) is None
+        assert reader.under_way(ID) is None and not reader.has_run(ID)
         last = reader.last(ID)
         assert last is not None and last.plan == LAUNCHED.plan
     assert sorted(os.listdir(Path(paths.launch).parent)) == ["ended.json"]

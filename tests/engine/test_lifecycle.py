@@ -15,7 +15,7 @@ import pytest
 
 from tests.engine.doubles import Lab, Monitor, told, wished
 from wherry.engine.container import Container, WaitResult
-from wherry.engine.lifecycle import MOVES, move
+from wherry.engine.lifecycle import MOVES, SAVE_SECONDS, move
 from wherry.engine.record import ContainerState, Failure, Phase
 from wherry.errors import (
     Conflict,
@@ -407,6 +407,23 @@ def test_what_is_kept_of_a_run(lab: Lab) -> None:
         assert kept.finished_at == "1970-01-01T00:00:01Z"
         await asyncio.sleep(0)
         assert lab.lifecycle._tasks == set()
+
+    soon(scenario)
+
+
+def test_an_end_is_recorded_before_the_next_start_takes_its_traces_away(lab: Lab) -> None:
+    async def scenario() -> None:
+        container = lab.container()
+        await lab.lifecycle.start(container)
+        await lab.lifecycle.kill(container, 9)
+        lab.executor.gate = asyncio.Event()
+        again = asyncio.create_task(lab.lifecycle.start(container))
+        await asyncio.sleep(2 * SAVE_SECONDS)
+        assert container.phase is Phase.STARTING
+        kept = lab.kept(container)
+        assert kept is not None and (kept.phase, kept.exit_code) == (Phase.EXITED, 137)
+        lab.executor.gate.set()
+        await again
 
     soon(scenario)
 

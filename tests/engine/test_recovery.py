@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.engine.doubles import Lab, Monitor, running
+from tests.engine.doubles import BEGAN, Lab, Monitor, running
 from tests.harness.daemon import Daemon
 from tests.harness.waiting import eventually
 from wherry.engine.paths import ContainerPaths
@@ -21,6 +21,7 @@ from wherry.engine.preparation.step import Launch
 from wherry.engine.preparation.storage import RuntimeDirectory
 from wherry.engine.record import ContainerState, Failure, Phase
 from wherry.engine.recovery import LOST_EXIT_CODE, UNSEEN, ended, recover, settle, sweep
+from wherry.messages.base import ZERO_TIME
 from wherry.runtime.launcher import ExitStatus
 from wherry.values.times import rfc3339
 
@@ -44,29 +45,27 @@ def exit_file(lab: Lab, id: str, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "started", "file", "status"),
+    ("state", "ran", "file", "status"),
     [
         (ContainerState(), False, None, None),
-        (ContainerState(), True, None, None),
+        (ContainerState(), False, f"4 0 {FINISHED}", ExitStatus(4, False, FINISHED)),
         (ContainerState(), True, f"5 0 {FINISHED}", ExitStatus(5, False, FINISHED)),
         (RUNNING, True, f"5 1 {FINISHED}", ExitStatus(5, True, FINISHED)),
         (RUNNING, False, f"5 0 {FINISHED}", ExitStatus(5, False, FINISHED)),
         (ENDED, False, f"3 0 {FINISHED}", None),
-        (ENDED, True, f"3 0 {FINISHED}", None),  # the file is of the run before, which is recorded
         (ENDED, True, f"7 0 {FINISHED + 10**9}", ExitStatus(7, False, FINISHED + 10**9)),
-        (ENDED, True, None, None),
+        (ENDED, False, None, None),
     ],
     ids=[
-        "never started", "started, and never came so far", "started and ended, and nothing recorded",
-        "ran", "ran, and all was given back", "ended before", "an exit file of an earlier run",
-        "a later run", "started again, and never came so far",
+        "never started", "all was given back, and nothing recorded", "ended, and nothing recorded",
+        "ran", "ran, and all was given back", "ended before", "a later run", "ended before, and the file is gone",
     ],
 )  # fmt: skip
 def test_how_it_ended(
-    lab: Lab, state: ContainerState, started: bool, file: str | None, status: ExitStatus | None
+    lab: Lab, state: ContainerState, ran: bool, file: str | None, status: ExitStatus | None
 ) -> None:
     container = lab.container(state=state)
-    lab.executor.under_way = {container.id} if started else set()
+    lab.executor.had_run = {container.id} if ran else set()
     if file is not None:
         exit_file(lab, container.id, file)
     assert ended(lab.config, lab.executor, container) == status  # type: ignore[arg-type]
@@ -74,8 +73,14 @@ def test_how_it_ended(
 
 
 @pytest.mark.parametrize("file", [None, "half a li"])
-def test_one_that_ended_without_a_word(lab: Lab, file: str | None) -> None:
-    container = lab.container(state=RUNNING)
+@pytest.mark.parametrize(
+    ("state", "ran"),
+    [(RUNNING, False), (RUNNING, True), (ContainerState(), True), (ENDED, True)],
+    ids=["ran", "ran, and holds something", "ran, and nothing recorded", "ran again"],
+)
+def test_one_that_ended_without_a_word(lab: Lab, state: ContainerState, ran: bool, file: str | None) -> None:
+    container = lab.container(state=state)
+    lab.executor.had_run = {container.id} if ran else set()
     if file is not None:
         exit_file(lab, container.id, file)
     status = ended(lab.config, lab.executor, container)  # type: ignore[arg-type]
@@ -112,12 +117,22 @@ async def settled(lab: Lab, state: ContainerState, file: str | None = None, **ho
         (ContainerState(phase=Phase.EXITED), False, Phase.EXITED),
         (ContainerState(phase=Phase.EXITED), True, Phase.GONE),  # a restart had put it off
         (ContainerState(phase=Phase.REMOVING), False, Phase.GONE),
-        (ContainerState(), True, Phase.CREATED),
+        (ContainerState(), False, Phase.EXITED),  # that it runs was not recorded yet, nor that it has ended
+        (ContainerState(), True, Phase.GONE),
+        (ContainerState(phase=Phase.STARTING), False, Phase.EXITED),
     ],
 )
 def test_what_becomes_of_it(lab: Lab, state: ContainerState, auto_remove: bool, phase: Phase) -> None:
     async def scenario() -> None:
         assert await settled(lab, state, f"5 0 {FINISHED}", auto_remove=auto_remove) is phase
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("began", "phase"), [(ZERO_TIME, Phase.CREATED), (rfc3339(FINISHED), Phase.EXITED)])
+def test_a_start_that_an_earlier_version_has_recorded(lab: Lab, began: str, phase: Phase) -> None:
+    async def scenario() -> None:
+        assert await settled(lab, ContainerState(phase=Phase.STARTING, started_at=began)) is phase
 
     asyncio.run(scenario())
 
@@ -141,12 +156,12 @@ def test_an_end_that_is_known_has_nothing_of_a_failed_start_before_it(lab: Lab) 
     async def scenario() -> None:
         failed = ContainerState(exit_code=127, error="not found", failure=Failure.START)
         container = lab.container(state=failed)
-        lab.executor.under_way = {container.id}
         exit_file(lab, container.id, f"0 0 {FINISHED}")
         settle(lab.config, lab.executor, lab.lifecycle, container)  # type: ignore[arg-type]
         kept = lab.kept(container)
         assert kept is not None
         assert (kept.exit_code, kept.error, kept.failure) == (0, "", Failure.NONE)
+        assert kept.started_at == rfc3339(BEGAN), "when its journal was written"
 
     asyncio.run(scenario())
 

@@ -133,6 +133,7 @@ class Executor:
         finally:
             launch.close()
         try:
+            self.journal.runs(task.id)
             return self._run(task.id, monitor, done)
         except OSError as error:
             await self._call_off(task.id, monitor, done)
@@ -216,6 +217,7 @@ class Executor:
         done = as_given(due(steps, Moment.START), leases)
         launched = self._planner.plan(task, (*made(steps), *done))
         self.journal.keep(task.id, launched)
+        self.journal.runs(task.id)
         return launched
 
     async def take_over(self, id: str, anew: Callable[[int], Launched | None]) -> Run | None:
@@ -247,11 +249,11 @@ class Executor:
         return self._run(id, monitor, done)
 
     def settle(self, id: str) -> bool:
-        """Give back what an earlier daemon's start of a task has left; whether there was such a start."""
-        launched = self.journal.under_way(id)
+        """Give back what an earlier daemon's start of a task has left; whether that came so far that it ran."""
+        launched, has_run = self.journal.under_way(id), self.journal.has_run(id)
         if launched is not None:
             self.finish(id, due(launched.preparation, Moment.START))
-        return launched is not None
+        return has_run
 
     def watch_memory(self, run: Run, tell: Callable[[], None]) -> None:
         """Have ``tell`` called when a process runs out of memory. Nothing where the kernel gives no word of that."""

@@ -1,14 +1,16 @@
 """What is under way and what was started, one file a container: ``<exec-root>/containers/<id>/launch.json``.
 
 It is written before the first step of a start is done, and again, whole, before the launcher begins: the preparation as
-it was done, the launcher's steps, and the OCI specification that both come from. While it is there, the host may hold
-something for the container; when all is given back it is called ``ended.json``, and tells what the last start was. It
-lies in the exec root, because a reboot takes it together with what it names.
+it was done, the launcher's steps, and the OCI specification that both come from. When the command runs it is made
+read-only: from then on somebody may have been told. While it is there, the host may hold something for the container;
+when all is given back it is called ``ended.json``, and tells what the last start was. It lies in the exec root, because
+a reboot takes it together with what it names.
 """
 
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,6 +28,7 @@ from wherry.runtime.plan_file import Document, encode, from_document, named
 from wherry.runtime.steps import Plan
 
 Version = tuple[int, int]  # of a file: inode and time of the last change
+READ_ONLY = 0o400
 RECENT = 16  # launches that are kept in memory; each is some 30 kB
 
 
@@ -92,6 +95,17 @@ class Journal:
         with wanting(f"note what is started in {self._config.runtime_dir}"):
             self._write(id, whole.document())
 
+    def runs(self, id: str) -> None:
+        """The command runs. OSError where that cannot be noted."""
+        os.chmod(ContainerPaths(self._config, id).launch, READ_ONLY)
+
+    def has_run(self, id: str) -> bool:
+        """Whether what the host may hold something of came so far that its command ran."""
+        try:
+            return os.stat(ContainerPaths(self._config, id).launch).st_mode & stat.S_IWUSR == 0
+        except OSError:
+            return False
+
     def end(self, id: str) -> None:
         """The host holds nothing of it any more. OSError where that cannot be noted."""
         paths = ContainerPaths(self._config, id)
@@ -129,6 +143,14 @@ class Journal:
     def last(self, id: str) -> Launched | None:
         """What runs or, if nothing does, what was started last since the machine came up."""
         return self.under_way(id) or read(ContainerPaths(self._config, id).ended)
+
+    def time_of(self, id: str) -> int | None:
+        """When the last launch was written down, in nanoseconds since the epoch; None where none is known."""
+        paths = ContainerPaths(self._config, id)
+        for path in (paths.launch, paths.ended):
+            with suppress(OSError):
+                return os.stat(path).st_mtime_ns
+        return None
 
     def _write(self, id: str, content: bytes) -> None:
         path = ContainerPaths(self._config, id).launch

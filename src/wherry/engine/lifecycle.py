@@ -114,6 +114,8 @@ class Lifecycle:
             raise no_such(container.record.name)
         if container.phase in (Phase.REMOVING, Phase.DEAD):
             raise Conflict(f"container {container.id} is marked for removal and cannot be started")
+        if container.id in self._unsaved:
+            self._save(container)  # how its last run ended: the exit file of that goes now
         before = container.phase
         move(container, Phase.STARTING)
         attaching = container.take_attaching()
@@ -179,7 +181,7 @@ class Lifecycle:
         state.exit_code, state.error, state.failure = 0, "", Failure.NONE
         state.oom_killed, state.asked = False, None
         state.networks = {name: self._networks.find(name).id for name in container.record.networks}
-        self._save(container)
+        self._save_soon(container)
 
     def _detached(self, container: Container, reason: int) -> None:
         if reason == 0:
@@ -378,12 +380,17 @@ class Lifecycle:
         )
         if run is None:
             return False
-        since = container.state.started_at if container.phase in CALM else now()
+        since = container.state.started_at if container.phase in CALM else self._began(container)
         self._adopt(container, run)
         if container.phase is not Phase.PAUSED:
             container.state.phase = Phase.CREATED  # from where every run begins
             self._running(container, since)
         return True
+
+    def _began(self, container: Container) -> str:
+        """When a run began that is not recorded yet."""
+        began = self._executor.journal.time_of(container.id)
+        return rfc3339(began) if began is not None else now()
 
     def _journal_anew(self, container: Container, former: list[Attachment], pid: int) -> Launched | None:
         """The journal of a run that has none to be read, by its places on networks: an earlier version kept them in
@@ -403,7 +410,11 @@ class Lifecycle:
         A removal that was begun is ended, also one that ``--rm`` asked for and a restart had put off.
         """
         if status is not None:
+            if container.state.pid == 0:
+                container.state.started_at = self._began(container)
             self._exited(container, status)
+        elif container.phase is Phase.STARTING:  # as earlier versions may have written down
+            move(container, Phase(container.view.status))
         elif container.record.host_config.auto_remove and container.phase is Phase.EXITED:
             move(container, Phase.REMOVING)
         if container.phase is Phase.REMOVING:
@@ -420,15 +431,23 @@ class Lifecycle:
             log.error("cannot record the state of container %s: %s", container.id[:12], error.message)
 
     def _save_soon(self, container: Container) -> None:
-        """The same behind the answers that wait for an end; after a crash, journal and exit file tell of it."""
+        """The same behind the answers that tell of a start or an end; after a crash, journal and exit file do so. What
+        has come to life and is removed meanwhile is never written."""
         if not self._unsaved:
             asyncio.get_running_loop().call_later(SAVE_SECONDS, self.flush)
         self._unsaved[container.id] = container
 
     def flush(self) -> None:
         """Record how those stand of which that is due."""
-        for container in list(self._unsaved.values()):
-            self._save(container)
+        unsaved = list(self._unsaved.values())
+        self._unsaved.clear()
+        try:
+            with self._store.transaction():
+                for container in unsaved:
+                    self._store.containers.save_state(container.id, container.state)
+        except Internal:  # on a disk that is full, one by one may do
+            for container in unsaved:
+                self._save(container)
 
     def _publish(self, container: Container, action: str, **attributes: str) -> None:
         self._events.container(action, container.record, attributes)

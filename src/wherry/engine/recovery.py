@@ -22,6 +22,7 @@ from wherry.engine.names import is_id
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.preparation.step import Host
 from wherry.engine.preparation.storage import remove_runtime
+from wherry.engine.record import Phase
 from wherry.engine.registry import Registry
 from wherry.errors import sentence
 from wherry.runtime.launcher import ExitStatus, read_exit_file
@@ -66,15 +67,16 @@ def settle(config: EngineConfig, executor: Executor, lifecycle: Lifecycle, conta
 
 
 def ended(config: EngineConfig, executor: Executor, container: Container) -> ExitStatus | None:
-    """How a container ended while no daemon was there; None where it did not run, or never came so far."""
-    was_started = executor.settle(container.id)
-    recorded = container.state.pid != 0
-    if not (was_started or recorded):
+    """How a container ended while no daemon was there; None where it did not run, or never came so far, or where
+    nothing can be said of it any more."""
+    has_run = executor.settle(container.id)
+    if container.phase is Phase.DEAD:
         return None
+    recorded = container.state.pid != 0
     status = read_exit_file(Path(ContainerPaths(config, container.id).exit))
     if status is not None and not recorded and rfc3339(status.finished_ns) == container.state.finished_at:
         return None  # of an earlier run, and recorded
-    if status is not None or not recorded:
+    if status is not None or not (recorded or has_run):
         return status
     log.warning("container %s ended without an exit status", container.id[:12])
     return ExitStatus(code=LOST_EXIT_CODE, oom=False, finished_ns=time.time_ns(), error=UNSEEN, known=False)
