@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from tests.faults.sweep import unreadable, words
 from tests.harness.daemon import Daemon
+from tests.harness.waiting import eventually
 
 BODY = {"Image": "busybox", "Cmd": ["sh", "-c", "echo hello; exit 7"]}
 
@@ -126,3 +130,27 @@ def test_a_directory_where_the_host_has_a_file(fresh_daemon: Callable[..., Daemo
     daemon.run_in_ns(["umount", "/etc"])
     assert daemon.api("POST", "/containers/again/start").status == 204
     assert daemon.api("POST", "/containers/again/wait").body == {"StatusCode": 7}
+
+
+def test_compression_of_logs_leaves_the_log_its_room(fresh_daemon: Callable[..., Daemon]) -> None:
+    """What is left of the disk is for new lines; there is compressed again when there is room for both."""
+    daemon = fresh_daemon()
+    options = {"compress": "true", "max-size": "400k", "max-file": "9"}
+    body = {"Image": "busybox", "Cmd": ["seq", "1", "16000"]}
+    body["HostConfig"] = {"LogConfig": {"Type": "json-file", "Config": options}}
+    assert daemon.api("POST", "/containers/create?name=c1", body).status == 201
+    fill(daemon, 1900)
+    assert daemon.api("POST", "/containers/c1/start").status == 204
+    assert daemon.api("POST", "/containers/c1/wait").body["StatusCode"] == 0
+    home = daemon.sandbox.outside(daemon.data_root / "containers" / daemon.inspect("c1")["Id"])
+    lines = [str(number) for number in range(1, 16001)]
+    time.sleep(3)  # two times of looking for something to compress
+    assert daemon.docker("logs", "c1").stdout.split() == lines
+    assert len(rotated(home)) >= 2 and not any(name.endswith(".gz") for name in rotated(home))
+    make_room(daemon)
+    assert eventually(lambda: all(name.endswith(".gz") for name in rotated(home)), 30)
+    assert daemon.docker("logs", "c1").stdout.split() == lines
+
+
+def rotated(home: Path) -> list[str]:
+    return [name for name in os.listdir(home) if "json.log." in name]
