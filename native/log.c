@@ -17,6 +17,7 @@ enum {
     ENTRY_MAX = 6 * LINE_BYTES + ATTRIBUTES_MAX + 256, /* the longest entry: each byte may become six */
     OUT_BYTES = 256 << 10,
     NAME_BYTES = 4096,
+    LEAST_ROOM = 256,
 };
 
 /* The beginning of a line whose end has not come yet. */
@@ -161,6 +162,18 @@ static void rotate(void)
     if (log_state.max_file > 1)
         shift_files();
     open_file(true);
+}
+
+/*
+ * How much output may come at once: less where the log's files are small, as each byte may be a line and fill a good part
+ * of one, and to rotate takes the longer the more of them there are.
+ */
+size_t log_room(size_t most)
+{
+    int64_t size = log_state.max_size;
+    if (log_state.max_file < 2 || size <= 0 || size >= (int64_t)most)
+        return most;
+    return size < LEAST_ROOM ? LEAST_ROOM : (size_t)size;
 }
 
 /* Docker looks at the size before an entry, so that a file may end one entry beyond its limit. */

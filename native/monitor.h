@@ -111,6 +111,7 @@ struct log_file {
 /* log.c, json.c */
 void log_open(const struct settings *settings);
 void log_output(uint8_t stream, const char *data, size_t length);
+size_t log_room(size_t most);
 void log_finish(void);
 void log_compressed(const struct log_file *file, int descriptor);
 void log_release_memory(void);

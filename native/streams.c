@@ -34,7 +34,7 @@ static void widen(struct stream *stream)
 /* Returns how much was read; 0 where there is nothing for now or for ever. */
 static size_t stream_read(struct monitor *monitor, struct stream *stream)
 {
-    ssize_t length = read(stream->fd, frame + FRAME_HEADER, READ_BYTES);
+    ssize_t length = read(stream->fd, frame + FRAME_HEADER, log_room(READ_BYTES));
     if (length < 0 && errno == EINTR)
         return 0;
     bool vacant = errno == EIO && monitor->code < 0; /* nobody has the terminal open for now; systemd does so */

@@ -122,3 +122,17 @@ def monitor_of(daemon: Daemon, name: str) -> int:
     assert state["Running"], (state, daemon.log_tail())
     pid = state["Pid"]
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+@pytest.mark.slow
+def test_a_log_that_rotates_all_the_time_keeps_no_monitor_from_its_daemon(
+    fresh_daemon: Callable[..., Daemon],
+) -> None:
+    """Thousands of small files are renamed for each that is full; a new daemon is heard nevertheless."""
+    daemon = fresh_daemon()
+    options = ("--log-opt", "max-size=1k", "--log-opt", "max-file=10000")
+    daemon.docker("run", "-d", "--name", "c1", *options, "busybox", "yes")
+    assert eventually(lambda: len(log_names(daemon, "c1")) > 1000, 60)
+    daemon.kill9()
+    daemon.start()
+    assert daemon.inspect("c1")["State"]["Running"]
