@@ -73,8 +73,8 @@ def test_without_an_image_that_says_so(daemon: Daemon) -> None:
     [
         ("file", "cannot mount volume over existing file, file exists /etc/passwd"),
         ("root", "destination can't be '/'"),
-        ("kernel", "operation not permitted: /proc"),
-        ("below", "operation not permitted: /proc/sys"),
+        ("kernel", "invalid Volumes: /proc: no directory can be made in /proc"),
+        ("below", "invalid Volumes: /proc/sys: no directory can be made in /proc"),
     ],
 )
 def test_what_cannot_be_a_volume_is_refused(daemon: Daemon, image: str, words: str) -> None:
