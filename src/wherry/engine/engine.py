@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
-import os
 import stat
 from collections.abc import Awaitable, Callable
-from typing import TextIO
 
+from wherry.engine.claims import lock_roots, parent_claim
 from wherry.engine.config import EngineConfig
 from wherry.engine.containers import Containers
 from wherry.engine.events import EventBus
@@ -57,12 +55,13 @@ class Engine:
         self.config = config
         check_root()
         make_directories(config)
-        self._lock_file = lock_data_root(config)
+        self._locks = lock_roots(config)
         check_footing(config.data_root)
         self._store = Store(config.database)
         blobs, layers = BlobStore(config.blobs_dir), LayerStore(config.layers_dir)
         self._snapshots = OverlayStore(layers, config.containers_dir, furnish)
         self._cgroups = cgroups.detect()
+        self._parent = parent_claim(self._cgroups, config.cgroup_parent)
         self._seccomp = SeccompCompiler()
         self.events = EventBus()
         self.networks = Networks(config, self._store)
@@ -102,6 +101,7 @@ class Engine:
         """Prepare the host (networks, table, parent cgroups) and take over what is there."""
         self._seccomp.warm(frozenset(capabilities.defaults()))
         self._cgroups.prepare(self.config.cgroup_parent)
+        self._parent.take()
         await self.networks.start()
         await self.images.recover()
         self._duties.append(asyncio.create_task(every(LOOK_SECONDS, self._look_after)))
@@ -111,6 +111,15 @@ class Engine:
 
     async def _look_after(self) -> None:
         self._launcher.look_after()
+        await asyncio.to_thread(self._have_parent)
+
+    def _have_parent(self) -> None:
+        """Have the parent cgroup, for this engine alone; somebody may have taken it away. Unavailable, OSError."""
+        try:
+            self._parent.take()
+        except FileNotFoundError:
+            self._cgroups.prepare(self.config.cgroup_parent)
+            self._parent.take()
 
     async def _sweep(self) -> None:
         """Delete removed containers' directories, off everybody's way, and try again what could not be given back."""
@@ -125,13 +134,13 @@ class Engine:
         idle = not any(c.running for c in self._registry.everyone())
         await self.networks.stop()
         await asyncio.to_thread(self._snapshots.sweep)
-        if idle:
+        if self._parent.give_up() and idle:
             self._cgroups.remove_parent(self.config.cgroup_parent)
         self.explainer.close()
         self._launcher.close()
         self.containers.lifecycle.flush()
         self._store.close()
-        self._lock_file.close()
+        self._locks.close()
 
 
 async def every(seconds: float, duty: Callable[[], Awaitable[None]]) -> None:
@@ -162,17 +171,3 @@ def make_directories(config: EngineConfig) -> None:
         mode = stat.S_IMODE(folder.stat().st_mode)
         if mode & ~allowed:
             folder.chmod(mode & allowed)
-
-
-def lock_data_root(config: EngineConfig) -> TextIO:
-    """Only one engine at a time on a data root; the lock goes with the process."""
-    file = open(config.data_root / "lock", "a+")  # noqa: SIM115  (held for the engine's life)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        raise Unavailable(
-            f"another wherryd uses the data root {config.data_root}: stop it, or give --data-root another"
-        ) from None
-    os.set_inheritable(file.fileno(), False)
-    return file

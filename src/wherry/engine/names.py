@@ -8,7 +8,6 @@ import secrets
 from wherry.errors import InvalidArgument
 
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
-ID = re.compile("[0-9a-f]{64}")
 
 ADJECTIVES = (
     "ample able bold brisk calm clear deft eager early fair fast firm fleet fond frank fresh glad "
@@ -29,11 +28,6 @@ NOUNS = (
 def new_id() -> str:
     """64 hexadecimal digits."""
     return secrets.token_hex(32)
-
-
-def is_id(name: str) -> bool:
-    """Whether ``new_id`` may have made it."""
-    return ID.fullmatch(name) is not None
 
 
 def random_name() -> str:

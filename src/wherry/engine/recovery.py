@@ -18,7 +18,6 @@ from wherry.engine.config import EngineConfig
 from wherry.engine.container import Container
 from wherry.engine.executor import Executor
 from wherry.engine.lifecycle import Lifecycle
-from wherry.engine.names import is_id
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.preparation.step import Host
 from wherry.engine.preparation.storage import remove_runtime
@@ -85,8 +84,6 @@ def ended(config: EngineConfig, executor: Executor, container: Container) -> Exi
 def sweep(config: EngineConfig, host: Host, kept: Collection[str], live: Collection[str]) -> None:
     """Take away directories, runtime files and cgroups that no container owns. What cannot be keeps no daemon from
     starting. The directories' content is deleted later, off everybody's way.
-
-    Below the parent there are also cgroups that others made, and parents of other containers' own.
     """
     for remove, ids in unowned(config, host, kept, live):
         for id in ids:
@@ -99,14 +96,14 @@ def sweep(config: EngineConfig, host: Host, kept: Collection[str], live: Collect
 def unowned(
     config: EngineConfig, host: Host, kept: Collection[str], live: Collection[str]
 ) -> Iterator[tuple[Callable[[str], object], set[str]]]:
-    """What is to be called with which ids."""
+    """What is to be called with which ids.
+
+    A cgroup goes before its container's directories do, and only one that has such is ours: below the parent there
+    may be those of another engine, whose ids look the same.
+    """
     parent = config.cgroup_parent
-    yield host.snapshots.remove, set(host.snapshots.list()) - set(kept)
-    yield (
-        lambda id: remove_runtime(str(config.runtime_dir / id)),
-        set(os.listdir(config.runtime_dir)) - set(kept),
-    )
-    yield (
-        lambda id: host.cgroups.destroy(f"/{parent}/{id}"),
-        set(filter(is_id, host.cgroups.names(parent))) - set(live),
-    )
+    written, prepared = set(host.snapshots.list()), set(os.listdir(config.runtime_dir))
+    ours = (written | prepared | set(kept)) - set(live)
+    yield lambda id: host.cgroups.destroy(f"/{parent}/{id}"), ours.intersection(host.cgroups.names(parent))
+    yield host.snapshots.remove, written - set(kept)
+    yield lambda id: remove_runtime(str(config.runtime_dir / id)), prepared - set(kept)
