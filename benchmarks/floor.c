@@ -128,12 +128,16 @@ static int netlink_socket(int protocol)
     return made;
 }
 
-/* A batch of messages, of which the last is acknowledged. */
+/* A batch of messages, of which the last is acknowledged; of nftables' only from Linux 6.10 on, and then silence is consent:
+   what is wrong has been told by the time that send returns. */
 static void tell(int netlink, const unsigned char *messages, size_t size)
 {
     char answer[8192];
     MUST(send(netlink, messages, size, 0));
-    MUST(recv(netlink, answer, sizeof answer, 0));
+    if (recv(netlink, answer, sizeof answer, MSG_DONTWAIT) < 0) {
+        MUST(errno == EAGAIN ? 0 : -1);
+        return;
+    }
     const struct nlmsghdr *header = (const struct nlmsghdr *)answer;
     errno = header->nlmsg_type == NLMSG_ERROR ? -*(int *)(answer + sizeof *header) : 0;
     MUST(-errno);
