@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import resource
 import signal
 import struct
 import time
@@ -383,6 +385,36 @@ def test_a_new_daemon_takes_over(lab: Lab) -> None:  # noqa: F811
 
     code, pid = asyncio.run(scenario())
     assert code == 9 and not Path(f"/proc/{pid}").exists()
+
+
+def test_a_daemon_without_a_descriptor_takes_over_once_it_has_one(lab: Lab) -> None:  # noqa: F811
+    """That it cannot ask says nothing of who is to answer."""
+
+    async def scenario() -> int:
+        first = await lab.start(Wanted(argv=("sleep", "60")))
+        pid = first.init_pid
+        first.close()
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        taken: list[int] = []
+        resource.setrlimit(
+            resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 1, limits[1])
+        )
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(os.dup(0))
+
+        def release() -> None:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+            for descriptor in taken:
+                os.close(descriptor)
+
+        asyncio.get_running_loop().call_later(0.05, release)
+        second = await lab.launcher.take_over(lab.socket_path, None)
+        assert second.init_pid == pid and taken
+        second.signal(signal.SIGKILL)
+        return (await lab.finish(second)).code
+
+    assert asyncio.run(scenario()) == 137
 
 
 def test_an_exit_while_no_daemon_is_there(lab: Lab) -> None:  # noqa: F811

@@ -14,6 +14,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from errno import ECONNREFUSED, ECONNRESET, ENOENT, ENOTDIR
 from pathlib import Path
 from weakref import WeakSet
 
@@ -35,6 +36,8 @@ __all__ = [
     "read_exit_file",
 ]
 
+PAUSES = (0.01, 0.1, 1.0, 3.0)  # seconds, between tries to reach a monitor
+NOBODY_THERE = frozenset({ENOENT, ENOTDIR, ECONNREFUSED, ECONNRESET})
 END_SECONDS = 60.0  # for what cannot even be killed
 HIGH_FD = 64  # above every descriptor that the launcher expects by number
 SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
@@ -92,6 +95,19 @@ def connect_to(listen_path: Path) -> socket.socket:
         connection.close()
         raise
     return connection
+
+
+async def reach(listen_path: Path) -> socket.socket:
+    """The same. What stands in our own way, as that there is no descriptor to spare, says nothing of the monitor: it is
+    tried again, since one that cannot be reached is ended."""
+    for pause in PAUSES:
+        try:
+            return connect_to(listen_path)
+        except OSError as error:
+            if error.errno in NOBODY_THERE:
+                raise
+        await asyncio.sleep(pause)
+    return connect_to(listen_path)
 
 
 def listener_of(connection: socket.socket) -> int:
@@ -191,7 +207,7 @@ class Launcher:
     async def take_over(self, listen_path: Path, exit_file: Path | None, clean: Clean = nothing) -> Monitored:
         """The monitor of a container that a former daemon started. OSError where none listens, or the one that does
         says nothing; of that one, nothing is left."""
-        connection = connect_to(listen_path)
+        connection = await reach(listen_path)
         monitored = Monitored(
             connection, None, exit_file, clean=clean, patience=self._patience, pid=listener_of(connection)
         )
