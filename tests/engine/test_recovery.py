@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 
 from tests.engine.doubles import BEGAN, Lab, Monitor, running
@@ -19,7 +20,7 @@ from tests.harness.waiting import eventually
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.preparation.step import Launch
 from wherry.engine.preparation.storage import RuntimeDirectory
-from wherry.engine.record import ContainerState, Failure, Phase
+from wherry.engine.record import Asked, ContainerState, Failure, Phase
 from wherry.engine.recovery import LOST_EXIT_CODE, UNSEEN, ended, recover, settle, sweep
 from wherry.messages.base import ZERO_TIME
 from wherry.runtime.launcher import ExitStatus
@@ -288,3 +289,36 @@ def test_a_lost_run_does_not_end_as_the_one_before(fresh_daemon: Callable[..., D
     state = daemon.inspect("twice")["State"]
     assert (state["Status"], state["ExitCode"]) == ("exited", LOST_EXIT_CODE)
     assert "without leaving an exit status" in state["Error"]
+
+
+@pytest.mark.parametrize("phase", [Phase.STOPPING, Phase.RESTARTING])
+def test_an_end_that_nobody_waits_for_any_more(lab: Lab, phase: Phase) -> None:
+    """With ``--rm``, a restart keeps its container; but the daemon that was to start it again has died."""
+
+    async def scenario() -> None:
+        state = ContainerState(phase=phase, pid=7, started_at=rfc3339(1))
+        assert await settled(lab, state, f"137 0 {FINISHED}", auto_remove=True) is Phase.GONE
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("pid", "by"), [(7, "stop"), (0, None)], ids=["of this run", "of the one before"])
+def test_what_was_asked_is_of_a_run(lab: Lab, pid: int, by: str | None) -> None:
+    async def scenario() -> None:
+        phase = Phase.RUNNING if pid else Phase.EXITED
+        state = ContainerState(phase=phase, pid=pid, oom_killed=True, asked=Asked("stop", 15))
+        ends, lives = (
+            lab.container("ends", state=state),
+            lab.container("lives", state=msgspec.structs.replace(state)),
+        )
+        lab.executor.had_run = {ends.id}
+        exit_file(lab, ends.id, f"143 0 {FINISHED}")
+        settle(lab.config, lab.executor, lab.lifecycle, ends)  # type: ignore[arg-type]
+        lab.executor.alive[lives.id] = running(lives.id, Monitor())
+        assert await lab.lifecycle.recover(lives)
+        for container in (ends, lives):
+            asked = container.state.asked
+            assert (asked.by if asked is not None else None) == by
+            assert container.state.oom_killed is (pid != 0)
+
+    asyncio.run(scenario())

@@ -60,6 +60,11 @@ def move(container: Container, phase: Phase) -> None:
     container.state.phase = phase
 
 
+def recorded(container: Container) -> bool:
+    """Of one that a former daemon left: whether what is recorded is of its present run, or of the one before."""
+    return container.state.pid != 0
+
+
 def failure_of(status: ExitStatus) -> Failure:
     """What the error of an exit status tells of, if there is one."""
     if not status.known:
@@ -130,7 +135,8 @@ class Lifecycle:
         finally:
             close_all(attaching)
         self._adopt(container, run)
-        self._running(container, now())
+        self._begin(container, now())
+        self._running(container)
         await self._attach_late(container, run)
         self._publish(container, "start")
 
@@ -174,12 +180,16 @@ class Lifecycle:
             self._save(container)
             self._publish(container, "oom")
 
-    def _running(self, container: Container, since: str) -> None:
+    def _begin(self, container: Container, since: str) -> None:
+        """A run of which nothing more is known yet."""
+        state = container.state
+        state.started_at, state.asked = since, None
+        state.exit_code, state.error, state.failure, state.oom_killed = 0, "", Failure.NONE, False
+
+    def _running(self, container: Container) -> None:
         move(container, Phase.RUNNING)
         state = container.state
-        state.pid, state.started_at = container.run.pid if container.run else 0, since
-        state.exit_code, state.error, state.failure = 0, "", Failure.NONE
-        state.oom_killed, state.asked = False, None
+        state.pid = container.run.pid if container.run else 0
         state.networks = {name: self._networks.find(name).id for name in container.record.networks}
         self._save_soon(container)
 
@@ -233,7 +243,10 @@ class Lifecycle:
         state.pid, state.exit_code, state.oom_killed = 0, status.code, status.oom or told
         state.finished_at = rfc3339(status.finished_ns)
         state.error, state.failure = status.error, failure_of(status)
-        self._save_soon(container)
+        if state.failure is Failure.NONE:
+            self._save_soon(container)
+        else:
+            self._save(container)  # no exit file tells of it
         if status.oom and not told:
             self._publish(container, "oom")
         lasted = int(time.monotonic() - container.started_monotonic)
@@ -255,8 +268,13 @@ class Lifecycle:
     def _ask(self, container: Container, signal: str | None, by: str) -> None:
         """Send the signal that is to end it, this one or its own. InvalidArgument for what is none."""
         number = parse_signal(signal or ending_signal(container.record.config.stop_signal))
-        container.state.asked = Asked(by, number)
+        self._note_asked(container, Asked(by, number))
         self._signal(container, number)
+
+    def _note_asked(self, container: Container, asked: Asked) -> None:
+        """Recorded before the signal is sent: nothing else tells of it after a crash."""
+        container.state.asked = asked
+        self._save(container)
 
     async def _end(self, container: Container, timeout: int | None) -> None:
         """Wait until the present run is over, which has been asked to end, with SIGKILL when the time is over."""
@@ -268,8 +286,8 @@ class Lifecycle:
         except TimeoutError:
             if not ended.is_set():
                 if container.state.asked is not None:
-                    container.state.asked = msgspec.structs.replace(
-                        container.state.asked, killed_after=seconds
+                    self._note_asked(
+                        container, msgspec.structs.replace(container.state.asked, killed_after=seconds)
                     )
                 self._signal(container, SIGKILL)
             await self._killed(container, ended)
@@ -280,7 +298,7 @@ class Lifecycle:
         if not container.running:
             raise Conflict(f"container {container.id} is not running")
         if container.phase in CALM or number == SIGKILL:
-            container.state.asked = Asked("kill", number)
+            self._note_asked(container, Asked("kill", number))
         self._signal(container, number)
         if number == SIGKILL:
             await self._killed(container, ended)
@@ -380,11 +398,12 @@ class Lifecycle:
         )
         if run is None:
             return False
-        since = container.state.started_at if container.phase in CALM else self._began(container)
+        if not recorded(container):
+            self._begin(container, self._began(container))
         self._adopt(container, run)
         if container.phase is not Phase.PAUSED:
             container.state.phase = Phase.CREATED  # from where every run begins
-            self._running(container, since)
+            self._running(container)
         return True
 
     def _began(self, container: Container) -> str:
@@ -410,8 +429,10 @@ class Lifecycle:
         A removal that was begun is ended, also one that ``--rm`` asked for and a restart had put off.
         """
         if status is not None:
-            if container.state.pid == 0:
-                container.state.started_at = self._began(container)
+            if not recorded(container):
+                self._begin(container, self._began(container))
+            elif container.phase in (Phase.STOPPING, Phase.RESTARTING):
+                container.state.phase = Phase.RUNNING  # who was to go on with it has died
             self._exited(container, status)
         elif container.phase is Phase.STARTING:  # as earlier versions may have written down
             move(container, Phase(container.view.status))

@@ -17,7 +17,7 @@ from pathlib import Path
 from wherry.engine.config import EngineConfig
 from wherry.engine.container import Container
 from wherry.engine.executor import Executor
-from wherry.engine.lifecycle import Lifecycle
+from wherry.engine.lifecycle import Lifecycle, recorded
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.preparation.step import Host
 from wherry.engine.preparation.storage import remove_runtime
@@ -71,11 +71,11 @@ def ended(config: EngineConfig, executor: Executor, container: Container) -> Exi
     has_run = executor.settle(container.id)
     if container.phase is Phase.DEAD:
         return None
-    recorded = container.state.pid != 0
+    known = recorded(container)
     status = read_exit_file(Path(ContainerPaths(config, container.id).exit))
-    if status is not None and not recorded and rfc3339(status.finished_ns) == container.state.finished_at:
+    if status is not None and not known and rfc3339(status.finished_ns) == container.state.finished_at:
         return None  # of an earlier run, and recorded
-    if status is not None or not (recorded or has_run):
+    if status is not None or not (known or has_run):
         return status
     log.warning("container %s ended without an exit status", container.id[:12])
     return ExitStatus(code=LOST_EXIT_CODE, oom=False, finished_ns=time.time_ns(), error=UNSEEN, known=False)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.engine.doubles import wished
-from tests.harness.daemon import Daemon
+from tests.harness.daemon import Daemon, UnixConnection
 from tests.harness.hold import held
 from tests.harness.waiting import eventually
 from tests.security.test_monitor import monitors
@@ -196,3 +199,72 @@ def test_one_that_was_lost_with_its_monitor(daemon: Daemon) -> None:
     daemon.run_in_ns(["kill", "-KILL", str(monitor)])
     daemon.api("POST", "/containers/it/wait")
     assert said_of(daemon, "it").startswith("Lost: ")
+
+
+# ---------------------------------------------------------------- and the daemon is killed as soon as it has answered
+
+
+def answered(daemon: Daemon, path: str) -> bytes:
+    """Ask, kill the daemon at the first bytes of the answer, and start another one."""
+    client = UnixConnection(daemon.socket, 60)
+    client.request("POST", path)
+    said = client.sock.recv(65536)
+    while path.endswith("/wait") and b"StatusCode" not in said:
+        said += client.sock.recv(65536)
+    daemon.kill9()
+    client.close()
+    daemon.start()
+    return said
+
+
+TRAP = "trap 'touch /asked; sleep 2; trap - TERM; kill $$' TERM; echo ready; while :; do sleep 0.1; done"
+DEAF = "trap '' TERM; echo ready; while :; do sleep 0.1; done"
+
+
+def run_shell(daemon: Daemon, script: str) -> None:
+    run(daemon, "-d", "--init", "busybox", "sh", "-c", script)
+    assert eventually(lambda: "ready" in daemon.docker("logs", "it").stdout)
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("kill", "Ended with 137: `kill` sent it SIGKILL."),
+        ("stop?t=1", "Ended with 137: `stop` sent it SIGTERM, and SIGKILL 1 second later."),
+    ],
+)
+def test_whoever_asked_is_known_after_a_crash(
+    fresh_daemon: Callable[..., Daemon], path: str, said: str
+) -> None:
+    daemon = fresh_daemon()
+    run_shell(daemon, DEAF)
+    assert b" 204 " in answered(daemon, f"/containers/it/{path}")
+    assert said_of(daemon, "it") == said
+
+
+@pytest.mark.parametrize("crash", [False, True], ids=["stopped in order", "killed"])
+def test_whoever_asked_is_known_though_the_end_comes_under_another_daemon(
+    fresh_daemon: Callable[..., Daemon], crash: bool
+) -> None:
+    daemon = fresh_daemon()
+    run_shell(daemon, TRAP)
+    daemon.docker("kill", "-s", "TERM", "it")
+    if crash:
+        daemon.kill9()
+    else:
+        daemon.stop()
+    daemon.start()
+    daemon.api("POST", "/containers/it/wait")
+    assert said_of(daemon, "it") == "Ended with 143: `kill` sent it SIGTERM."
+
+
+def test_an_exit_code_that_was_told_is_the_one(fresh_daemon: Callable[..., Daemon]) -> None:
+    """No exit file tells of a container whose monitor was killed."""
+    daemon = fresh_daemon()
+    run(daemon, "-d", "busybox", "sleep", "600")
+    (monitor,) = monitors(daemon)
+    threading.Timer(0.3, os.kill, (monitor, signal.SIGKILL)).start()
+    told = answered(daemon, "/containers/it/wait")
+    state = daemon.inspect("it")["State"]
+    assert b'"StatusCode":%d' % state["ExitCode"] in told
+    assert "no engine was there" not in state["Error"]
