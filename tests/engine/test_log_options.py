@@ -118,3 +118,24 @@ def test_as_many_attributes_as_there_may_be(daemon: Daemon) -> None:
     path = daemon.inspect("many")["LogPath"]
     (entry,) = [json.loads(line) for line in daemon.run_in_ns(["cat", path]).stdout.splitlines()]
     assert entry["attrs"] == {"v": wish}
+
+
+def test_a_tag_is_not_made_to_be_refused() -> None:
+    """A command of a megabyte, told a hundred thousand times, would be all memory that there is."""
+    tags = ("{{.Command}}" * 1000, "{{.Command}}" * 1_000_000, "{{.ImageName}}" * 1_000_000, "x" * 20_000)
+    for tag in tags:
+        with pytest.raises(InvalidArgument, match="more than 16384 bytes for each line"):
+            record(HostConfig(log_config=options(tag=tag)), cmd=["x" * 100_000])
+
+
+def test_what_create_checks_a_rename_checks(daemon: Daemon) -> None:
+    """Each line of the log may tell the name; a container that was renamed could not be started any more."""
+    tag = "--log-opt", "tag=" + "{{.Name}}" * 150
+    daemon.docker("create", "--name", "short", *tag, "busybox", "true")
+    long = "n" * 120
+    answer = daemon.api("POST", f"/containers/short/rename?name={long}")
+    assert answer.status == 400 and "more than 16384 bytes for each line" in answer.body["message"]
+    refused = daemon.docker("create", "--name", long, *tag, "busybox", "true", check=False)
+    assert "more than 16384 bytes for each line" in refused.stderr
+    daemon.docker("rename", "short", "n" * 100)
+    daemon.docker("start", "n" * 100)

@@ -18,6 +18,7 @@ from wherry.engine.filters import Filters, match_containers
 from wherry.engine.image import Images
 from wherry.engine.image_record import ImageRecord
 from wherry.engine.lifecycle import Lifecycle
+from wherry.engine.log_options import attributes
 from wherry.engine.names import new_id
 from wherry.engine.network import Networks
 from wherry.engine.planning import Planner
@@ -240,6 +241,7 @@ class Containers:
             with told_as("Error when allocating new name"):
                 claimed = self._registry.claim(f"/{name.removeprefix('/')}")
             record = msgspec.structs.replace(container.record, name=claimed)
+            attributes(record)  # InvalidArgument: each line of its log may tell its name
             self._store.containers.save_record(record)
             self._registry.rename(container, record)
         self._events.container("rename", record, {"oldName": f"/{old}"})

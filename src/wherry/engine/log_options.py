@@ -26,6 +26,7 @@ OPTIONS = frozenset(
 MOST_FILES = 10_000  # they are all renamed when the first is full
 LARGEST = (1 << 63) - 1
 LONGEST_ATTRIBUTES = 16 << 10  # native/log.c, ATTRIBUTES_MAX
+LONGEST_TAG = 4 * LONGEST_ATTRIBUTES  # as it is written: what stands in for a placeholder may be shorter
 MOST_STEPS = (
     2_000_000  # of an expression of 20 steps through the names of 2000 labels; each some five nanoseconds
 )
@@ -138,10 +139,14 @@ def attributes(record: ContainerRecord) -> str:
     found = dict(sorted(asked_attributes(record)))
     text = msgspec.json.encode(found).decode() if found else ""
     if len(text.encode()) > LONGEST_ATTRIBUTES:
-        raise InvalidArgument(
-            f"log opts tag, labels and env make more than {LONGEST_ATTRIBUTES} bytes for each line"
-        )
+        raise too_long()
     return text
+
+
+def too_long() -> InvalidArgument:
+    return InvalidArgument(
+        f"log opts tag, labels and env make more than {LONGEST_ATTRIBUTES} bytes for each line"
+    )
 
 
 def asked_attributes(record: ContainerRecord) -> Iterator[tuple[str, str]]:
@@ -152,7 +157,17 @@ def asked_attributes(record: ContainerRecord) -> Iterator[tuple[str, str]]:
     yield from chosen(record.config.labels or {}, options, "labels")
     yield from chosen(variables, options, "env")
     if options.get("tag"):
-        yield "tag", PLACEHOLDER.sub(lambda match: TAGS[match[1]](record), options["tag"])
+        yield "tag", filled(options["tag"], record)
+
+
+def filled(template: str, record: ContainerRecord) -> str:
+    """A tag with what stands in for its placeholders. InvalidArgument for a long one, before it is made: a command may
+    have megabytes, and be told again and again."""
+    names = PLACEHOLDER.findall(template)
+    values = {name: TAGS[name](record) for name in set(names)}
+    if len(template) > LONGEST_TAG or sum(len(values[name]) for name in names) > LONGEST_ATTRIBUTES:
+        raise too_long()
+    return PLACEHOLDER.sub(lambda match: values[match[1]], template)
 
 
 def chosen(values: dict[str, str], options: dict[str, str], option: str) -> Iterator[tuple[str, str]]:
