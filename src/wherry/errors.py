@@ -74,10 +74,10 @@ class Internal(WherryError):
 
 
 def sentence(error: OSError) -> str:
-    """What the kernel said, and of what: ``no space left on device: /var/lib/wherry``."""
+    """What the kernel said, and of what: ``no space left on device: /var/lib/wherry``; of a link or a rename, both."""
     reason = error.strerror or (os.strerror(error.errno) if error.errno else str(error) or "it failed")
     names = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
-    return ": ".join([reason[:1].lower() + reason[1:], *names[:1]])
+    return ": ".join([reason[:1].lower() + reason[1:], *filter(None, [" -> ".join(names)])])
 
 
 class wanting:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import tarfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 
 from tests.faults.sweep import unreadable, words
 from tests.harness.daemon import Daemon
+from tests.harness.images import add_file, docker_archive
 from tests.harness.waiting import eventually
 
 BODY = {"Image": "busybox", "Cmd": ["sh", "-c", "echo hello; exit 7"]}
@@ -154,3 +157,38 @@ def test_compression_of_logs_leaves_the_log_its_room(fresh_daemon: Callable[...,
 
 def rotated(home: Path) -> list[str]:
     return [name for name in os.listdir(home) if "json.log." in name]
+
+
+def thirty_files() -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for number in range(30):
+            add_file(tar, f"file{number}", b"hello")
+    return buffer.getvalue()
+
+
+def leave_inodes(daemon: Daemon, count: int) -> None:
+    """Let no more than so many files be made on the file system of both roots."""
+    state = daemon.sandbox.state
+    total, free = map(int, daemon.run_in_ns(["stat", "-f", "-c", "%c %d", state]).stdout.split())
+    daemon.run_in_ns(["mount", "-o", f"remount,nr_inodes={total - free + count}", state])
+
+
+@pytest.mark.parametrize("quiet", ["0", "1"])
+def test_what_comes_in_where_no_file_can_be_made(fresh_daemon: Callable[..., Daemon], quiet: str) -> None:
+    """The answer says what could not be done, and where; for the log it is nothing that nobody foresaw."""
+    daemon = fresh_daemon()
+    layer = thirty_files()
+    archive = docker_archive([layer], ["some:1"], {"Cmd": ["true"]})
+    for inodes in range(24):
+        leave_inodes(daemon, inodes)
+        for path, body, verb in (
+            (f"/images/load?quiet={quiet}", archive, "load"),
+            ("/images/create?fromSrc=-&repo=import:1", layer, "import"),
+        ):
+            said = str(daemon.api("POST", path, raw=body).body)
+            assert "no space left on device" in said.lower(), said
+            assert f"cannot {verb} the archive: " in said or "cannot write the layer's" in said, said
+    assert "Traceback" not in daemon.log.read_text()
+    leave_inodes(daemon, 10_000)
+    daemon.load(archive)

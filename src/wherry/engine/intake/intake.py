@@ -11,7 +11,7 @@ from wherry.engine.intake.collector import Collector
 from wherry.engine.intake.content import Content
 from wherry.engine.intake.lease import Lease, Leases
 from wherry.engine.intake.threads import in_thread
-from wherry.errors import Unavailable
+from wherry.errors import Unavailable, wanting
 from wherry.image.blobs import BlobStore
 from wherry.snapshot.layers import LayerStore
 
@@ -41,8 +41,9 @@ class Intake:
     async def open(self, kind: str) -> AsyncIterator[Arrival]:
         """Writers of blobs and layers under a lease; ``kind`` names it in messages.
 
-        At the end, what was taken in and is not recorded is deleted, unless somebody else holds it. Unavailable
-        while ``LIMIT`` others are open, whose clients may send nothing for as long as they like.
+        At the end, what was taken in and is not recorded is deleted, unless somebody else holds it. Internal, which
+        says so, where the host cannot keep it. Unavailable while ``LIMIT`` others are open, whose clients may send
+        nothing for as long as they like.
         """
         if self._open >= LIMIT:
             raise Unavailable(
@@ -51,11 +52,12 @@ class Intake:
         self._open += 1
         lease = self._leases.open(kind)
         try:
-            content = Content(lease, self._blobs, self._layers)
-            try:
-                yield Arrival(lease, content)
-            finally:
-                await in_thread(content.close)
+            with wanting(f"{kind} the archive"):
+                content = Content(lease, self._blobs, self._layers)
+                try:
+                    yield Arrival(lease, content)
+                finally:
+                    await in_thread(content.close)
         finally:
             self._open -= 1
             lease.end()
