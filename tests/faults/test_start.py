@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from tests.faults.inject import Kind
 from tests.faults.kinds import FILES, LAUNCH, LAUNCHERS, MOUNTS, NAMESPACE, NETLINK, STORE
 from tests.faults.sweep import LIMIT, elements, grown, holdings, report, sweep
 from tests.harness.daemon import Answer
+from wherry.engine.lifecycle import SAVE_SECONDS
 
 BODY: dict[str, Any] = {
     "Image": "busybox",
@@ -61,10 +63,16 @@ class Starts:
         yield from self.whole()
         yield from grown(self.daemon, self.before)
 
+    def run_and_record(self) -> Answer:
+        """The same until it is in the store, too, which comes behind the answers."""
+        answer = self.run()
+        time.sleep(4 * SAVE_SECONDS)
+        return answer
+
 
 def swept(daemon: FaultyDaemon, kind: Kind, step: int, **wishes: Any) -> None:
     starts = Starts(daemon, **wishes)
-    findings = sweep(daemon, kind, starts.run, starts.check, step)
+    findings = sweep(daemon, kind, starts.run_and_record if kind is STORE else starts.run, starts.check, step)
     assert not findings, report(findings)
     assert elements(daemon) == ""
 
