@@ -17,7 +17,8 @@ enum {
     ENTRY_MAX = 6 * LINE_BYTES + ATTRIBUTES_MAX + 256, /* the longest entry: each byte may become six */
     OUT_BYTES = 256 << 10,
     NAME_BYTES = 4096,
-    LEAST_ROOM = 256,
+    ENTRY_FRAME = 70,    /* what an entry has around its text, at least, without attributes */
+    RENAMES_MAX = 20000,
 };
 
 /* The beginning of a line whose end has not come yet. */
@@ -32,6 +33,7 @@ struct partial {
 static struct {
     const char *path, *attributes;
     int64_t max_size, max_file, size;
+    int64_t taken; /* numbers of rotated files, up to this one */
     bool compress; /* rotated files may be path.N.gz */
     int file;
     size_t used;
@@ -113,12 +115,21 @@ static void drop(int64_t number)
     unlink(name);
 }
 
-/* path becomes path.1, that path.2 and so on, up to the first number that is free, or the last that there may be. */
+/* The first number that is free, or the last that there may be. Those that were taken before are so still. */
+static int64_t next_number(void)
+{
+    const int64_t last = log_state.max_file - 1;
+    int64_t number = log_state.taken + 1;
+    while (number < last && is_there(number))
+        number++;
+    log_state.taken = number < last ? number : last;
+    return log_state.taken;
+}
+
+/* path becomes path.1, that path.2 and so on. */
 static void shift_files(void)
 {
-    int64_t number = 1;
-    while (number < log_state.max_file - 1 && is_there(number))
-        number++;
+    int64_t number = next_number();
     if (log_state.compress)
         drop(number);
     for (; number > 0; number--) {
@@ -165,15 +176,16 @@ static void rotate(void)
 }
 
 /*
- * How much output may come at once: less where the log's files are small, as each byte may be a line and fill a good part
- * of one, and to rotate takes the longer the more of them there are.
+ * How much output may come at once. Each rotation renames all files that there are, and nobody is heard meanwhile: so many
+ * rotations, each of the fewest entries that fill a file, as take about a tenth of a second.
  */
 size_t log_room(size_t most)
 {
-    int64_t size = log_state.max_size;
-    if (log_state.max_file < 2 || size <= 0 || size >= (int64_t)most)
+    if (!log_state.path || log_state.max_file < 2 || log_state.max_size <= 0)
         return most;
-    return size < LEAST_ROOM ? LEAST_ROOM : (size_t)size;
+    size_t frame = ENTRY_FRAME + (log_state.attributes ? strlen(log_state.attributes) : 0);
+    size_t entries = (size_t)log_state.max_size / frame + 1, rotations = RENAMES_MAX / (size_t)log_state.max_file + 1;
+    return entries < most / rotations ? entries * rotations : most;
 }
 
 /* Docker looks at the size before an entry, so that a file may end one entry beyond its limit. */
