@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from wherry.linux import pidfd
 from wherry.runtime.binary import launcher_path
 from wherry.runtime.launcher import ExitStatus, Launcher, Monitored
 from wherry.runtime.patience import Action, Overdue, Patience, Word
+from wherry.runtime.steps import Log
 
 SLEEPER = Wanted(argv=("sleep", "1000"))
 SHORT = Patience(start=0.8, rest=0.8)
@@ -33,16 +34,29 @@ TESTS_PATIENCE = 15.0
 # ---------------------------------------------------------------- what to do, and when
 
 
-def looks(words: list[Word | None], *, fresh: bool = False) -> list[Action]:
+def looks(
+    words: Sequence[Word | None], *, fresh: bool = False, work: Sequence[int] | None = None
+) -> list[Action]:
     """At a look a second."""
-    overdue = Overdue(Patience(start=4, rest=2))
-    return [overdue.look(word, float(now), fresh=fresh) for now, word in enumerate(words)]
+    overdue, work = Overdue(Patience(start=4, rest=2, busy=6)), work or [0] * len(words)
+    return [
+        overdue.look(word, float(now), lambda now=now: work[now], fresh=fresh)  # type: ignore[misc]
+        for now, word in enumerate(words)
+    ]
 
 
 def test_a_word_that_does_not_come() -> None:
     wait, wake, kill, forget = Action
     assert looks([Word.EXITED] * 6) == [wait, wake, kill, kill, forget, forget]
     assert looks([Word.STARTED] * 6, fresh=True) == [wait, wake, wake, wake, kill, kill]
+
+
+def test_one_that_works_is_not_stopped() -> None:
+    """But it may not do so for ever, and once it has been killed nobody asks what it does."""
+    wait, wake, kill, forget = Action
+    assert looks([Word.EXITED] * 6, work=[0, 1, 2, 2, 2, 2]) == [wait, wake, wake, wake, kill, kill]
+    busy = looks([Word.EXITED] * 10, work=list(range(10)))
+    assert busy == [wait, *[wake] * 5, kill, kill, forget, forget]
 
 
 def test_each_word_has_its_own_time() -> None:
@@ -70,10 +84,10 @@ async def looked_after(lab: Lab) -> AsyncIterator[None]:  # noqa: F811
         task.cancel()
 
 
-def soon(lab: Lab, work: Callable[[], Awaitable[None]]) -> None:  # noqa: F811
+def soon(lab: Lab, work: Callable[[], Awaitable[None]], seconds: float = TESTS_PATIENCE) -> None:  # noqa: F811
     async def scenario() -> None:
         async with looked_after(lab):
-            await asyncio.wait_for(work(), TESTS_PATIENCE)
+            await asyncio.wait_for(work(), seconds)
 
     asyncio.run(scenario())
 
@@ -128,6 +142,38 @@ def test_the_end_is_known_before_clients_can_see_it(hasty: Lab) -> None:
     assert hasty.left_cgroups() == []
 
 
+TINY = {"max_size": 1, "max_file": 10000}  # a file for each line
+
+
+def test_the_log_of_a_busy_monitor_is_whole(hasty: Lab) -> None:
+    """Its process has ended long ago, and it renames hundreds of files for each line that is left."""
+
+    async def work() -> None:
+        log = Log(str(hasty.bundle.base / "log"), **TINY)
+        status = await hasty.finish(await hasty.start(Wanted(argv=("seq", "1200"), log=log)))
+        assert (status.code, status.error) == (0, "")
+        assert len(list(hasty.bundle.base.glob("log*"))) == 1200
+
+    soon(hasty, work, 60)
+
+
+def test_a_busy_monitor_hears_the_next_daemon(hasty: Lab) -> None:
+    """Between two reads of its container's output, each of which makes no more files than take a moment."""
+
+    async def work() -> None:
+        log = Log(str(hasty.bundle.base / "log"), **TINY)
+        first = await hasty.start(Wanted(argv=("yes",), log=log))
+        assert await until(lambda: len(list(hasty.bundle.base.glob("log*"))) > 300, TESTS_PATIENCE)
+        first.close()
+        second = await hasty.launcher.take_over(hasty.socket_path, None, hasty.clean)
+        assert second.pid == first.pid
+        second.signal(signal.SIGKILL)
+        await second.cleaned
+        second.close()
+
+    soon(hasty, work)
+
+
 def test_a_signal_does_not_pass_through_the_monitor(hasty: Lab) -> None:
     async def work() -> None:
         monitored = await hasty.start(SLEEPER)
@@ -169,6 +215,17 @@ def test_a_spawner_that_is_stopped(lab: Lab, which: str) -> None:  # noqa: F811
                 assert (await lab.execute(running(lab), Wanted(argv=("echo", "on")))).output == b"on\n"
 
     soon(lab, work)
+
+
+def test_a_start_is_looked_after_sooner_than_all_else(lab: Lab) -> None:  # noqa: F811
+    """Nobody here looks every few seconds."""
+
+    async def work() -> None:
+        async with lab.running():
+            os.kill(await spare(), signal.SIGSTOP)
+            assert (await lab.execute(running(lab), Wanted(argv=("echo", "on")))).output == b"on\n"
+
+    asyncio.run(asyncio.wait_for(work(), TESTS_PATIENCE))
 
 
 @pytest.mark.parametrize("which", [slice(0, 1), slice(1, 2), slice(0, 2)], ids=["it", "who waits", "both"])
@@ -228,6 +285,26 @@ def test_taking_over_from_a_monitor_that_is_kept_stopped(hasty: Lab) -> None:
 
     soon(hasty, work)
     assert hasty.left_cgroups() == []
+
+
+def test_nothing_is_heard_of_a_start_once_the_launcher_has_let_go(
+    hasty: Lab, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The loop has no threads any more when the socket's end comes."""
+
+    async def work() -> None:
+        async with hasty.running():
+            waiting = [spawner(), await spare()]
+        with held(*waiting):
+            start = asyncio.create_task(hasty.start(SLEEPER))
+            assert await until(lambda: any(monitored.starting for monitored in hasty.launcher._all))
+            start.cancel()
+            await asyncio.wait([start])
+            hasty.launcher.let_go()
+            hasty.launcher.close()
+
+    asyncio.run(work())
+    assert caplog.records == []
 
 
 def state(pid: int) -> str:

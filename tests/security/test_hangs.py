@@ -239,6 +239,24 @@ def test_what_joins_a_pid_namespace_and_is_stopped_there(daemon: Daemon) -> None
             assert not client.is_alive()
 
 
+STOPPER = """
+while :; do
+    for p in /proc/[0-9]*; do p=${p#/proc/}; [ $p = 1 ] || [ $p = $$ ] || kill -STOP $p 2>/dev/null; done
+done
+"""
+
+
+@pytest.mark.slow
+def test_starts_beside_who_stops_everything(daemon: Daemon) -> None:
+    """Each process that comes in may be stopped: the command's, and before it the one that fetches a procfs."""
+    target = run(daemon, *SLEEPER)
+    run(daemon, "--pid", f"container:{target}", "--cpus", "0.5", "busybox", "sh", "-c", STOPPER)
+    for _ in range(6):
+        run(daemon, "--pid", f"container:{target}", "busybox", "true")
+        made = daemon.api("POST", f"/containers/{target}/exec", {"Cmd": ["true"]}).body["Id"]
+        assert daemon.api("POST", f"/exec/{made}/start", {"Detach": True}, timeout=ANSWERED).status == 200
+
+
 @pytest.mark.slow
 def test_starts_while_the_spawner_is_held(daemon: Daemon) -> None:
     name = run(daemon, *SLEEPER)

@@ -137,6 +137,7 @@ class Engine:
         if self._parent.give_up() and idle:
             self._cgroups.remove_parent(self.config.cgroup_parent)
         self.explainer.close()
+        self._launcher.let_go()
         self._launcher.close()
         self.containers.lifecycle.flush()
         self._store.close()

@@ -40,6 +40,12 @@ def family(pid: int) -> list[int]:
         return []
 
 
+def descendants(pid: int) -> list[int]:
+    """A process, and all that come of it; nothing where it has gone."""
+    found = family(pid)
+    return [*found[:1], *(other for child in found[1:] for other in descendants(child))]
+
+
 class SocketHolders:
     """Which processes have which sockets, by one look at every process that there is, when it is first asked for.
 

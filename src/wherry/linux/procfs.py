@@ -279,6 +279,15 @@ def exit_code_of(pid: int) -> int | None:
     return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
 
+def processor_ticks(pid: int) -> int:
+    """How much of a processor a process has had, by itself and for the kernel's work; 0 where it has gone."""
+    try:
+        fields = read(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return int(fields[11]) + int(fields[12])
+
+
 # ---------------------------------------------------------------- all processes
 
 

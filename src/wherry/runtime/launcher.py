@@ -13,7 +13,7 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from errno import ECONNREFUSED, ECONNRESET, ENOENT, ENOTDIR
 from pathlib import Path
 from weakref import WeakSet
@@ -39,6 +39,7 @@ __all__ = [
 PAUSES = (0.01, 0.1, 1.0, 3.0)  # seconds, between tries to reach a monitor
 NOBODY_THERE = frozenset({ENOENT, ENOTDIR, ECONNREFUSED, ECONNRESET})
 END_SECONDS = 60.0  # for what cannot even be killed
+SOON_SECONDS = 0.5  # between looks for starts that take that long
 HIGH_FD = 64  # above every descriptor that the launcher expects by number
 SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 
@@ -130,9 +131,17 @@ class Launcher:
         self._patience = patience or Patience()
         self._former: dict[Path, Monitored] = {}
         self._all: WeakSet[Monitored] = WeakSet()
+        self._next_look: asyncio.TimerHandle | None = None
+
+    def let_go(self) -> None:
+        """Running monitors are not touched, and nothing more is heard of them: who would hear it is about to end."""
+        if self._next_look is not None:
+            self._next_look.cancel()
+        for monitored in list(self._all):
+            monitored.close()
 
     def close(self) -> None:
-        """Running monitors are not touched."""
+        """What has not started ends with the spawner."""
         self._spawner.close()
         if self._binary >= 0:
             os.close(self._binary)
@@ -202,6 +211,7 @@ class Launcher:
                 await monitored.attach(attach)
             await self._spawner.spawn(given)
             failed.pop_all()
+        self._look_soon()
         return monitored
 
     async def take_over(self, listen_path: Path, exit_file: Path | None, clean: Clean = nothing) -> Monitored:
@@ -212,6 +222,7 @@ class Launcher:
             connection, None, exit_file, clean=clean, patience=self._patience, pid=listener_of(connection)
         )
         self._all.add(monitored)
+        self._look_soon()
         try:
             await monitored.started
         except LaunchFailed as error:
@@ -221,8 +232,23 @@ class Launcher:
 
     def look_after(self) -> None:
         """To be called every few seconds: no monitor keeps anybody waiting for ever, whoever has stopped it."""
+        self._press(self._all)
+
+    def _look_soon(self) -> None:
+        """A start is under way: what joins other processes may be stopped by them at each step that it takes."""
+        if self._next_look is None:
+            self._next_look = asyncio.get_running_loop().call_later(SOON_SECONDS, self._look_at_starts)
+
+    def _look_at_starts(self) -> None:
+        self._next_look = None
+        starting = [monitored for monitored in self._all if monitored.starting]
+        if starting:
+            self._press(starting)
+            self._look_soon()
+
+    def _press(self, some: Iterable[Monitored]) -> None:
         now, holders = time.monotonic(), SocketHolders(PLACES)
-        actions = [monitored.press(now, holders) for monitored in self._all]
+        actions = [monitored.press(now, holders) for monitored in some]
         if Action.KILL in actions:
             self._spawner.kill()
         elif Action.WAKE in actions:

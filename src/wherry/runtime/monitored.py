@@ -23,7 +23,7 @@ from typing import TypeVar
 
 from wherry.errors import Internal, InvalidArgument, LaunchFailed, wanting
 from wherry.linux import pidfd
-from wherry.linux.procfs import exit_code_of
+from wherry.linux.procfs import exit_code_of, processor_ticks
 from wherry.runtime.exit_status import LOST_EXIT_CODE, ExitStatus, read_exit_file
 from wherry.runtime.launch_errors import launch_failed, warning_text
 from wherry.runtime.patience import Action, Overdue, Patience, Word
@@ -102,6 +102,7 @@ class Monitored:
         self._inode = inode
         self._overdue = Overdue(patience or Patience())
         self._trouble = ""
+        self._killed = False
         self._queue: list[tuple[bytes, int]] = []  # nearly always empty, when a deque is 0.7 kB
         self._attached: set[int] = set()
         self._detached: list[tuple[int, int]] = []
@@ -175,6 +176,7 @@ class Monitored:
 
     def signal(self, number: int) -> None:
         """Signal the first process; nothing if it has ended. The monitor is not asked, since it may be stopped."""
+        self._killed = self._killed or number == signal.SIGKILL
         if self.pidfd >= 0:
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self.pidfd, number)
@@ -235,14 +237,21 @@ class Monitored:
         """Whether the process that has started has ended, by the kernel's word."""
         return pidfd.readable(self.pidfd) if self.pidfd >= 0 else self.unheld is None
 
+    @property
+    def starting(self) -> bool:
+        """Whether the word is owed that the command runs."""
+        return self.owes() is Word.STARTED
+
     def press(self, now: float, holders: pidfd.SocketHolders) -> Action:
-        """Called every few seconds, by the monotonic clock. A monitor that owes a word for longer than that is let go
+        """Called again and again, by the monotonic clock. A monitor that owes a word for longer than that is let go
         on, in case somebody has stopped it; when patience is at an end it is killed, and its work done here.
 
         What is left to do, where there is no process yet that could say the word.
         """
-        word = self.owes()
-        action = self._overdue.look(word, now, fresh=self._inode > 0 and not self.pid)
+        word, fresh = self.owes(), self._inode > 0 and not self.pid
+        # Who has killed it does not wait for all that it has to write still, nor does a daemon that starts.
+        hurried = self._killed or (word is Word.STARTED and not fresh)
+        action = self._overdue.look(word, now, lambda: 0 if hurried else self._work(holders), fresh=fresh)
         if word is None or action is Action.WAIT:
             return Action.WAIT
         processes = self._processes(holders)
@@ -257,11 +266,18 @@ class Monitored:
         return Action.WAIT if processes or unknown else action
 
     def _processes(self, holders: pidfd.SocketHolders) -> list[int]:
-        """The monitor and, before it has started, the process that is to become the command."""
-        monitors = [self.pid] if self.pid else holders.of(self._inode)
+        """The monitor and, before it has started, the process that is to become the command, with who works for it."""
+        monitors = self._monitors(holders)
         if self._started.done():
             return monitors
-        return [pid for monitor in monitors for pid in pidfd.family(monitor)]
+        return [pid for monitor in monitors for pid in pidfd.descendants(monitor)]
+
+    def _work(self, holders: pidfd.SocketHolders) -> int:
+        """Of the monitor alone: the other process may be in somebody's hands, who can keep it busy."""
+        return sum(map(processor_ticks, self._monitors(holders)))
+
+    def _monitors(self, holders: pidfd.SocketHolders) -> list[int]:
+        return [self.pid] if self.pid else holders.of(self._inode)
 
     def _note_trouble(self, word: Word, waited: float) -> None:
         """What is to be said of this end. How a process ended that its monitor has not collected, the kernel knows;
