@@ -89,8 +89,10 @@ static void schedule_as(int policy)
 }
 
 /*
- * A parent that has gone already tells nobody. (It is the end of the thread that made this process which counts. The
- * daemon's is that of its event loop, which ends last.)
+ * A parent that has gone already tells nobody. One of us that was stopped before it came here is let go on by the kernel:
+ * when the daemon dies, the spawner's process group is left without one, and what is stopped in such a group gets SIGHUP,
+ * which we ignore, and SIGCONT. (It is the end of the thread that made this process which counts. The daemon's is that of
+ * its event loop, which ends last.)
  */
 static void die_with(pid_t parent)
 {

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.daemon import Daemon
-from tests.harness.hold import held
+from tests.harness.hold import child_stopped, held
 from tests.harness.waiting import eventually
 from tests.runtime.test_spawner import alive
 from tests.security.test_monitor import monitors, name_of
@@ -170,13 +170,15 @@ def test_an_exec_whose_monitor_is_held(daemon: Daemon) -> None:
     name = run(daemon, *SLEEPER)
     (own,) = monitors(daemon)
     said: list[int] = []
-    command = ("exec", name, "sh", "-c", "sleep 2; exit 6")
+    command = ("exec", name, "sh", "-c", "sleep 3; exit 6")
     client = threading.Thread(
         target=lambda: said.append(daemon.docker(*command, check=False, timeout=60).returncode)
     )
     client.start()
-    assert eventually(lambda: len(monitors(daemon)) >= 2)
-    with held(*(set(monitors(daemon)) - {own})):
+    # Until it runs, there are more processes of that name, and other words that are owed.
+    assert eventually(lambda: "sleep 3" in daemon.docker("top", name).stdout)
+    (other,) = set(monitors(daemon)) - {own}
+    with held(other):
         client.join(ANSWERED)
     assert said == [6]
 
@@ -377,7 +379,7 @@ def test_starts_in_a_stopped_spawner_end_with_their_daemon(daemon: Daemon) -> No
     daemon.start()
     for client in clients:
         client.join()
-    assert [pid for pid in stopped if alive(pid)] == []
+    assert eventually(lambda: not any(map(alive, stopped)))
     assert [daemon.inspect(name)["State"]["Status"] for name in names] == ["created"] * 3
     daemon.docker("start", "one", timeout=ANSWERED)
     daemon.docker("rm", "two")
@@ -385,6 +387,26 @@ def test_starts_in_a_stopped_spawner_end_with_their_daemon(daemon: Daemon) -> No
     assert (daemon.base / "one").read_text() == "\n"
     assert not (daemon.base / "two").exists() and not (daemon.base / "three").exists()
     assert len(monitors(daemon)) == 2
+
+
+def test_one_that_is_stopped_at_its_birth_ends_with_their_daemon(daemon: Daemon) -> None:
+    """Before it could say by which death it wants to die, with what waits in the socket that it has from its parent."""
+    run(daemon, *SLEEPER)
+    name = daemon.docker("create", *SLEEPER).stdout.strip()
+    first = spawner(daemon)
+    # That one takes the next plan:
+    assert eventually(lambda: "wherry-spawner" in map(name_of, children(first)))
+    with child_stopped(first) as child:
+        run(daemon, *SLEEPER)
+        stopped = child()
+    clients = asked_to_start(daemon, [name])
+    daemon.kill9()
+    daemon.start()
+    for client in clients:
+        client.join()
+    assert eventually(lambda: not alive(stopped)), Path(f"/proc/{stopped}/status").read_text()[:100]
+    assert "is not taken over: connection refused" in daemon.log_tail(5)  # and nobody waited for it
+    assert daemon.inspect(name)["State"]["Status"] == "created"
 
 
 @pytest.mark.parametrize("whole", [True, False], ids=["whole", "begun"])

@@ -73,7 +73,11 @@ class Spawner:
             others = ((os.POSIX_SPAWN_CLOSE, int(fd)) for fd in Fd if fd is not Fd.CONTROL)
             try:
                 self._pid = os.posix_spawn(
-                    f"/proc/self/fd/{self._binary}", [NAME], {}, file_actions=[place, *others]
+                    f"/proc/self/fd/{self._binary}",
+                    [NAME],
+                    {},
+                    file_actions=[place, *others],
+                    setpgroup=0,  # of which the kernel lets go on who is stopped, when the daemon dies: see spawner.c
                 )
             except OSError as error:
                 ours.close()
