@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -28,6 +31,20 @@ def test_one_that_does_not_end_is_killed(given: bytes) -> None:
     with pytest.raises(TimeoutError, match="it did not end, and was killed: 'sleep'"):
         ask(["sleep", "600"], given, 0.2)
     assert "sleep" not in children().values()
+
+
+def test_one_that_is_stopped_ends_with_who_has_asked() -> None:
+    script = "from wherry.linux.program import ask; ask(['sleep', '600'], b'', 600)"
+    with subprocess.Popen([sys.executable, "-c", script]) as asking:
+        assert eventually(lambda: "sleep" in children(asking.pid).values())
+        (asked,) = children(asking.pid)
+        os.kill(asked, signal.SIGSTOP)
+        asking.kill()
+    try:
+        assert eventually(lambda: not Path(f"/proc/{asked}").exists())
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(asked, signal.SIGKILL)
 
 
 def test_one_that_a_debugger_holds_keeps_nobody_waiting() -> None:
@@ -60,11 +77,11 @@ def test_nothing_of_the_engine_waits_for_a_program_in_another_way() -> None:
     assert sorted(users) == ["engine/processes.py", "linux/program.py"]  # ps is waited for by the event loop
 
 
-def children() -> dict[int, str]:
-    """Our own, with their names."""
+def children(parent: int | str = "self") -> dict[int, str]:
+    """A process's, our own at first, with their names."""
     found: dict[int, str] = {}
-    for task in os.listdir("/proc/self/task"):
+    for task in os.listdir(f"/proc/{parent}/task"):
         with suppress(OSError):
-            for pid in map(int, Path(f"/proc/self/task/{task}/children").read_text().split()):
+            for pid in map(int, Path(f"/proc/{parent}/task/{task}/children").read_text().split()):
                 found[pid] = Path(f"/proc/{pid}/comm").read_text().rstrip()
     return found

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from wherry.errors import Internal, InvalidArgument
+from wherry.linux.program import OF_ITS_OWN
 
 DEFAULT_ARGUMENTS = "-ef"
 PS_SECONDS = 10.0
@@ -46,6 +47,7 @@ async def run_ps(arguments: Sequence[str], seconds: float) -> tuple[int, str, st
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
+            process_group=OF_ITS_OWN,
         )
     except FileNotFoundError:
         raise Internal("the host has no ps command: install the package procps") from None

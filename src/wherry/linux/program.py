@@ -9,6 +9,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+# A process group that is left without a parent outside gets SIGHUP and SIGCONT where one of it is stopped: so who is
+# stopped does not outlive who has asked. setpgid(2), credentials(7).
+OF_ITS_OWN = 0
 KILLED_SECONDS = 1.0  # within which a process that was killed is gone, unless a debugger holds it
 
 
@@ -28,7 +31,7 @@ def ask(command: Sequence[str], given: bytes, seconds: float) -> Finished:
     before its tracer lets go of it. Here it is left to ``subprocess``, which collects it with one of the next programs.
     """
     pipe = subprocess.PIPE
-    program = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe)
+    program = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, process_group=OF_ITS_OWN)
     try:
         output, complaint = program.communicate(given, seconds)
     except subprocess.TimeoutExpired:
