@@ -1,4 +1,5 @@
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,14 @@ def test_where_there_can_be_none(path: str):
 def test_where_there_can_be_one():
     devices.check_places(at("/dev/zero", "/dev/pts", "/dev/shm/q", "/q", "/processes", "/dev/stdin"), ())
     devices.check_places(at("/dev/pts/7", "/dev/zero/x", "/sys/a/b"), ("/dev/pts", "/dev/zero", "/sys/a"))
+
+
+def test_a_place_may_be_deep():
+    """512 of 1,900 directories each: a text was made of every directory, which took the daemon 12 seconds."""
+    deep = "/a" * 1900
+    began = time.process_time()
+    devices.check_places(at(*(f"{deep}/{n}" for n in range(512))), ("/a",))
+    assert time.process_time() - began < 3  # a bound against such a cost, no more
 
 
 def test_a_place_is_one_however_it_is_written():

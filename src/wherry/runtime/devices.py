@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
-from pathlib import PurePosixPath
 
 from wherry.errors import InvalidArgument
 from wherry.linux.walk import DIRECTORY, walk
@@ -127,10 +126,13 @@ def place_of(request: DeviceMapping) -> str:
 def check_places(requests: Iterable[DeviceMapping], mounted: Iterable[str]) -> None:
     """Refuse a place where no node can be, as far as the request tells. ``mounted`` are the targets of its mounts."""
     own = frozenset(mounted)
+    known = own | no_directories()
+    # Of these there are few, while a place may be a thousand directories deep.
+    lengths = sorted(set(map(len, known)), reverse=True)
     for request in requests:
         inside = place_of(request)
-        above = (str(parent) for parent in PurePosixPath(inside).parents)
-        nearest = next((path for path in above if path in own or path in no_directories()), "")
+        above = (inside[:length] for length in lengths if inside[length : length + 1] == "/")
+        nearest = next((path for path in above if path in known), "")
         if inside == "/" or (nearest and nearest not in own):
             raise InvalidArgument(f"invalid PathInContainer of Devices: there can be no device at {inside}")
 
