@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 
 import pytest
 
@@ -12,15 +13,17 @@ from wherry.cli.command import Flag, all_of, check_arguments, parse
 from wherry.cli.help import command_help
 from wherry.cli.run_flags import RUN_FLAGS, RUN_GROUPS
 
+DISK = next(path for path in sorted(Path("/dev").iterdir()) if path.is_block_device())
+
 # A value for each option of run, or several where some are accepted and others not.
 VALUES = {
     "add-host": "a:1.2.3.4", "annotation": "a=b", "attach": "stdout", "blkio-weight": "500",
-    "blkio-weight-device": "/dev/null:500", "cap-add": "NET_ADMIN", "cap-drop": "ALL", "cgroup-parent": "/x",
+    "blkio-weight-device": f"{DISK}:500", "cap-add": "NET_ADMIN", "cap-drop": "ALL", "cgroup-parent": "/x",
     "cgroupns": "host private", "cidfile": "/nowhere/id", "cpu-period": "50000", "cpu-quota": "50000",
     "cpu-rt-period": "50000", "cpu-rt-runtime": "1000", "cpu-shares": "512", "cpus": "1", "cpuset-cpus": "0",
     "cpuset-mems": "0", "detach-keys": "a", "device": "/dev/null:/dev/n", "device-cgroup-rule": "'c 1:3 r'",
-    "device-read-bps": "/dev/null:1mb", "device-read-iops": "/dev/null:5", "device-write-bps": "/dev/null:1mb",
-    "device-write-iops": "/dev/null:5", "dns": "1.1.1.1", "dns-option": "ndots:1", "dns-search": "a.b",
+    "device-read-bps": f"{DISK}:1mb", "device-read-iops": f"{DISK}:5", "device-write-bps": f"{DISK}:1mb",
+    "device-write-iops": f"{DISK}:5", "dns": "1.1.1.1", "dns-option": "ndots:1", "dns-search": "a.b",
     "domainname": "a.b", "entrypoint": "sh", "env": "A=1", "env-file": "/dev/null", "expose": "80", "format": "json",
     "group-add": "5", "health-cmd": "true", "health-interval": "1s", "health-retries": "3",
     "health-start-interval": "1s", "health-start-period": "1s", "health-timeout": "1s", "hostname": "h",

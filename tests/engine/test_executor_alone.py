@@ -63,7 +63,9 @@ class Place:
             find=lambda name: SimpleNamespace(id="n", name=name, driver=name),
         )  # fmt: skip
         cgroups = SimpleNamespace(
-            ensure=lambda path: note("ensure"), prepare=lambda path: note("prepare"), destroy=nothing
+            ensure=lambda path: note("ensure"),
+            prepare=lambda path: note("prepare"),
+            destroy=lambda path: True,
         )
         self.events = EventBus()
         host: Any = SimpleNamespace(

@@ -73,9 +73,11 @@ def test_a_volume_of_the_image_hides_nothing(besieged: Daemon) -> None:
 @pytest.mark.parametrize("number", [*range(14), 63, 64])
 def test_working_directory_over_a_descriptor(besieged: Daemon, number: int) -> None:
     """CVE-2024-21626 in run: by the request. A path is cleaned as a text, as with Docker, before anybody follows it."""
+    look = ("busybox", "sh", "-c", "pwd -P; ls -d */")
+    root = run(besieged, *look).stdout  # the one directory that the launcher may have open
     for path in (f"/proc/self/fd/{number}", f"/proc/1/fd/{number}"):
-        done = run(besieged, "-w", path, "busybox", "sh", "-c", "pwd -P; ls -d */")
-        assert done.returncode != 0 and done.stdout == "", (path, done)
+        done = run(besieged, "-w", path, *look)
+        assert (done.returncode != 0 and done.stdout == "") or done.stdout == root, (path, done)
     cleaned = run(
         besieged, "-w", f"/proc/self/fd/{number}/../../..", "busybox", "sh", "-c", "pwd -P; cat 1/comm; exit"
     )
