@@ -374,8 +374,9 @@ def test_starts_in_a_stopped_spawner_end_with_their_daemon(daemon: Daemon) -> No
     stopped = [first, *(pid for pid in children(first) if name_of(pid) == "wherry-spawner")]
     for pid in stopped:
         os.kill(pid, signal.SIGSTOP)
-    clients = asked_to_start(daemon, names)
-    daemon.kill9()
+    with held(*stopped):  # against the daemon, which looks twice a second and would let them go on
+        clients = asked_to_start(daemon, names)
+        daemon.kill9()
     daemon.start()
     for client in clients:
         client.join()
