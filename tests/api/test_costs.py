@@ -235,3 +235,18 @@ def test_devices_are_not_looked_for_everywhere(daemon: Daemon) -> None:
     id = daemon.api("POST", "/containers/create", body).body["Id"]
     answer = daemon.api("POST", f"/containers/{id}/start")
     assert answer.status == 400 and "more than 10000 files to look at" in answer.body["message"]
+
+
+def test_shell_patterns_through_the_api(daemon: Daemon) -> None:
+    """300 against the long names of 200 images kept the daemon from answering anybody for 89 seconds."""
+    for n in range(200):
+        assert daemon.api("POST", f"/images/busybox/tag?repo={'a' * 200}&tag={'a' * 100}{n}").status == 201
+    patterns = [f"*a?{'a' * 150}b{n}" for n in range(300)]
+    asked = [
+        daemon.api("GET", f"/images/json?filters={quote(json.dumps({'reference': some}))}", timeout=10)
+        for some in (patterns, patterns[:50])
+    ]
+    assert "characters together are more than" in asked[0].body["message"]
+    assert (asked[0].status, asked[1].status, asked[1].body) == (400, 200, [])
+    for n in range(200):
+        daemon.api("DELETE", f"/images/{'a' * 200}:{'a' * 100}{n}")

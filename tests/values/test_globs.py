@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from wherry.errors import InvalidArgument
-from wherry.values.globs import Glob
+from wherry.values.globs import TOGETHER, Glob, parse
 
 # From the table of Go's path/match_test.go, with more of stars and slashes.
 TABLE = """
@@ -42,3 +42,10 @@ def test_no_pattern_takes_long(pattern: str) -> None:
     """A matcher that goes back would not be done when the test's time is up."""
     glob = Glob(pattern)
     assert not any(glob.matches("a" * length) for length in range(255))
+
+
+def test_patterns_of_a_request_have_a_length_together() -> None:
+    """Those that mean themselves do not count."""
+    assert len(parse(["*a" * (TOGETHER // 2), *(f"plain-{n}:tag" for n in range(1000))])) == 1001
+    with pytest.raises(InvalidArgument, match="characters together are more than"):
+        parse(["*" + "a" * 400 + "b"] * 30)

@@ -11,8 +11,8 @@ from wherry.engine.image_names import Catalog
 from wherry.engine.image_record import ImageRecord
 from wherry.errors import InvalidArgument
 from wherry.image.manifest import History, parse_time
+from wherry.values import globs
 from wherry.values.durations import SECOND
-from wherry.values.globs import Glob
 from wherry.values.references import Reference
 from wherry.values.times import parse_moment, parse_stamp
 
@@ -74,7 +74,7 @@ class _Rules:
     def __init__(self, catalog: Catalog, filters: Filters, show_all: bool) -> None:
         self._catalog, self._filters, self._show_all = catalog, filters, show_all
         self._dangling = filters.flag("dangling")
-        self._patterns = [Glob(pattern) for pattern in filters.get("reference")]
+        self._patterns = globs.parse(filters.get("reference"))
         before = [catalog.find(value).config.created_at for value in filters.get("before")]
         until = [filter_moment(value, "until") for value in filters.get("until")]
         self._before = min(before + until, default=None)

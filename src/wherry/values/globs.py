@@ -1,25 +1,27 @@
-"""Shell patterns as Go's ``path.Match`` reads them."""
+"""Shell patterns as Go's ``path.Match`` reads them.
+
+What stands between two stars has a fixed length, and is looked for by ``re``, which never goes back in such a thing.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from wherry.errors import InvalidArgument
 
-_Fits = Callable[[str], bool]
+TOGETHER = 8192  # characters of one request's patterns, but for those that mean themselves
+SPECIAL = re.compile(r"[*?\[\\]")
+ANYTHING, NOTHING = r"[\s\S]", r"[^\s\S]"
 
 
 class _Chunk(NamedTuple):
-    """What stands between two stars: a test for each character, in order."""
+    """What stands between two stars: so many characters, as a regular expression."""
 
     after_star: bool
-    tests: tuple[_Fits, ...]
-
-    def fits(self, text: str, at: int) -> bool:
-        return len(self.tests) <= len(text) - at and all(
-            fits(text[at + offset]) for offset, fits in enumerate(self.tests)
-        )
+    length: int
+    expression: re.Pattern[str]
 
 
 class Glob:
@@ -30,7 +32,7 @@ class Glob:
 
     def __init__(self, pattern: str) -> None:
         self._chunks = list(_chunks(iter(pattern)))
-        self._least = sum(len(chunk.tests) for chunk in self._chunks)
+        self._least = sum(chunk.length for chunk in self._chunks)
 
     def matches(self, text: str) -> bool:
         """Whether the whole text fits. Each star takes as little as it can and is never tried again, so that the
@@ -42,42 +44,57 @@ class Glob:
             found = self._find(chunk, text, at)
             if found is None:
                 return False
-            at = found + len(chunk.tests)
+            at = found.end()
         return at == len(text)
 
-    def _find(self, chunk: _Chunk, text: str, at: int) -> int | None:
-        """Where a chunk fits. The last one has to fit at the end of the text."""
-        last = chunk is self._chunks[-1]
-        while True:
-            if chunk.fits(text, at) and (not last or at + len(chunk.tests) == len(text)):
-                return at
-            if not chunk.after_star or at >= len(text) or text[at] == "/":
-                return None
-            at += 1
+    def _find(self, chunk: _Chunk, text: str, at: int) -> re.Match[str] | None:
+        """Where a chunk fits: behind a star up to the next slash, otherwise here. The last one has to end it."""
+        if not chunk.after_star:
+            return chunk.expression.match(text, at)
+        slash = text.find("/", at)
+        furthest = len(text) if slash < 0 else slash
+        if chunk is self._chunks[-1]:
+            start = len(text) - chunk.length
+            return chunk.expression.match(text, start) if at <= start <= furthest else None
+        return chunk.expression.search(text, at, furthest + chunk.length)
+
+
+def parse(patterns: Iterable[str]) -> list[Glob]:
+    """All patterns of a request. InvalidArgument, also where it would take too long to look for them."""
+    patterns = tuple(patterns)
+    length = sum(len(pattern) for pattern in patterns if SPECIAL.search(pattern))
+    if length > TOGETHER:
+        raise InvalidArgument(f"patterns of {length} characters together are more than {TOGETHER}")
+    return list(map(Glob, patterns))
 
 
 def _chunks(rest: Iterator[str]) -> Iterator[_Chunk]:
-    star, tests = False, list[_Fits]()
+    star, parts = False, list[str]()
     for character in rest:
         if character != "*":
-            tests.append(_test(character, rest))
+            parts.append(_part(character, rest))
             continue
-        if tests:
-            yield _Chunk(star, tuple(tests))
-        star, tests = True, []
-    if star or tests:
-        yield _Chunk(star, tuple(tests))
+        if parts:
+            yield _chunk(star, parts)
+        star, parts = True, []
+    if star or parts:
+        yield _chunk(star, parts)
 
 
-def _test(character: str, rest: Iterator[str]) -> _Fits:
+def _chunk(star: bool, parts: list[str]) -> _Chunk:
+    return _Chunk(star, len(parts), re.compile("".join(parts)))
+
+
+def _part(character: str, rest: Iterator[str]) -> str:
+    """One character, or what stands for one, as a regular expression."""
     if character == "?":
-        return lambda other: other != "/"
+        return "[^/]"
     if character == "[":
         return _class(rest)
-    return (_next(rest) if character == "\\" else character).__eq__
+    return re.escape(_next(rest) if character == "\\" else character)
 
 
-def _class(rest: Iterator[str]) -> _Fits:
+def _class(rest: Iterator[str]) -> str:
     """The rest of ``[a-z]`` or ``[^a-z]``."""
     ranges: list[tuple[str, str]] = []
     character = _next(rest)
@@ -91,7 +108,10 @@ def _class(rest: Iterator[str]) -> _Fits:
             high = _member(_next(rest), rest)
             character = _next(rest)
         ranges.append((low, high))
-    return lambda other: negated != any(low <= other <= high for low, high in ranges)
+    members = "".join(f"{re.escape(low)}-{re.escape(high)}" for low, high in ranges if low <= high)
+    if not members:
+        return ANYTHING if negated else NOTHING
+    return f"[{'^' if negated else ''}{members}]"
 
 
 def _member(character: str, rest: Iterator[str]) -> str:
