@@ -11,7 +11,8 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -216,8 +217,24 @@ def settle() -> None:
     heap.give_back()
 
 
+@contextmanager
+def noted_in(pidfile: Path | None) -> Iterator[None]:
+    """The process id is in that file meanwhile, if there is to be one."""
+    if pidfile is not None:
+        pidfile.write_text(f"{os.getpid()}\n")
+    try:
+        yield
+    finally:
+        if pidfile is not None:
+            pidfile.unlink(missing_ok=True)
+
+
 async def run(
-    config: EngineConfig, hosts: Sequence[str], tcp: Tcp | None = None, idle_exit: float | None = None
+    config: EngineConfig,
+    hosts: Sequence[str],
+    tcp: Tcp | None = None,
+    idle_exit: float | None = None,
+    pidfile: Path | None = None,
 ) -> None:
     """Serve an engine until a signal ends it, or nobody needs it for ``idle_exit`` seconds."""
     loop = asyncio.get_running_loop()
@@ -227,17 +244,31 @@ async def run(
     engine = Engine(config)
     await engine.start()
     try:
-        app = create_app(engine)
-        server = await serve(app, hosts, tcp)
-        settle()
-        log.info("wherryd %s listens on %s", __version__, ", ".join(server.addresses))
-        waits: list[asyncio.Task[Any]] = [asyncio.create_task(stopped.wait())]
-        if idle_exit is not None:
-            waits.append(asyncio.create_task(idle(engine, server.activity, idle_exit)))
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        await server.close()
+        with noted_in(
+            pidfile
+        ):  # one that is not alone has ended by now, and leaves the other's file as it is
+            await serve_engine(engine, hosts, tcp, idle_exit, stopped)
     finally:
         await engine.stop()
+
+
+async def serve_engine(
+    engine: Engine,
+    hosts: Sequence[str],
+    tcp: Tcp | None,
+    idle_exit: float | None,
+    stopped: asyncio.Event,
+) -> None:
+    """Listen until the event, or until nobody needs it any more."""
+    app = create_app(engine)
+    server = await serve(app, hosts, tcp)
+    settle()
+    log.info("wherryd %s listens on %s", __version__, ", ".join(server.addresses))
+    waits: list[asyncio.Task[Any]] = [asyncio.create_task(stopped.wait())]
+    if idle_exit is not None:
+        waits.append(asyncio.create_task(idle(engine, server.activity, idle_exit)))
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    await server.close()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -248,14 +279,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         file = read_file(args.config_file)
         level = "debug" if args.debug or file.debug else args.log_level or file.log_level or "info"
         log_to_stderr({"warn": "WARNING"}.get(level, level.upper()))
-        if args.pidfile:
-            args.pidfile.write_text(f"{os.getpid()}\n")
         idle_exit = duration(args.idle_exit) if args.idle_exit else None
         config = engine_config(args, file)
         check_defaults(config)
         hosts = args.hosts or file.hosts or [DEFAULT_HOST]
         tcp = tls_options(args, file).tcp() if any(host.startswith("tcp:") for host in hosts) else None
-        asyncio.run(run(config, hosts, tcp, idle_exit))
+        asyncio.run(run(config, hosts, tcp, idle_exit, args.pidfile))
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         print(f"wherryd: {visible(where)}{(error.strerror or str(error)).lower()}", file=sys.stderr)
@@ -263,9 +292,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except WherryError as error:
         print(f"wherryd: {visible(error)}", file=sys.stderr)
         return 1
-    finally:
-        if args.pidfile:
-            args.pidfile.unlink(missing_ok=True)
     return 0
 
 

@@ -108,3 +108,19 @@ def test_only_a_living_process_has_a_claim(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="--cgroup-parent"):
         claim.take()
     assert not claim.give_up()
+
+
+def test_an_engine_that_is_refused_leaves_the_others_pidfile(engine: Daemon) -> None:
+    pidfile = engine.base / "pid"
+    engine.sandbox.outside(pidfile).write_text("4711\n")
+    for shared in OWN:
+        refused = engine.sandbox.popen(
+            [*command(engine, shared), "--pidfile", str(pidfile)],
+            env=engine._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        said, _ = refused.communicate(timeout=30)
+        assert refused.returncode == 1, said
+        assert engine.sandbox.outside(pidfile).read_text() == "4711\n"
