@@ -16,6 +16,7 @@ from wherry.values.paths import check_path
 LONGEST_WORD, ALL_WORDS, POINTER = (128 << 10) - 1, 6 << 20, 8
 LONGEST_HOSTNAME = 64  # uname(2)
 LONGEST_SET = 100 + 6 * 8192  # cpuset(7): what a kernel for 8192 processors takes
+DEEPEST_CGROUP = 128  # levels of a parent; each takes the kernel time for whatever happens below it
 MOST_ENTRIES = 4096  # of what becomes a step, or a few
 MOST_MOUNTS = 1024  # each is looked at on the host, too
 MOST_DEVICES = 512  # each is looked at on the host, and may be a directory full of them

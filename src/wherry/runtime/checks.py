@@ -8,7 +8,7 @@ from wherry.errors import InvalidArgument
 from wherry.messages.container import Config, HealthConfig, HostConfig
 from wherry.messages.exec import ExecCreate
 from wherry.runtime import capabilities, resources, rlimits
-from wherry.runtime.bounds import check_bounds, check_words
+from wherry.runtime.bounds import DEEPEST_CGROUP, check_bounds, check_words
 from wherry.runtime.devices import check_places, parse_rule
 from wherry.runtime.mounts import MountPoint
 from wherry.runtime.resources import HostFacts
@@ -229,7 +229,10 @@ def valid_mode(mode: str, words: tuple[str, ...]) -> bool:
 
 def check_cgroup_parent(parent: str) -> None:
     check_length(parent, "CgroupParent")
-    if ".." in parent.split("/"):
+    parts = parent.split("/")
+    if len(parts) > DEEPEST_CGROUP:
+        raise InvalidArgument(f"invalid CgroupParent: more than {DEEPEST_CGROUP} levels")
+    if ".." in parts:
         raise InvalidArgument(f'invalid cgroup parent "{parent}": it may not lead upwards')
 
 
