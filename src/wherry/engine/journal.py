@@ -23,6 +23,7 @@ from wherry.engine.config import EngineConfig
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.preparation.step import EngineStep
 from wherry.errors import Internal, wanting
+from wherry.linux.writing import write_all
 from wherry.runtime.oci_spec import Spec
 from wherry.runtime.plan_file import Document, encode, from_document, named
 from wherry.runtime.steps import Plan
@@ -161,13 +162,6 @@ class Journal:
         finally:
             os.close(descriptor)
         os.rename(draft, path)
-
-
-def write_all(descriptor: int, content: bytes) -> None:
-    """Write the whole content, however few bytes the kernel takes at once."""
-    view = memoryview(content)
-    while view:
-        view = view[os.write(descriptor, view) :]
 
 
 class Damaged(Exception):

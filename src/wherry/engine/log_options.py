@@ -27,9 +27,8 @@ MOST_FILES = 10_000  # they are all renamed when the first is full
 LARGEST = (1 << 63) - 1
 LONGEST_ATTRIBUTES = 16 << 10  # native/log.c, ATTRIBUTES_MAX
 LONGEST_TAG = 4 * LONGEST_ATTRIBUTES  # as it is written: what stands in for a placeholder may be shorter
-MOST_STEPS = (
-    2_000_000  # of an expression of 20 steps through the names of 2000 labels; each some five nanoseconds
-)
+# Of an expression of 20 steps through the names of 2000 labels; each takes some five nanoseconds.
+MOST_STEPS = 2_000_000
 MODES = ("blocking", "non-blocking")
 PLACEHOLDER = re.compile(r"\{\{\s*\.([A-Za-z]+)\s*\}\}")
 

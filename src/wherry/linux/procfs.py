@@ -266,8 +266,12 @@ def parse_cgroups(text: str) -> dict[str, str]:
 
 def parse_exiting(text: str) -> bool:
     """The text of ``stat``: whether the process is on its way out, be it that it still waits for its children."""
-    flags = text.rpartition(")")[2].split()[6]
-    return bool(int(flags) & PF_EXITING)
+    return bool(int(numbers_of(text)[6]) & PF_EXITING)
+
+
+def numbers_of(text: str) -> list[str]:
+    """What stands in ``stat`` behind the name, which may have any character in it: from the state on."""
+    return text.rpartition(")")[2].split()
 
 
 def exit_code_of(pid: int) -> int | None:
@@ -282,10 +286,10 @@ def exit_code_of(pid: int) -> int | None:
 def processor_ticks(pid: int) -> int:
     """How much of a processor a process has had, by itself and for the kernel's work; 0 where it has gone."""
     try:
-        fields = read(f"/proc/{pid}/stat").rpartition(")")[2].split()
+        numbers = numbers_of(read(f"/proc/{pid}/stat"))
     except OSError:
         return 0
-    return int(fields[11]) + int(fields[12])
+    return int(numbers[11]) + int(numbers[12])
 
 
 # ---------------------------------------------------------------- all processes

@@ -20,6 +20,7 @@ from weakref import WeakSet
 
 from wherry.errors import LaunchFailed, wanting
 from wherry.linux.pidfd import SocketHolders, name_of
+from wherry.linux.writing import write_all
 from wherry.runtime.exit_status import LOST_EXIT_CODE, ExitStatus, read_exit_file
 from wherry.runtime.monitored import PLACES, Attach, Clean, Monitored, nothing
 from wherry.runtime.patience import Action, Patience
@@ -48,9 +49,7 @@ def sealed_memfd(name: str, content: bytes) -> int:
     """An unnamed file that nobody can change any more. Returns its descriptor."""
     descriptor = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
-        view = memoryview(content)
-        while view:
-            view = view[os.write(descriptor, view) :]
+        write_all(descriptor, content)
         fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, SEALS)
     except BaseException:
         os.close(descriptor)

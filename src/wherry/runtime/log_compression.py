@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
+from wherry.linux.writing import write_all
 from wherry.runtime.log_files import BLOCK, GZIP, ORIGIN, numbers, open_plain
 
 MODE = 0o640  # native/log.c
@@ -88,12 +89,6 @@ def compress(source: int, target: int, stopped: Callable[[], bool]) -> bool:
         write_all(target, zipper.compress(block))
     write_all(target, zipper.flush())
     return True
-
-
-def write_all(descriptor: int, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
 
 
 def put_in_place(path: str, compressed: Compressed) -> None:

@@ -15,9 +15,8 @@ from typing import Any
 from wherry.errors import InvalidArgument
 
 LONGEST = 1000  # characters; what is longer takes longer to be compiled than any name is worth
-MOST_CLASSES = (
-    8  # ``\pL`` and its kind: each takes the time of a hundred other characters, and names are ASCII
-)
+# ``\pL`` and its kind: each takes the time of a hundred other characters, and names are ASCII
+MOST_CLASSES = 8
 MEMORY = 128 << 10  # for one expression; ``\pL`` takes 22 KiB, ``.{1,255}`` 36
 MOST = 100  # expressions of one request
 MOST_STEPS = 8192  # of all of them together; ``^/?web-[0-9]+$`` has 20

@@ -35,7 +35,7 @@ SHARED = {
     "ipc": "It can read and change the shared memory, semaphores and message queues of the host's processes.",
 }
 LEFT_OUT = {
-    FILTER: ("It can make every system call, also those that are filtered because of past kernel bugs."),
+    FILTER: "It can make every system call, also those that are filtered because of past kernel bugs.",
     MASKS: "It can read what /proc and /sys tell about the host's kernel and hardware.",
     READ_ONLY_PATHS: "It can change settings of the host's kernel in /proc/sys, as root.",
 }

@@ -10,9 +10,10 @@ from __future__ import annotations
 import errno
 import logging
 import os
-from pathlib import Path
 
 from wherry.errors import Unavailable
+from wherry.linux.kernel_file import read
+from wherry.linux.procfs import numbers_of
 
 ATTRIBUTE = "trusted.wherry.engine"
 UNHEARD_OF = (errno.EOPNOTSUPP, errno.EPERM)  # a kernel, or a user namespace, that has no such attributes
@@ -71,8 +72,7 @@ def process_mark(pid: int) -> bytes:
 
     FileNotFoundError, ProcessLookupError where there is none. proc_pid_stat(5)
     """
-    fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-    return b"%d %b" % (pid, fields[19])
+    return f"{pid} {numbers_of(read(f'/proc/{pid}/stat'))[19]}".encode()
 
 
 def lives(mark: bytes) -> bool:
