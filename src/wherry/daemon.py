@@ -25,7 +25,7 @@ from wherry.api.tls import Tcp, TlsOptions
 from wherry.engine.config import EngineConfig
 from wherry.engine.engine import Engine
 from wherry.engine.request import check_defaults
-from wherry.errors import InvalidArgument, WherryError
+from wherry.errors import Denied, InvalidArgument, WherryError
 from wherry.linux import heap
 from wherry.messages.container import Ulimit
 from wherry.values.durations import SECOND, parse_duration
@@ -271,11 +271,18 @@ async def serve_engine(
     await server.close()
 
 
+def check_root() -> None:
+    """Raises Denied for anybody else."""
+    if os.geteuid() != 0:
+        raise Denied("only root can start the engine: run this with sudo")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the daemon until it is ended; the exit code."""
     args = parser().parse_args(argv)
     heap.use_one()
     try:
+        check_root()
         file = read_file(args.config_file)
         level = "debug" if args.debug or file.debug else args.log_level or file.log_level or "info"
         log_to_stderr({"warn": "WARNING"}.get(level, level.upper()))

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shlex
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.cli.recorder import recording
 from tests.harness import images
-from tests.harness.daemon import Daemon
+from tests.harness.daemon import WHERRY, Daemon
 from tests.harness.terminal import Terminal
 from wherry.daemon import OneLine
 
@@ -81,6 +85,55 @@ def test_tables_are_for_people_wherever_they_go(poisoned: Daemon) -> None:
     assert WRITTEN_OUT in poisoned.wherry("ps", "--format", "table {{.Names}}\t{{.Labels}}").stdout
     said = poisoned.wherry("events", "--since", "10m", "--until", "0s").stdout
     assert WRITTEN_OUT in said and harmless(said)
+
+
+ENGINE = {  # what an engine answers that is not ours, or whose machine's name somebody has set
+    "/info": {"ServerVersion": POISON, "Driver": POISON, "Name": POISON, "MemTotal": 1, "Warnings": [POISON],
+              **dict.fromkeys((f"Containers{s}" for s in ("", "Running", "Paused", "Stopped")), 0), "Images": 0},
+    "/version": {"ApiVersion": "1.51", "Version": POISON, "GitCommit": POISON, "GoVersion": POISON},
+    "/containers/json": [{"Names": [f"/{POISON}"]}, {"Names": ["/box"]}],
+    "/containers/box/json": {"NetworkSettings": {"Ports": {"80/tcp": [{"HostIp": POISON, "HostPort": "80"}]}}},
+    "/containers/create": {"Id": POISON, "Warnings": [POISON]},
+    "/images/x": [{"Untagged": POISON}, {"Deleted": POISON}],
+    "/images/load": {"stream": POISON},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "info",
+        "version",
+        "port box",
+        "port box 80",
+        "create x",
+        "rmi x",
+        "load -i /dev/null",
+        "__complete -- rm ''",
+    ],
+)
+def test_an_engine_steers_no_terminal_behind_a_pipe(tmp_path: Path, line: str) -> None:
+    def answers(method: str, path: str) -> tuple[int, Any] | None:
+        return (200, ENGINE[path]) if path in ENGINE else None
+
+    with recording(tmp_path / "s", answers) as engine:
+        environment = {**os.environ, "WHERRY_HOST": f"unix://{os.fspath(engine.server_address)}"}  # type: ignore[arg-type]
+        argv = [sys.executable, "-c", WHERRY, *shlex.split(line)]
+        done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert ("box" if "complete" in line else WRITTEN_OUT) in done.stdout
+    assert harmless(done.stdout) and harmless(done.stderr), repr(done)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_what_the_terminal_cannot_show_is_a_question_mark(poisoned: Daemon, encoding: str) -> None:
+    environment = {**poisoned.client_environment(), "PYTHONIOENCODING": encoding}
+    with Terminal(poisoned.wherry_argv("ps"), environment, rows=50, columns=300) as screen:
+        assert screen.wait() == 0, screen.seen
+        assert "?" in screen.seen and "box" in screen.seen
+    argv = poisoned.wherry_argv("ps")
+    piped = subprocess.run(argv, env=environment, capture_output=True, timeout=60)
+    assert piped.returncode == 0 and "…".encode() in piped.stdout
 
 
 def test_programs_get_the_bytes_as_from_docker(poisoned: Daemon) -> None:

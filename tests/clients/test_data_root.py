@@ -1,6 +1,8 @@
-"""Data roots with names that an overlay's options have to be told apart from."""
+"""Who may start an engine; data roots with names that an overlay's options have to be told apart from."""
 
 from __future__ import annotations
+
+import sys
 
 import pytest
 
@@ -26,3 +28,10 @@ def test_odd_names(name: str, busybox_archive: bytes) -> None:
         assert upper.read_text() == "kept\n"
     finally:
         daemon.close()
+
+
+def test_only_root_can_start_an_engine(daemon: Daemon) -> None:
+    code = "import os; os.setgid(65534); os.setuid(65534); from wherry.daemon import main; raise SystemExit(main([]))"
+    done = daemon.run_in_ns([sys.executable, "-c", f"import wherry.daemon; {code}"], check=False)
+    assert done.returncode == 1
+    assert done.stderr == "wherryd: only root can start the engine: run this with sudo\n"

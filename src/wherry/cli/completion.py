@@ -69,7 +69,7 @@ def complete(context: Context, options: Options) -> int:
     alarm(PATIENCE)
     *before, current = options.args
     for name, said in candidates(before, current, lambda kind: names_of(kind, before, context)):
-        if name.startswith(current) or name == FILES:
+        if (name.startswith(current) and name.isprintable()) or name == FILES:
             print(f"{name}\t{said}" if said else name)
     return 0
 

@@ -7,6 +7,7 @@ import sys
 from wherry.cli.command import Context, Options, command, switch, text
 from wherry.cli.errors import ApiError, CliError, UsageError
 from wherry.cli.json_output import check_format, print_json
+from wherry.cli.screen import hand_over
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def _write_page(found: Json, path: str, *, tell: bool) -> int:
 
     written = page(found, datetime.now().astimezone())
     if path == "-":
-        print(written)
+        hand_over(written)
         return 0
     try:
         with open(path, "w", encoding="utf-8") as file:

@@ -8,6 +8,7 @@ from wherry import __version__
 from wherry.cli.command import Context, Options, command
 from wherry.cli.errors import CliError
 from wherry.cli.output import object_format, print_object
+from wherry.values.quoting import visible
 from wherry.values.sizes import human_memory
 
 TYPE_CHECKING = False
@@ -35,11 +36,15 @@ def info(context: Context, options: Options) -> int:
             {**found, **({CLIENT_ERRORS: [str(failure)]} if failure else {}), **client}, options.format
         )
         return 1 if failure else 0
-    print(
-        "\n".join(
-            ["Client:", f" Version:    {__version__}", " Debug Mode: false", "", "Server:", *_lines(found)]
-        )
-    )
+    for line in (
+        "Client:",
+        f" Version:    {__version__}",
+        " Debug Mode: false",
+        "",
+        "Server:",
+        *_lines(found),
+    ):
+        print(visible(line))
     if failure:
         raise failure
     for warning in found.get("Warnings") or ():

@@ -8,6 +8,7 @@ from wherry.cli.command import Context, Options, command, switch, text
 from wherry.cli.errors import ApiError, CliError
 from wherry.cli.jsons import dumps, pretty
 from wherry.cli.output import object_format
+from wherry.cli.screen import hand_over
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -112,6 +113,6 @@ def _print_templates(found: Sequence[Any], format: str) -> None:
     try:
         template = Template(format)
         for item in found:
-            print(template.render(item))
+            hand_over(template.render(item))
     except TemplateError as error:
         raise CliError(f"template parsing error: {error}") from None

@@ -10,7 +10,7 @@ from wherry.cli.client import Client
 from wherry.cli.command import Context, check_arguments, parse, repeated, switch, text
 from wherry.cli.errors import INTERRUPTED, PIPE_CLOSED, CliError, UsageError
 from wherry.cli.host import choose_host
-from wherry.cli.screen import screened
+from wherry.cli.screen import Screen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,8 +55,9 @@ def _fill_standard_streams() -> None:
 def _guarded(words: Sequence[str]) -> int:
     streams = sys.stdout, sys.stderr
     try:
-        sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]
-        sys.stdout, sys.stderr = screened(*streams)
+        if not sys.stdout.isatty():
+            sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]
+        sys.stdout, sys.stderr = map(Screen, streams)
         return _sentenced(words)
     finally:
         sys.stdout, sys.stderr = streams
@@ -123,8 +124,9 @@ def _without_command(words: Sequence[str]) -> int:
         raise UsageError(refused)
     *before, last = words[: 2 if group else 1]
     where = " ".join([PROGRAM, *before])
+    known = tree.names(group) if group else [*tree.names(group), "help"]
     hints = [
-        did_you_mean(last, tree.names(group), f"{where} "),
+        did_you_mean(last, known, f"{where} "),
         f"Run '{where} --help' for more information",
     ]
     raise UsageError(f"unknown command: {where} {last}", hint="\n\n".join(filter(None, hints)))

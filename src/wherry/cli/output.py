@@ -8,6 +8,7 @@ import time
 from wherry.cli.command import Flag, repeated, text
 from wherry.cli.errors import CliError
 from wherry.cli.row import Row
+from wherry.cli.screen import hand_over
 from wherry.values.quoting import visible, visible_lines
 
 TYPE_CHECKING = False
@@ -101,7 +102,8 @@ def print_rows(rows: Sequence[Row], headers: dict[str, str], columns: Sequence[s
     if as_table:
         sys.stdout.write(table([visible_lines(line).split("\t") for line in lines]))
     else:
-        sys.stdout.write("".join(line + "\n" for line in lines))
+        for line in lines:
+            hand_over(line)
 
 
 def _heading_row(headers: dict[str, str]) -> Row:
@@ -121,7 +123,7 @@ def print_object(value: Any, format: str) -> None:
     from wherry.cli.template import Template, TemplateError, to_json
 
     try:
-        print(to_json(value) if format == "json" else Template(format).render(value))
+        hand_over(to_json(value) if format == "json" else Template(format).render(value))
     except TemplateError as error:
         raise CliError(f"template parsing error: {error}") from None
 

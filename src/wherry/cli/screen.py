@@ -1,14 +1,16 @@
 """Text on its way to the user: what others have written (names, labels, commands, errors) cannot steer a terminal.
 
-* What is for people (tables, events, progress, messages, errors) has every character that does not print written out,
-  wherever it goes: it ends on somebody's screen, if only by way of a file.
-* What is for programs (``--format``, ids) goes into a pipe or a file byte for byte, as from docker; on a terminal it is
-  written out too. JSON escapes what does not print: that is the same value.
+* What is printed has every character that does not print written out, wherever it goes: it ends on somebody's screen,
+  if only by way of a file or a pager. JSON escapes what does not print: that is the same value.
+* What is for programs (``--format``, the page) goes into a pipe or a file byte for byte, as from docker, by
+  ``hand_over``; on a terminal it is written out too.
 * What a container itself prints (``run``, ``exec``, ``attach``, ``logs``) is what was asked for: it goes from one
   descriptor to another and does not pass here.
 """
 
 from __future__ import annotations
+
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +18,8 @@ if TYPE_CHECKING:
 
 
 class Screen:
-    """Stands in for a standard stream: whatever is printed to it is made visible, except by ``draw``."""
+    """Stands in for a standard stream: whatever is printed to it is made visible, except by ``draw``, and what its
+    encoding does not have is a question mark."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -26,7 +29,10 @@ class Screen:
         """Print a text of anybody's."""
         from wherry.values.quoting import visible_lines
 
-        return self._stream.write(visible_lines(text))
+        shown = visible_lines(text)
+        if not shown.isascii():
+            shown = shown.encode(self.encoding, "replace").decode(self.encoding)
+        return self._stream.write(shown)
 
     def draw(self, text: str) -> None:
         """Print what has sequences of our own in it, and of others only what is visible already."""
@@ -53,6 +59,9 @@ def draw(out: TextIO | Screen, text: str) -> None:
         out.write(text)
 
 
-def screened(stdout: TextIO, stderr: TextIO) -> tuple[TextIO | Screen, Screen]:
-    """The standard streams as the command line writes to them: errors always, output where it is a terminal."""
-    return Screen(stdout) if stdout.isatty() else stdout, Screen(stderr)
+def hand_over(text: str) -> None:
+    """Print a line that a program may have asked for, whatever is in it; on a terminal it is made visible."""
+    if sys.stdout.isatty():
+        print(text)
+    else:
+        draw(sys.stdout, text + "\n")

@@ -15,6 +15,7 @@ def did_you_mean(written: str, known: Iterable[str], prefix: str = "") -> str:
 
     names = list(known)
     near = get_close_matches(written, names, 1, ALIKE)
+    swapped = [name for name in names if sorted(name) == sorted(written)]  # short words
     begun = [name for name in names if len(written) > 1 and name.startswith(written)]
-    best = (near or (begun if len(begun) == 1 else []))[:1]
+    best = (near or swapped or (begun if len(begun) == 1 else []))[:1]
     return f"Did you mean '{prefix}{best[0]}'?" if best else ""

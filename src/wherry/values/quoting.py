@@ -9,6 +9,7 @@ NAMED = {
 
 
 LAYOUT = "\n\t"  # moves the cursor, but only on
+NO_LAYOUT = str.maketrans("", "", LAYOUT)
 
 
 def visible(text: object) -> str:
@@ -21,7 +22,7 @@ def visible(text: object) -> str:
 def visible_lines(text: object) -> str:
     """The same for a text of several lines: those, and tabs, stay."""
     said = str(text)
-    if said.isprintable():
+    if said.translate(NO_LAYOUT).isprintable():
         return said
     return "".join(c if c.isprintable() or c in LAYOUT else _written_out(c) for c in said)
 
