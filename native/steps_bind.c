@@ -17,6 +17,10 @@ static int bind_target(struct launch *launch, int tree, const char *path)
         return -1;
     bool directory = S_ISDIR(status.st_mode);
     int target = directory ? root_directory(launch, path, 0755) : root_file(launch, path);
+    if (target >= 0 && !directory && fstat(target, &status) == 0 && S_ISDIR(status.st_mode)) {
+        errno = ENOTDIR; /* move_mount(2) has EINVAL for it, as for much else */
+        return close_keeping_errno(target);
+    }
     if (target >= 0 && directory && shadows_procfs(path, target, is_procfs(tree))) {
         errno = EPERM;
         return close_keeping_errno(target);

@@ -53,7 +53,7 @@ int step_mask(struct launch *launch, const struct step *step)
         tree = S_ISDIR(status.st_mode) ? empty_directory(launch, &keep) : null_device(launch);
     int result = tree < 0 ? -1 : sys_move_mount(tree, target);
     if (result != 0)
-        fail_on(launch, path);
+        fail_on(launch, tree < 0 && !S_ISDIR(status.st_mode) ? "/dev/null" : path);
     int error = errno;
     close(target);
     if (keep >= 0)

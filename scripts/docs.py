@@ -102,7 +102,11 @@ On purpose, and by kind:
 * A value that no start could use is refused by create, with 400 and the name of its field; dockerd takes many of
   them and fails at start, with 500: NUL bytes, paths that are relative or too long, name servers and host addresses
   that are none, values of tmpfs, log and sysctl options, profiles that cannot be compiled, host names of more than
-  64 bytes, words that are longer than the kernel takes, ports that `-P` is to publish and cannot.
+  64 bytes, words that are longer than the kernel takes, ports that `-P` is to publish and cannot, hardware addresses
+  of groups, limits above the kernel's own, one port of the host for two of the container.
+* A value that only the kernel, the host or the image can refuse (a sysctl's, a device, a directory mounted over a
+  file) is a 400 at start with the option that it is of; dockerd has a 500 for some of them. A user or group that
+  the image has not is a 500 in both.
 * What the client has written wrong is a 400 also where dockerd says 500: numbers and times in queries, detach keys,
   options of `ps` without a PID.
 * `exec -w` with a relative directory is an error of the request; dockerd tells it in the stream.

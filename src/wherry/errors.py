@@ -59,14 +59,22 @@ class LaunchFailed(WherryError):
     """A step of the plan failed in the launcher.
 
     ``step`` is its index in the plan, ``errno`` the kernel's word, ``name`` the step's name;
-    ``exit_code`` is 126 or 127 where the command could not be run, else 128 (as Docker records it).
+    ``exit_code`` is 126 or 127 where the command could not be run, else 128 (as Docker records it). ``asked``: what
+    the kernel refused is a value of the request's.
     """
 
     def __init__(
-        self, message: str, *, step: int = -1, name: str = "", errno: int = 0, exit_code: int = 128
+        self,
+        message: str,
+        *,
+        step: int = -1,
+        name: str = "",
+        errno: int = 0,
+        exit_code: int = 128,
+        asked: bool = False,
     ) -> None:
         super().__init__(message)
-        self.step, self.name, self.errno, self.exit_code = step, name, errno, exit_code
+        self.step, self.name, self.errno, self.exit_code, self.asked = step, name, errno, exit_code, asked
 
 
 class Internal(WherryError):

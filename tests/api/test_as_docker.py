@@ -13,6 +13,7 @@ import pytest
 from tests.api.client import Api
 from tests.harness.daemon import ROOT, Daemon
 
+TWICE = {"HostPort": "8089"}
 SLEEP = {"Image": "busybox", "Cmd": ["sleep", "300"]}
 
 
@@ -123,6 +124,27 @@ def test_one_target_twice(daemon: Daemon, host: dict[str, Any], said: str | None
         ({"HostConfig": {"Tmpfs": {"/proc/x": ""}}}, "invalid Tmpfs or Mounts: /proc/x: no directory can be made"),
         ({"HostConfig": {"Binds": [f"/:/{n}" for n in range(257)]}}, "invalid Binds or Mounts: 257 slave or shared"),
         ({"HostConfig": {"Binds": [f"/:/{n}" for n in range(256)]}}, None),
+        ({"MacAddress": "01:00:00:00:00:00"}, "invalid MAC address: '01:00:00:00:00:00'"),
+        ({"NetworkingConfig": {"EndpointsConfig": {"bridge": {"MacAddress": "ff:ff:ff:ff:ff:ff"}}}}, "invalid MAC"),
+        ({"HostConfig": {"PortBindings": {"80/tcp": [{"HostIp": "::1", "HostPort": "8080"}]}}}, "invalid HostIp of"),
+        ({"HostConfig": {"PortBindings": {"80/tcp": [TWICE], "81/tcp": [TWICE]}}}, "invalid HostPort of port 81/tcp"),
+        ({"HostConfig": {"PortBindings": {"80/tcp": [TWICE, {**TWICE, "HostIp": "127.0.0.1"}]}}}, "invalid HostPort"),
+        ({"HostConfig": {"PortBindings": {"80/tcp": [TWICE], "81/tcp": [TWICE]}, "NetworkMode": "none"}}, None),
+        ({"HostConfig": {"PortBindings": {"80/tcp": [TWICE] * 3, "80/udp": [TWICE]}}}, None),
+        ({"HostConfig": {"CgroupParent": "a\nb"}}, "invalid CgroupParent: 'a\\nb'"),
+        ({"HostConfig": {"CgroupParent": "/"}}, None),
+        ({"HostConfig": {"CpuQuota": 1 << 44}}, "invalid CpuQuota: 17592186044416 is more than 17592186044415"),
+        ({"HostConfig": {"CpuRealtimePeriod": 1 << 55}}, "invalid CpuRealtimePeriod"),
+        ({"HostConfig": {"PidsLimit": (4 << 20) + 1}}, "invalid PidsLimit: 4194305 is more than 4194304"),
+        ({"HostConfig": {"PidsLimit": 4 << 20, "CpuQuota": (1 << 44) - 1}}, None),
+        ({"HostConfig": {"CpusetCpus": ","}}, "Invalid value , for cpuset cpus"),
+        ({"HostConfig": {"CpusetMems": " "}}, "Invalid value   for cpuset mems"),
+        ({"HostConfig": {"Binds": ["/" + "b" * 256 + ":/x"]}}, "is too long for a path"),
+        ({"Cmd": ["/" + "c" * 256]}, "invalid Entrypoint or Cmd"),
+        ({"HostConfig": {"Tmpfs": {"/proc": ""}}}, "invalid Tmpfs or Mounts: a tmpfs on /proc would hide"),
+        ({"HostConfig": {"Ulimits": [{"Name": "nofile", "Soft": 5, "Hard": 9}]}}, "invalid ulimit nofile=5:9"),
+        ({"HostConfig": {"Ulimits": [{"Name": "nofile", "Soft": 6, "Hard": 6}]}}, None),
+        ({"HostConfig": {"Mounts": [{"Type": "tmpfs", "Target": "/x", "TmpfsOptions": {"Mode": 1 << 31}}]}}, None),
         ({"HostConfig": {"DeviceCgroupRules": ["c 4294967294:1 rwm"]}}, None),
         ({"HostConfig": {"Ulimits": [{"Name": "cpu", "Soft": 60, "Hard": -1}]}}, None),
         ({"HostConfig": {"Devices": [{"PathOnHost": "/dev/null", "PathInContainer": "/dev/pts"}]}}, None),
@@ -137,6 +159,29 @@ def test_what_create_takes_starts(daemon: Daemon, body: dict[str, Any], said: st
         assert answer.status == 400 and said in answer.body["message"]
     else:
         assert daemon.api("POST", f"/containers/{answer.body['Id']}/start").status == 204
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "said"),
+    [
+        ({"HostConfig": {"Sysctls": {"net.ipv4.ip_forward": "x"}}}, 128, "for --sysctl net.ipv4.ip_forward=x): "),
+        ({"HostConfig": {"Tmpfs": {"/t": "mpol=x"}}}, 128, "for --tmpfs /t:mpol=x): invalid argument"),
+        ({"HostConfig": {"CpuRealtimeRuntime": -2}}, 128, "for --cpu-rt-runtime -2): "),
+        ({"HostConfig": {"Binds": ["/tmp:/etc/passwd"]}}, 127, "not a directory: /etc/passwd: Are you trying to mount"),
+        ({"HostConfig": {"Binds": ["/etc/passwd:/etc"]}}, 127, "not a directory: /etc: Are you trying to mount a dir"),
+        ({"HostConfig": {"Binds": ["/tmp:/proc/x"]}}, 127, "for -v /tmp:/proc/x): no such file or directory"),
+        ({"HostConfig": {"Binds": ["/tmp:/dev"]}}, 127, "can't mask paths: open /dev/null: no such file or directory"),
+        ({"WorkingDir": "/etc/passwd"}, 127, "Cannot mkdir: /etc/passwd is not a directory"),
+    ],
+)  # fmt: skip
+def test_a_start_that_the_request_rules_out_is_its_fault(
+    daemon: Daemon, body: dict[str, Any], code: int, said: str
+) -> None:
+    """What only the kernel or the image can know, with the option that it is about; exit codes are Docker's."""
+    id = daemon.api("POST", "/containers/create", {**SLEEP, **body}).body["Id"]
+    answer = daemon.api("POST", f"/containers/{id}/start")
+    assert answer.status == 400 and said in answer.body["message"]
+    assert daemon.inspect(id)["State"]["ExitCode"] == code
 
 
 def test_no_log_is_no_empty_log(daemon: Daemon) -> None:

@@ -38,3 +38,24 @@ def test_a_parent_below_the_daemons_own_outlives_the_daemon(daemon: Daemon) -> N
     daemon.restart()
     assert daemon.inspect("inside")["State"] == before
     assert daemon.docker("exec", "inside", "echo", "alive").stdout == "alive\n"
+
+
+def test_the_hosts_own_group_as_a_parent_is_left_as_it_is(daemon: Daemon) -> None:
+    """Where version 1 hands no processors on by itself, the container gets all of them; the next daemon knows it."""
+    settings = Path("/sys/fs/cgroup/cpuset/cgroup.clone_children")
+    before = settings.read_text() if settings.exists() else None
+    for number, parent in enumerate(("/", "//", "/.", "./")):
+        name = f"top-{number}"
+        daemon.docker("run", "-d", "--name", name, "--cgroup-parent", parent, "busybox", "sleep", "1000")
+        assert f":/{daemon.inspect(name)['Id']}\n" in Path(f"/proc/{pid_of(daemon, name)}/cgroup").read_text()
+    assert (settings.read_text() if settings.exists() else None) == before
+    daemon.restart()
+    for number in range(4):
+        assert daemon.docker("exec", f"top-{number}", "echo", "alive").stdout == "alive\n"
+    id = daemon.inspect("top-0")["Id"]
+    daemon.remove_containers()
+    assert eventually(lambda: not glob(f"/sys/fs/cgroup/*/{id}") and not glob(f"/sys/fs/cgroup/{id}"))
+
+
+def pid_of(daemon: Daemon, name: str) -> int:
+    return int(daemon.inspect(name)["State"]["Pid"])

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wherry.errors import InvalidArgument, Unavailable
-from wherry.network.ipam import Leases, choose_subnet, default_pools, mac_of, parse_bip, station
-from wherry.values.macs import format_mac
+from wherry.network.ipam import Leases, choose_subnet, default_pools, mac_of, parse_bip
+from wherry.values.macs import format_mac, station
 
 GATEWAY = IPv4Interface("10.0.0.1/28")
 

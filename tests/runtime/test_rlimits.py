@@ -9,7 +9,7 @@ from wherry.errors import InvalidArgument
 from wherry.runtime import rlimits
 
 
-def limit(name="nofile", soft=1, hard=1):
+def limit(name="nofile", soft=8, hard=8):
     return SimpleNamespace(name=name, soft=soft, hard=hard)
 
 
@@ -23,17 +23,22 @@ def test_refused():
     for bad in (limit("nope"), limit("as"), limit("NOFILE"), limit("")):
         with pytest.raises(InvalidArgument, match="invalid ulimit type"):
             rlimits.check(bad)
-    with pytest.raises(InvalidArgument, match="2 > 1"):
-        rlimits.check(limit(soft=2))
+    with pytest.raises(InvalidArgument, match="9 > 8"):
+        rlimits.check(limit(soft=9, hard=8))
     with pytest.raises(InvalidArgument, match="soft: -1"):
         rlimits.check(limit(soft=-1))
-    for bad in (limit(soft=-2), limit(soft=1, hard=-2), limit(soft=-2, hard=-2), limit(soft=-2, hard=-1)):
+    for bad in (limit(soft=-2), limit(soft=8, hard=-2), limit(soft=-2, hard=-2), limit(soft=-2, hard=-1)):
         with pytest.raises(InvalidArgument, match="only -1 is unlimited"):
             rlimits.check(bad)
 
 
+def test_a_start_needs_some_files_itself():
+    with pytest.raises(InvalidArgument, match="nofile=5:9: no start gets by with fewer than 6"):
+        rlimits.check(limit(soft=5, hard=9))
+
+
 def test_accepted():
-    for good in (limit(), limit(soft=-1, hard=-1), limit(soft=5, hard=-1), limit("memlock", 0, 0)):
+    for good in (limit(), limit(soft=-1, hard=-1), limit(soft=6, hard=-1), limit("memlock", 0, 0)):
         rlimits.check(good)
 
 

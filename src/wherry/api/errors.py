@@ -53,7 +53,7 @@ def status_of(error: WherryError) -> int:
     if isinstance(error, HttpError):
         return error.status
     if isinstance(error, LaunchFailed):
-        return 400 if error.exit_code in COMMAND_NOT_RUNNABLE else 500
+        return 400 if error.asked or error.exit_code in COMMAND_NOT_RUNNABLE else 500
     return next((status for kind, status in STATUS.items() if isinstance(error, kind)), 500)
 
 

@@ -236,7 +236,7 @@ FIELDS: Mapping[type[msgspec.Struct], Fates] = {
             "`cache-…` are accepted and change nothing, as output is always written at once"
         ),
     },
-    PortBinding: {"host_ip": done(), "host_port": done()},
+    PortBinding: {"host_ip": done("an IPv4 address"), "host_port": done()},
     DeviceMapping: {"path_on_host": done(), "path_in_container": done(), "cgroup_permissions": done()},
     Ulimit: {"name": done(), "soft": done(), "hard": done()},
     Mount: {

@@ -26,7 +26,8 @@ from wherry.network.drivers.catalogue import DEFAULT_NETWORK, DRIVERS, NO_NETWOR
 from wherry.network.endpoint import Attachment, Endpoint
 from wherry.network.firewall import table_name
 from wherry.network.host import HostNetwork
-from wherry.network.ipam import parse_bip, station
+from wherry.network.ipam import parse_bip
+from wherry.values.macs import station
 from wherry.values.times import now
 
 NETWORK_FILTERS = frozenset(["dangling", "driver", "id", "label", "name", "scope", "type"])

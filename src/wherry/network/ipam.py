@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from wherry.errors import InvalidArgument, Unavailable
-from wherry.values.macs import parse_mac
 
 
 class Leases:
@@ -111,11 +110,3 @@ def parse_bip(text: str) -> IPv4Interface:
 def mac_of(address: IPv4Address) -> bytes:
     """A locally administered MAC that follows from the address, so that neighbours' caches stay right."""
     return b"\x02\x42" + address.packed
-
-
-def station(text: str) -> bytes:
-    """A MAC address that one interface can have. InvalidArgument for others, such as one of a group."""
-    mac = parse_mac(text)
-    if mac[0] & 1 or not any(mac):
-        raise InvalidArgument(f"invalid MAC address: {text!r}")
-    return mac

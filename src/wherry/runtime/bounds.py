@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from wherry.errors import InvalidArgument
 from wherry.messages.container import Config, HostConfig
-from wherry.values.paths import check_path
+from wherry.values.paths import check_length, check_path
 
 # execve(2): one word, and all words together with a pointer for each
 LONGEST_WORD, ALL_WORDS, POINTER = (128 << 10) - 1, 6 << 20, 8
@@ -81,6 +81,9 @@ def paths_of(host: HostConfig) -> Iterator[tuple[str, str]]:
 
 def check_words(what: str, command: Iterable[str], environment: Iterable[str]) -> None:
     """InvalidArgument for a command, or variables, that execve(2) would not take, whatever the limits."""
+    command = list(command)
+    if command and "/" in command[0]:
+        check_length(command[0], what)
     total = 0
     for field, words in ((what, command), ("Env", environment)):
         for word in words:

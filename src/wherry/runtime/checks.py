@@ -16,7 +16,7 @@ from wherry.runtime.security import parse_security
 from wherry.values.durations import MILLI
 from wherry.values.hosts import is_name_server, parse_extra_host
 from wherry.values.keys import parse_detach_keys
-from wherry.values.macs import parse_mac
+from wherry.values.macs import station
 from wherry.values.numbers import LONGEST, is_number
 from wherry.values.paths import check_length, check_path, shown
 from wherry.values.sysctls import is_of_ipc, is_of_network
@@ -60,7 +60,7 @@ def check_process(config: Config) -> None:
         )
     check_length(config.working_dir, "WorkingDir")
     if config.mac_address:
-        parse_mac(config.mac_address)
+        station(config.mac_address)
     refuse_nul(
         (
             *(config.env or ()),
@@ -232,6 +232,8 @@ def check_cgroup_parent(parent: str) -> None:
     parts = parent.split("/")
     if len(parts) > DEEPEST_CGROUP:
         raise InvalidArgument(f"invalid CgroupParent: more than {DEEPEST_CGROUP} levels")
+    if not parent.isprintable():
+        raise InvalidArgument(f"invalid CgroupParent: {shown(parent)}")
     if ".." in parts:
         raise InvalidArgument(f'invalid cgroup parent "{parent}": it may not lead upwards')
 

@@ -10,13 +10,15 @@ from wherry.runtime.steps import (
     EnterPids,
     Exec,
     Launchable,
+    Mask,
+    Origin,
     OwnDirectory,
     RootDirectory,
     Step,
     User,
     WorkingDirectory,
 )
-from wherry.values.quoting import quoted
+from wherry.values.quoting import quoted, visible
 
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
@@ -29,6 +31,14 @@ EXEC_CODES = {
     errno.ENOEXEC: NOT_EXECUTABLE,
     errno.EPERM: NOT_EXECUTABLE,
 }
+# What the kernel says of a value, where it would have taken another one.
+REFUSALS = {*EXEC_CODES, errno.EINVAL, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP, errno.ENXIO, errno.ENODEV,
+            errno.ERANGE, errno.EROFS, errno.EOPNOTSUPP}  # fmt: skip
+NULL = "/dev/null"
+MISMATCH = (
+    "Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host path exists and is "
+    "the expected type"
+)
 
 
 def reason(number: int) -> str:
@@ -51,21 +61,42 @@ def exec_text(step: Exec, number: int, detail: str) -> str:
 
 def step_text(index: int, step: Step, number: int, detail: str) -> str:
     """What stood in the way of one step; ``detail`` is the path, or the whole story where there is no errno."""
-    if isinstance(step, Exec) and number:
-        return exec_text(step, number, detail)
-    if isinstance(step, WorkingDirectory) and number:
-        return f"chdir to cwd ({quoted(str(step.path))}) failed: {reason(number)}"
-    if isinstance(step, OwnDirectory) and number == errno.ENOTDIR:
-        return f"cannot mount volume over existing file, file exists {step.path}"
-    if isinstance(step, EnterPids) and number == errno.EAGAIN:
-        return f"no further process can be made for it: {reason(number)} (the container may be at its --pids-limit)"
+    if number and (text := words_of_docker(step, number, detail)):
+        return text
+    asked = is_asked(step, number, detail)
+    cause = f", for {step.cause.text}" if asked else ""
     words = f"{reason(number)}: {detail}" if number else detail
-    return f"step {index} ({step.name}: {step.describe()}): {words}"
+    hint = f": {MISMATCH}" if asked and number == errno.ENOTDIR else ""
+    return visible(f"step {index} ({step.name}: {step.describe()}{cause}): {words}{hint}")
 
 
-def exit_code(step: Step, number: int) -> int:
+def words_of_docker(step: Step, number: int, detail: str) -> str:
+    """What Docker's clients know it by; empty for all else."""
+    match step:
+        case Exec():
+            return exec_text(step, number, detail)
+        case WorkingDirectory():
+            return f"chdir to cwd ({quoted(str(step.path))}) failed: {reason(number)}"
+        case OwnDirectory() if number == errno.ENOTDIR:
+            return f"cannot mount volume over existing file, file exists {step.path}"
+        case EnterPids() if number == errno.EAGAIN:
+            return f"no further process can be made for it: {reason(number)} (the container may be at its --pids-limit)"
+        case Mask() if detail == NULL:
+            return f"can't mask paths: open {NULL}: {reason(number)}"
+    return ""
+
+
+def is_asked(step: Step, number: int, detail: str) -> bool:
+    """Whether the kernel refused what the request wants. What masks a file is there, unless something is mounted over
+    it."""
+    by_request = step.cause.origin is Origin.REQUEST or (isinstance(step, Mask) and detail == NULL)
+    return by_request and number in REFUSALS
+
+
+def exit_code(step: Step, number: int, *, asked: bool) -> int:
     """What Docker records as the exit code of a container that could not be started."""
-    return EXEC_CODES.get(number, NOT_STARTED) if isinstance(step, Exec | WorkingDirectory) else NOT_STARTED
+    by_command = asked or isinstance(step, Exec | WorkingDirectory)
+    return EXEC_CODES.get(number, NOT_STARTED) if by_command else NOT_STARTED
 
 
 def launch_failed(plan: Launchable | None, index: int, number: int, detail: str) -> LaunchFailed:
@@ -80,7 +111,9 @@ def launch_failed(plan: Launchable | None, index: int, number: int, detail: str)
         text = f"Cannot mkdir: {step.path} is not a directory"  # and this
     else:
         text = f"unable to start container process: {step_text(index, step, number, detail)}"
-    return LaunchFailed(text, step=index, name=step.name, errno=number, exit_code=exit_code(step, number))
+    asked = is_asked(step, number, detail)
+    code = exit_code(step, number, asked=asked)
+    return LaunchFailed(text, step=index, name=step.name, errno=number, exit_code=code, asked=asked)
 
 
 def warning_text(plan: Launchable | None, index: int, text: str) -> str:

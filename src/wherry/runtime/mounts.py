@@ -18,7 +18,8 @@ from wherry.runtime.steps import DEFAULT, Cause, asked
 from wherry.values.paths import check_length, cleaned
 
 BIND, VOLUME, TMPFS = "bind", "volume", "tmpfs"
-NO_DIRECTORIES = ("/proc", "/dev/pts", "/dev/mqueue")
+PROC = "/proc"
+NO_DIRECTORIES = (PROC, "/dev/pts", "/dev/mqueue")
 
 BIND_PROPAGATION = frozenset(PROPAGATION) - {"unbindable", "runbindable"}
 MODE_KINDS = (
@@ -30,6 +31,7 @@ MODE_KINDS = (
 )
 
 MOST_DIRECTORIES = 8192
+PERMISSIONS = 0o7777
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,8 @@ def parse_bind(raw: str) -> MountPoint:
 def bind_point(source: str, target: str, mode: str, cause: Cause) -> MountPoint:
     kind = BIND if source.startswith("/") else VOLUME
     check_target(kind, target)
+    if kind == BIND:
+        check_absolute(kind, source)
     words = mode.split(",") if mode else []
     propagation = next((word for word in words if word in BIND_PROPAGATION), "")
     if propagation and kind == VOLUME:
@@ -162,6 +166,10 @@ def check_target(kind: str, target: str) -> None:
 def check_places(points: Iterable[MountPoint]) -> None:
     """InvalidArgument for what needs a directory of its own where nobody can make one. Looks at the host's /proc."""
     for point in points:
+        if point.type == TMPFS and point.target == PROC:
+            raise InvalidArgument(
+                f"invalid Tmpfs or Mounts: a tmpfs on {PROC} would hide what the kernel shows there"
+            )
         place = next((p for p in NO_DIRECTORIES if PurePosixPath(point.target).is_relative_to(p)), "")
         if place and (point.type == VOLUME or (point.type == TMPFS and not os.path.isdir(point.target))):
             field = "Volumes" if point.type == VOLUME else "Tmpfs or Mounts"
@@ -246,7 +254,7 @@ def tmpfs_data(options: TmpfsOptions | None, *, read_only: bool) -> str:
     """``TmpfsOptions`` as mount options, in Docker's order."""
     words = ["ro"] if read_only else []
     if options is not None and options.mode:
-        words.append(f"mode={options.mode:o}")
+        words.append(f"mode={options.mode & PERMISSIONS:o}")  # the kernel takes no others, either
     if options is not None and options.size_bytes < 0:
         raise mount_error(TMPFS, f"invalid TmpfsOptions.SizeBytes: {options.size_bytes}")
     if options is not None and options.size_bytes:

@@ -21,6 +21,9 @@ MINIMUM_MEMORY = 6 * 1024 * 1024
 PERIOD = 100_000  # microseconds, of --cpus
 BILLION = 1_000_000_000
 HIGHEST_CPU = 8191
+LONGEST_QUOTA = (1 << 44) - 1  # microseconds; kernel, sched/core.c: MAX_BW
+LONGEST_PERIOD = ((1 << 64) - 1) // 1000  # microseconds, which it counts in nanoseconds
+MOST_PIDS = 4 << 20  # kernel, threads.h: PID_MAX_LIMIT
 RANGE = re.compile(r"(\d{1,4})(?:-(\d{1,4}))?", re.ASCII)
 NO_SWAPPINESS = -1
 UNLIMITED = (1 << 63) - 1  # the most that a number of bytes can be
@@ -105,6 +108,15 @@ def check_cpu(r: HostConfig, facts: HostFacts) -> None:
         )
     if 0 < r.cpu_quota < 1000:
         raise InvalidArgument("CPU cfs quota can not be less than 1ms (i.e. 1000)")
+    for field, given, most in (
+        ("CpuQuota", r.cpu_quota, LONGEST_QUOTA),
+        ("CpuRealtimePeriod", r.cpu_realtime_period, LONGEST_PERIOD),
+        ("PidsLimit", r.pids_limit or 0, MOST_PIDS),
+    ):
+        if given > most:
+            raise InvalidArgument(
+                f"invalid {field}: {given} is more than {most}, the most that a kernel takes"
+            )
     if r.cpu_realtime_period and r.cpu_realtime_runtime > r.cpu_realtime_period:
         raise InvalidArgument("cpu real-time runtime cannot be higher than cpu real-time period")
 
@@ -127,7 +139,7 @@ def parse_set(text: str, what: str) -> set[int]:
     if not text:
         return set()
     found = bytearray(HIGHEST_CPU + 1)  # a mark for each: ranges may overlap, and there may be very many
-    for part in set(filter(None, map(str.strip, text.split(",")))):
+    for part in set(text.split(",")):
         match = RANGE.fullmatch(part)
         low, high = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
         if low > high or high > HIGHEST_CPU:

@@ -13,6 +13,7 @@ from wherry.messages.container import Ulimit
 NAMES = "cpu fsize data stack core rss nproc nofile memlock as locks sigpending msgqueue nice rtprio rttime"
 ALIASES_REFUSED = frozenset({"as"})  # Docker knows no --ulimit as=; an OCI spec may have RLIMIT_AS
 UNLIMITED = -1
+FEWEST_FILES = 6  # what the launcher itself has open when it looks the user up
 MAY_RAISE = "CAP_SYS_RESOURCE"
 MOST_FILES = Path("/proc/sys/fs/nr_open")
 
@@ -47,6 +48,10 @@ def check(limit: Ulimit) -> None:
         raise InvalidArgument(f"{text}: soft: -1 (unlimited), hard: {limit.hard}")
     if limit.hard != UNLIMITED and limit.soft > limit.hard:
         raise InvalidArgument(f"{text}: {limit.soft} > {limit.hard}")
+    if limit.name == "nofile" and 0 <= limit.soft < FEWEST_FILES:
+        raise InvalidArgument(
+            f"invalid ulimit nofile={limit.soft}:{limit.hard}: no start gets by with fewer than {FEWEST_FILES}"
+        )
 
 
 def signed(value: int) -> int:

@@ -169,7 +169,13 @@ def unsigned(value: int) -> int:
 
 def cgroup_path(id: str, host: HostConfig, default_parent: str) -> str:
     """The container's cgroup, the same below every controller."""
-    return f"/{(host.cgroup_parent or default_parent).strip('/')}/{id}"
+    parent = own_parent(host) if host.cgroup_parent else default_parent.strip("/")
+    return f"/{parent}/{id}" if parent else f"/{id}"
+
+
+def own_parent(host: HostConfig) -> str:
+    """``--cgroup-parent`` without what leads nowhere; "" for the host's own group."""
+    return "/".join(part for part in host.cgroup_parent.split("/") if part not in ("", "."))
 
 
 def build_linux(wish: SpecInput, causes: Causes) -> oci.Linux:

@@ -21,6 +21,14 @@ def parse_mac(text: str) -> bytes:
     raise InvalidArgument(f"invalid MAC address: {text!r}")
 
 
+def station(text: str) -> bytes:
+    """A MAC address that one interface can have. InvalidArgument for others, such as one of a group."""
+    mac = parse_mac(text)
+    if mac[0] & 1 or not any(mac):
+        raise InvalidArgument(f"invalid MAC address: {text!r}")
+    return mac
+
+
 def format_mac(mac: bytes) -> str:
     """Six bytes as ``02:42:ac:11:00:02``."""
     return mac.hex(":")

@@ -22,7 +22,7 @@ from wherry.network.ports import ANY
 from wherry.runtime.causes import cgroup_parent_cause, mode_words, namespace_modes, together, valued
 from wherry.runtime.mounts import size_word
 from wherry.runtime.security import parse_security
-from wherry.runtime.spec import writable_cgroups_cause
+from wherry.runtime.spec import own_parent, writable_cgroups_cause
 from wherry.runtime.steps import Cause, asked
 from wherry.values.ports import is_publishable, parse_host_port, split_port
 
@@ -63,7 +63,7 @@ def lasting(task: Task, config: EngineConfig) -> tuple[EngineStep, ...]:
 
 
 def parent_cgroup(host: HostConfig, config: EngineConfig) -> ParentCgroup:
-    own = host.cgroup_parent.strip("/")
+    own = own_parent(host)
     return ParentCgroup(own, cause=cgroup_parent_cause(host)) if own else ParentCgroup(config.cgroup_parent)
 
 
@@ -168,7 +168,7 @@ def wanted_ports(task: Task) -> Iterator[PublishPort]:
     """What ``-p`` and ``-P`` ask for."""
     for port, hosts in asked_bindings(task).items():
         number, proto = split_port(port)
-        for binding in hosts or [PortBinding()]:
+        for binding in dict.fromkeys(hosts or [PortBinding()]):  # the same twice is once, as with Docker
             first, last = parse_host_port(binding.host_port)
             cause = port_cause(port, binding, task.host)
             yield PublishPort(proto, binding.host_ip or ANY, first, last, number, cause=cause)

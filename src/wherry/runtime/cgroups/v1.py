@@ -75,6 +75,7 @@ class CgroupsV1:
         place = causes.get("linux.cgroupsPath", DEFAULT)
         setup = [
             *(CgroupCreate(directory, cause=place) for directory in self.directories(path)),
+            *self.sets_of_root(path, limits, place),
             *self.writes(path, limits or oci.Resources(), causes),
             *self.device_writes(path, limits, causes),
             *self.counters(path, place),
@@ -93,6 +94,16 @@ class CgroupsV1:
             if file and (self.swap or setting.file is not files.SWAP_V1):
                 cause = cause_of(causes, setting.place)
                 yield CgroupWrite(file, setting.text, setting.file.optional, cause=cause)
+
+    def sets_of_root(self, path: str, limits: oci.Resources | None, cause: Cause) -> Iterator[Step]:
+        """What ``prepare`` sees to for a parent, of a cgroup without one: the host's own group is left as it is."""
+        if "/" in path.strip("/") or "cpuset" not in self.controllers:
+            return
+        asked = limits.cpu if limits is not None and limits.cpu is not None else oci.Cpu()
+        for file, wish in (("cpuset.cpus", asked.cpus), ("cpuset.mems", asked.mems)):
+            if not wish:
+                all_there_are = kernel_file.read(self.directory("cpuset", file)).strip()
+                yield CgroupWrite(f"{self.directory('cpuset', path)}/{file}", all_there_are, cause=cause)
 
     def device_writes(
         self, path: str, limits: oci.Resources | None, causes: Mapping[str, Cause]
