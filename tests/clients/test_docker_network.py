@@ -53,6 +53,18 @@ def test_addresses_are_one_network_and_not_the_same(daemon: Daemon) -> None:
     assert settings["MacAddress"] in text
 
 
+@pytest.mark.parametrize("network", ["bridge", "none", "host"])
+def test_host_gateway_is_the_host_on_the_default_network(daemon: Daemon, network: str) -> None:
+    """On whatever network the container is, as with Docker; and a plan knows it before there is a container."""
+    options = ("--network", network, "--add-host", "there:host-gateway", "busybox")
+    (config,) = daemon.api("GET", "/networks/bridge").body["IPAM"]["Config"]
+    assert f"{config['Gateway']}\tthere" in out(daemon, "run", "--rm", *options, "cat", "/etc/hosts")
+    daemon.docker("create", "--name", "planned", *options)
+    for words in (("run", "--dry-run", *options), ("plan", "show", "planned")):
+        said = daemon.wherry(*words).stdout
+        assert "--add-host there:host-gateway" in said
+
+
 def test_published_port(daemon: Daemon) -> None:
     web(daemon, "server", "-p", "8080:80")
     assert fetch(daemon, "http://127.0.0.1:8080/") == "page\n"

@@ -16,6 +16,7 @@ from wherry.engine.preparation.cgroups import ParentCgroup
 from wherry.engine.preparation.namespaces import JoinContainer, ShareWithHost
 from wherry.engine.preparation.networks import MissingNetwork, NetworkEndpoint, PublishPort
 from wherry.engine.preparation.planned import preparation
+from wherry.engine.preparation.policies import stop_words
 from wherry.engine.preparation.rights import LeftOut
 from wherry.engine.preparation.shared_memory import SharedMemory
 from wherry.engine.preparation.step import EngineStep, Neighbour
@@ -23,7 +24,9 @@ from wherry.engine.preparation.storage import RuntimeDirectory, WritableLayer, W
 from wherry.engine.preparation.surroundings import Surroundings
 from wherry.engine.task import Task, task_of
 from wherry.messages.container import Config, EndpointSettings, HostConfig, LogConfig, PortBinding
+from wherry.runtime.child_steps import JoinNamespace
 from wherry.runtime.spec import JoinedNamespaces
+from wherry.runtime.step import Fd, Namespace
 
 OTHER = "d" * 64
 CONFIG = EngineConfig(data_root=Path("/data"), exec_root=Path("/run/w"))
@@ -248,13 +251,27 @@ def test_surroundings() -> None:
     done = JoinContainer("pid", "db", "d" * 64, "/proc/7/ns/pid")
     unknown = JoinContainer("network", "gone")
     assert Surroundings.of([wished_for, done]) == Surroundings(
-        JoinedNamespaces(network="of container db", pid="/proc/7/ns/pid"), "d" * 64
+        JoinedNamespaces(network="container db", pid="/proc/7/ns/pid"), "d" * 64
     )
     assert Surroundings.of([unknown]).files_of == "gone"
     assert Surroundings.of([done]).files_of == ""
     first = NetworkEndpoint("bridge", "w0", "eth0", "172.17.0.2/16", "172.17.0.1")
     second = NetworkEndpoint("other", "w1", "eth1", "172.18.0.2/16", "172.18.0.1")
     place = Surroundings.of([first, second])
-    assert (str(place.address), str(place.gateway), place.files_of) == ("172.17.0.2", "172.17.0.1", "")
+    assert (str(place.address), place.files_of) == ("172.17.0.2", "")
     planned = Surroundings.of([NetworkEndpoint("bridge", "w0", "eth0")])
-    assert (planned.address, planned.gateway, planned.joined.network) == (None, None, "bridge")
+    assert (planned.address, planned.joined.network) == (None, "bridge")
+
+
+def test_a_namespace_is_joined_in_words() -> None:
+    place = Surroundings.of([JoinContainer("pid", "db", "d" * 64)])
+    step = JoinNamespace(Fd.PID, Namespace.PID, place.joined.pid)
+    assert step.describe() == "join the pid namespace of container db"
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [("INT", "SIGINT"), ("sigquit", "SIGQUIT"), ("2", "SIGINT"), ("RTMIN+3", "signal 37"), ("", "SIGTERM")],
+)
+def test_the_signal_that_stops_it_is_told_by_its_name(asked: str, told: str) -> None:
+    assert stop_words(asked, 1) == f"{told}, then SIGKILL after 1 second"

@@ -33,7 +33,8 @@ def dry_run(context: Context, options: Options, body: Json) -> int:
         return print_json(plan)
     from wherry.cli.plan_text import show_plan
 
-    show_plan(plan, f"{context.called} {options.args[0]}, a dry run: none of this has been done.")
+    called = f" as {options.name}" if options.name else ""
+    show_plan(plan, f"{context.called} {options.args[0]}{called}, a dry run: none of this has been done.")
     return 0
 
 

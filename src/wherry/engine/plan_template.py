@@ -184,5 +184,5 @@ class Templates:
         ``log`` is what a plan takes from name and record: they may be told in each line.
         """
         wish = replace(task, id="", name="", networks={}, record=None)  # a new field of either is in
-        there = replace(place, address=None, gateway=None)
+        there = replace(place, address=None)
         return self._marks.put(pack((len(task.id), wish, there, points, log, nodes)), task.id)

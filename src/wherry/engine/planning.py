@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import msgspec
@@ -263,10 +264,18 @@ class Planner:
         if not place.files_of:
             causes = file_causes(task, self._config, self._host_name)
             hostname = files.render_hostname(task.config.hostname)
-            yield HostFile(paths.hosts, hosts_file(task, place).encode(), cause=causes[HOSTS])
+            yield HostFile(
+                paths.hosts, hosts_file(task, place, self._host_gateway).encode(), cause=causes[HOSTS]
+            )
             yield HostFile(paths.hostname, hostname.encode(), cause=causes[HOSTNAME])
             resolv_conf = self._resolv_conf(task.host)
             yield HostFile(paths.resolv_conf, resolv_conf.encode(), cause=causes[RESOLV_CONF])
+
+    def _host_gateway(self) -> IPv4Address | None:
+        """What ``host-gateway`` stands for: the host on the default network, whatever network the container is on."""
+        default = self._driver_of(DEFAULT_NETWORK)
+        subnets = default.describe().subnets if default is not None else ()
+        return subnets[0].gateway if subnets else None
 
     def _resolv_conf(self, host: HostConfig) -> str:
         on_host = host.network_mode == "host"
@@ -317,17 +326,18 @@ def called_as(config: Config, place: Surroundings) -> Config:
     return msgspec.structs.replace(config, hostname=place.hostname, domainname=place.domainname)
 
 
-def hosts_file(task: Task, place: Surroundings) -> str:
+def hosts_file(task: Task, place: Surroundings, host_gateway: Callable[[], IPv4Address | None]) -> str:
     extra = task.host.extra_hosts or ()
+    gateway = host_gateway() if extra else None
     if task.host.network_mode == "host":
         text = files.read_if_there(Path(HOSTS))
-        return files.render_host_network_hosts(text, extra, place.gateway)
+        return files.render_host_network_hosts(text, extra, gateway)
     return files.render_hosts(
         task.config.hostname,
         task.config.domainname,
         address=place.address,
         extra_hosts=extra,
-        host_gateway=place.gateway,
+        host_gateway=gateway,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from wherry.engine.container import Container
 from wherry.engine.names import check_name, new_id, random_name
@@ -10,7 +10,13 @@ from wherry.engine.preparation.step import Neighbour
 from wherry.engine.record import ContainerRecord
 from wherry.engine.sharing import CONTAINER
 from wherry.errors import Conflict, InvalidArgument, NotFound
+from wherry.messages.container import HostConfig
 
+MODES: dict[str, Callable[[HostConfig], str]] = {  # of the kinds of namespaces that another container lends
+    "network": lambda host: host.network_mode,
+    "pid": lambda host: host.pid_mode,
+    "ipc": lambda host: host.ipc_mode,
+}
 PATIENCE = 1000  # with that many containers, random names alone are likely taken
 
 
@@ -61,13 +67,22 @@ class Registry:
             files_of=lender.id,
             hostname=lender.config.hostname,
             domainname=lender.config.domainname,
+            of_host=frozenset(
+                kind
+                for kind, mode_of in MODES.items()
+                if mode_of(self.last(record, mode_of).host_config) == "host"
+            ),
         )
 
     def lender(self, record: ContainerRecord) -> ContainerRecord:
         """Whose files in /etc and names a container has: its own, or those of the one at whose network a chain ends."""
+        return self.last(record, MODES["network"])
+
+    def last(self, record: ContainerRecord, mode_of: Callable[[HostConfig], str]) -> ContainerRecord:
+        """Where a chain of containers ends, each of which is asked to join the next one's namespace."""
         passed = {record.id}
-        while record.host_config.network_mode.startswith(CONTAINER):
-            id = self.id_of(record.host_config.network_mode.removeprefix(CONTAINER))
+        while (mode := mode_of(record.host_config)).startswith(CONTAINER):
+            id = self.id_of(mode.removeprefix(CONTAINER))
             if not id or id in passed:
                 break
             passed.add(id)

@@ -107,6 +107,7 @@ CASES = {
 }
 
 MORE = (
+    Case("--add-host there:host-gateway"),
     Case("--cap-add CHOWN --cap-drop ALL"),
     Case("--cgroupns host"),
     Case("--dns 10.0.0.2 --add-host a:10.0.0.9 --hostname shop"),

@@ -329,7 +329,7 @@ def test_one_that_shared_a_network_with_another_which_was_started_anew(run: Run,
     second = run("--network", "container:first", *SLEEP)
     daemon.docker("restart", "-t", "0", "first")
     (drift,) = second.drift()
-    assert (drift["Kind"], drift["What"], drift["Planned"]) == ("namespace", "net", "of container first")
+    assert (drift["Kind"], drift["What"], drift["Planned"]) == ("namespace", "net", "that of container first")
     assert drift["Cause"] == f"request: --network container:{first.id[:12]}"
 
 

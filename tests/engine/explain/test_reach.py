@@ -17,7 +17,7 @@ import pytest
 
 from tests.engine.explain.test_causes import body
 from tests.harness.daemon import Daemon
-from wherry.engine.explain.reach import Kind, bound
+from wherry.engine.explain.reach_paths import Kind, Place, bound
 from wherry.runtime.mounts import MountPoint
 
 Warnings = list[tuple[str, str]]
@@ -34,13 +34,20 @@ REACHING = {
     "--volume /etc/hostname:/data": "It can change the host's file /etc/hostname.",
     "--volume /run:/data:ro": "the services whose sockets are there",
     "--cap-add SYS_ADMIN": "mount filesystems and administer most of the kernel",
-    "--cap-add WAKE_ALARM": "do what CAP_WAKE_ALARM allows",
+    "--cap-add WAKE_ALARM": "wake the host from sleep (CAP_WAKE_ALARM)",
     "--cap-add ALL": "other capabilities.",
     "--security-opt seccomp=unconfined": "every system call",
+    "--security-opt writable-cgroups=true": "change its own limits",
     "--device /dev/kmsg:/dev/log": "a device of the host, as /dev/log",
     "--device /dev/null:/dev/mem": "a device of the host, as /dev/mem",
-    "--device-cgroup-rule 'c 13:* rwm'": "any device of the host that is c 13:* rwm",
+    "--device-cgroup-rule 'c 13:* rwm'": "those of the host's devices that match c 13:* rwm",
 }
+# A path below, a file, one behind a link: of each, whether it is enough to become root.
+BELOW = {
+    "/etc/cron.d": True, "/usr/bin": True, "/bin": True, "/root/.ssh": True, "/var/lib/docker/overlay2": True,
+    "/etc/passwd": True, "/proc/sys": True, "/etc/hostname": False, "/usr/share/doc": False,
+    "/srv": False, "/opt/app": False,
+}  # fmt: skip
 SYSTEM_PATHS = "--security-opt systempaths=unconfined"
 CONFINED = (
     "",
@@ -62,6 +69,64 @@ def test_what_could_be_done_with_it(daemon: Daemon, options: str) -> None:
     ((could, cause),) = warnings(daemon, options)
     assert could.startswith("It ") and REACHING[options] in could
     assert cause.split()[0].lstrip("-")[0] == options.lstrip("-")[0]
+
+
+@pytest.mark.parametrize("path", BELOW)
+def test_where_writing_is_enough_to_become_root(daemon: Daemon, path: str) -> None:
+    ((could, _),) = warnings(daemon, f"--volume {path}:/data")
+    assert ("enough to become root" in could) == BELOW[path], could
+
+
+def test_a_link_is_judged_by_where_it_leads(daemon: Daemon) -> None:
+    for name, path in (("whole", "/"), ("settings", "/etc")):
+        (daemon.base / name).symlink_to(path)
+    ((could, _),) = warnings(daemon, f"--volume {daemon.base}/settings:/data")
+    assert f"the host's /etc (by {daemon.base}/settings), which is enough to become root" in could
+    ((could, _),) = warnings(daemon, f"--volume {daemon.base}/whole:/data:ro")
+    assert could.startswith(
+        f"It can read all files in the host's whole filesystem (by {daemon.base}/whole), secrets"
+    )
+
+
+def test_the_engines_own_folders_are_everybodys_files(daemon: Daemon) -> None:
+    for folder in (
+        daemon.data_root,
+        daemon.data_root / "layers",
+        daemon.exec_root,
+        daemon.exec_root / "containers",
+    ):
+        ((could, _),) = warnings(daemon, f"--volume {folder}:/data")
+        assert could.endswith(f"files in the host's {folder}, which is enough to become root on the host.")
+
+
+def test_what_is_mounted_below_a_read_only_bind_can_be_changed(daemon: Daemon) -> None:
+    folder = daemon.base / "outer"
+    (folder / "inner").mkdir(parents=True)
+    mount = f"--mount type=bind,source={folder},target=/data,readonly,bind-recursive="
+    daemon.run_in_ns(["mount", "-t", "tmpfs", "inner", folder / "inner"])
+    try:
+        ((could, _),) = warnings(daemon, f"{mount}writable")
+        assert could.endswith(", and change those on other filesystems that are mounted below it.")
+        assert warnings(daemon, f"--volume {folder}:/data:ro") == []
+    finally:
+        daemon.run_in_ns(["umount", folder / "inner"])
+    assert warnings(daemon, f"{mount}writable") == []
+
+
+@pytest.mark.parametrize("kind", ["network", "pid", "ipc"])
+def test_what_another_container_has_of_the_hosts_is_lent_too(daemon: Daemon, kind: str) -> None:
+    (said,) = (could for could, _ in warnings(daemon, f"--{kind} host"))
+    daemon.docker("run", "-d", "--name", "first", f"--{kind}", "host", "busybox", "sleep", "600")
+    joined = ["run", "-d", f"--{kind}", "container:first", "--name", "second", "busybox", "sleep", "600"]
+    ((could, cause),) = warnings(daemon, f"--{kind} container:first")
+    assert could == said and cause.startswith(f"--{kind} container:")
+    daemon.docker(*joined)
+    for asked in ("explain", "plan"):
+        (found,) = daemon.api("GET", f"/containers/second/{asked}").body["Reach"]
+        assert found["Could"] == said
+    if kind != "ipc":
+        ((could, _),) = warnings(daemon, f"--{kind} container:second")
+        assert could == said
 
 
 def test_disks_memory_and_directories_of_devices(daemon: Daemon, tmp_path: Path) -> None:
@@ -96,9 +161,8 @@ def test_a_socket_is_told_from_a_file_also_where_it_is_read_only(daemon: Daemon,
 
 
 def test_a_shared_bind_shows_the_host_what_is_mounted_in_it() -> None:
-    (could, _) = bound(
-        MountPoint("bind", "/data", source="/srv/made", propagation="rshared"), Kind.DIRECTORY, ""
-    )
+    point = MountPoint("bind", "/data", source="/srv/made", propagation="rshared")
+    could = bound(Place(point, "/srv/made", Kind.DIRECTORY), "")
     assert could.endswith("; what it mounts there, if it may mount, appears on the host.")
 
 
@@ -155,6 +219,11 @@ def test_a_disk_that_does_not_answer_holds_nobody_else(daemon: Daemon) -> None:
         for each in asked:
             (found,) = each.result(20).body["Reach"]
             assert found["Could"] == f"It can change, add and delete files in the host's {path}."
+
+
+def test_a_dry_run_is_headed_by_the_name(daemon: Daemon) -> None:
+    said = daemon.wherry("run", "--dry-run", "--name", "shop", "busybox").stdout
+    assert said.startswith("run busybox as shop, a dry run: none of this has been done.\n")
 
 
 def test_it_stands_at_the_top_everywhere(daemon: Daemon) -> None:

@@ -76,7 +76,7 @@ def namespace_drift(subject: Subject, observed: Observed, host: Host) -> Iterato
             step = joined[kind]
             gone = not is_running(step.container, host)
             if not gone and not any(refers(step.container, name) for name in names):
-                yield namespace_difference(kind, f"of container {step.container}", inode, causes[kind])
+                yield namespace_difference(kind, f"that of container {step.container}", inode, causes[kind])
         elif kind in own and hosts:
             yield namespace_difference(kind, "its own", inode, causes[kind], "the host's")
         elif kind not in own and not hosts:

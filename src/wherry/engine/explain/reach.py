@@ -5,18 +5,18 @@ By what was asked for, not by what was tried: a warning, for who reads a plan or
 
 from __future__ import annotations
 
-import os
-import stat
-from collections.abc import Iterator
-from enum import Enum
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TypeGuard
 
-from wherry.engine.preparation.namespaces import ShareWithHost
-from wherry.engine.preparation.rights import FILTER, MASKS, READ_ONLY_PATHS, LeftOut
+from wherry.engine.explain.reach_paths import ROOT, Place, bound
+from wherry.engine.preparation.namespaces import JoinContainer, ShareWithHost
+from wherry.engine.preparation.rights import CGROUPS, FILTER, MASKS, READ_ONLY_PATHS, LeftOut
 from wherry.engine.preparation.step import EngineStep
+from wherry.engine.preparation.storage import RuntimeDirectory, WritableLayer
 from wherry.engine.record import ContainerRecord
 from wherry.messages.plan import Reach
 from wherry.runtime import capabilities, mounts
-from wherry.runtime.mounts import MountPoint
 from wherry.runtime.steps import Capabilities, Cause, MakeNode, Origin, Plan, asked
 
 PRIVILEGED = (
@@ -38,6 +38,7 @@ LEFT_OUT = {
     FILTER: "It can make every system call, also those that are filtered because of past kernel bugs.",
     MASKS: "It can read what /proc and /sys tell about the host's kernel and hardware.",
     READ_ONLY_PATHS: "It can change settings of the host's kernel in /proc/sys, as root.",
+    CGROUPS: "It can change its own limits, as root.",
 }
 GRANTED = {
     "CAP_SYS_ADMIN": (
@@ -54,51 +55,24 @@ GRANTED = {
     "CAP_SYS_TIME": "set the host's clock",
     "CAP_SYS_BOOT": "load another kernel",
     "CAP_SYS_RESOURCE": "exceed resource limits",
+    "CAP_CHECKPOINT_RESTORE": "choose the numbers of new processes, and open files of others by /proc",
     "CAP_SYS_NICE": "take processor time from other processes of the host",
     "CAP_IPC_LOCK": "lock memory, so that it cannot be swapped out",
     "CAP_MAC_ADMIN": "change the host's security policy",
+    "CAP_MAC_OVERRIDE": "override the host's security policy",
     "CAP_AUDIT_CONTROL": "change the host's auditing",
+    "CAP_AUDIT_READ": "read the host's audit log",
+    "CAP_WAKE_ALARM": "wake the host from sleep",
+    "CAP_BLOCK_SUSPEND": "keep the host from going to sleep",
+    "CAP_SYS_TTY_CONFIG": "hang up terminals, and set up the host's consoles",
+    "CAP_SYS_PACCT": "switch the host's process accounting on and off",
+    "CAP_LINUX_IMMUTABLE": "make files immutable or append-only, and undo that",
+    "CAP_LEASE": "take leases on files of any owner",
+    "CAP_IPC_OWNER": "use shared memory, semaphores and message queues of any owner",
+    "CAP_NET_BROADCAST": "send broadcasts",
 }
 NAMED = 4  # added capabilities that are spelt out
-ENGINES = frozenset(
-    {"docker.sock", "wherry.sock", "containerd.sock", "podman.sock", "crio.sock", "cri-dockerd.sock"}
-)
-MAKE_ROOT = (
-    "/bin",
-    "/boot",
-    "/dev",
-    "/etc",
-    "/lib",
-    "/lib64",
-    "/opt",
-    "/proc",
-    "/root",
-    "/sbin",
-    "/sys",
-    "/usr",
-    "/var",
-)
-SECRETS = ("/etc", "/root", "/home", "/proc", "/var")
-SOCKETS = ("/run", "/var/run")
 MEMORY = (1, 2, 4)  # minor numbers of /dev/mem, /dev/kmem and /dev/port, under the major number 1
-ROOT = ("", "0", "root")
-
-
-class Kind(Enum):
-    """What a path of the host is."""
-
-    SOCKET = "socket"
-    FILE = "file"
-    DIRECTORY = "directory"
-
-
-def kind_of(path: str) -> Kind:
-    """Looks at the host; what is not there yet will be a directory."""
-    try:
-        mode = os.stat(path).st_mode
-    except OSError:
-        return Kind.DIRECTORY
-    return Kind.SOCKET if stat.S_ISSOCK(mode) else Kind.DIRECTORY if stat.S_ISDIR(mode) else Kind.FILE
 
 
 def reach(record: ContainerRecord, plan: Plan) -> list[Reach]:
@@ -106,15 +80,12 @@ def reach(record: ContainerRecord, plan: Plan) -> list[Reach]:
     lie on a disk that does not answer: for a thread."""
     steps = [step for step in plan.preparation if isinstance(step, EngineStep)]
     privileged, user = record.host_config.privileged, record.config.user.partition(":")[0]
-    binds = [
-        (point, kind_of(point.source))
-        for point in mounts.requested(record.host_config)
-        if point.type == mounts.BIND
-    ]
+    places = [Place.of(point) for point in mounts.requested(record.host_config) if point.type == mounts.BIND]
+    folders = own_folders(steps)
     found = [
         *([(as_root(PRIVILEGED, user), asked("--privileged"))] if privileged else []),
-        *(bound(point, kind, user) for point, kind in binds if is_given(point, kind)),
-        *((SHARED[s.kind], s.cause) for s in steps if isinstance(s, ShareWithHost) and s.kind in SHARED),
+        *((bound(place, user, folders), place.point.cause) for place in places if place.is_given),
+        *((SHARED[s.kind], s.cause) for s in steps if shares(s) and s.kind in SHARED),
         *(() if privileged else (*added(plan, user), *opened(plan), *ruled(record))),
         *(
             (LEFT_OUT[s.what], s.cause)
@@ -125,50 +96,16 @@ def reach(record: ContainerRecord, plan: Plan) -> list[Reach]:
     return [Reach(could=could, origin=cause.origin.value, cause=cause.text) for could, cause in found]
 
 
-# ---------------------------------------------------------------- paths
+def shares(step: EngineStep) -> TypeGuard[ShareWithHost | JoinContainer]:
+    """Whether it leaves a namespace the host's: itself, or because that of the container which is joined is."""
+    return isinstance(step, ShareWithHost) or (isinstance(step, JoinContainer) and step.of_host)
 
 
-def is_given(point: MountPoint, kind: Kind) -> bool:
-    """A bind is worth a warning where it can be written to, is a socket, or shows what is secret."""
-    return point.writable or kind is Kind.SOCKET or holds(point.source, (*SECRETS, *SOCKETS))
-
-
-def holds(path: str, folders: tuple[str, ...]) -> bool:
-    """Whether a path is one of the folders, or above it."""
-    return path == "/" or any(folder == path or folder.startswith(f"{path}/") for folder in folders)
-
-
-def bound(point: MountPoint, kind: Kind, user: str) -> tuple[str, Cause]:
-    source, limited = point.source, "" if user in ROOT else f", as far as user {user} may"
-    match kind:
-        case Kind.SOCKET:
-            return socket_words(source), point.cause
-        case Kind.FILE:
-            return f"It can change the host's file {source}{limited}.", point.cause
-    words = f"It can change, add and delete files in {place(source)}"
-    if not point.writable:
-        words = f"It can read all files in {place(source)}, secrets among them"
-    words += limited
-    if point.writable and not limited and holds(source, MAKE_ROOT):
-        words += ", which is enough to become root on the host"
-    if holds(source, SOCKETS):
-        words += "; and talk to the services whose sockets are there"
-    if point.propagation in ("shared", "rshared"):
-        words += "; what it mounts there, if it may mount, appears on the host"
-    return f"{words}.", point.cause
-
-
-def place(source: str) -> str:
-    return "the host's whole filesystem" if source == "/" else f"the host's {source}"
-
-
-def socket_words(source: str) -> str:
-    if os.path.basename(source) in ENGINES:
-        return (
-            f"It can give orders to the engine behind {source}, such as to start a privileged container, "
-            "which is enough to become root on the host."
-        )
-    return f"It can talk to the service behind {source}, with whatever that service allows."
+def own_folders(steps: Iterable[EngineStep]) -> tuple[str, ...]:
+    """The engine's data root and exec root: who writes there writes every container's files, and orders."""
+    homes = [Path(s.path) for s in steps if isinstance(s, RuntimeDirectory)]
+    homes += [Path(s.upper).parent for s in steps if isinstance(s, WritableLayer)]
+    return tuple(str(home.parents[1]) for home in homes)
 
 
 # ---------------------------------------------------------------- rights and devices
@@ -224,6 +161,6 @@ def ruled(record: ContainerRecord) -> Iterator[tuple[str, Cause]]:
     """Rules let through nodes that it makes itself."""
     for rule in record.host_config.device_cgroup_rules or ():
         yield (
-            f"It can make and use any device of the host that is {rule}.",
+            f"It can make and use those of the host's devices that match {rule}.",
             asked(f"--device-cgroup-rule {rule}"),
         )

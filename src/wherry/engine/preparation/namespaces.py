@@ -37,6 +37,7 @@ class JoinContainer(EngineStep):
     )  # with a network: whose hosts, hostname and resolv.conf,
     hostname: str = field(default="", metadata=HIDDEN)  # and names
     domainname: str = field(default="", metadata=HIDDEN)
+    of_host: bool = field(default=False, metadata=HIDDEN)  # the other is in the host's itself
 
     def describe(self) -> str:
         return f"open the {self.kind} namespace of container {self.container}"
@@ -52,11 +53,13 @@ class JoinContainer(EngineStep):
 
     def lent_by(self, other: Neighbour) -> Self:
         """With all that is known of the one that is joined."""
+        of_host = self.kind in other.of_host
         if self.kind != "network":
-            return replace(self, id=other.id)
+            return replace(self, id=other.id, of_host=of_host)
         return replace(
             self,
             id=other.id,
+            of_host=of_host,
             files_of=other.files_of,
             hostname=other.hostname,
             domainname=other.domainname,

@@ -11,7 +11,7 @@ from wherry.engine.preparation.cgroups import ParentCgroup
 from wherry.engine.preparation.namespaces import JoinContainer, ShareWithHost
 from wherry.engine.preparation.networks import MissingNetwork, NetworkEndpoint, PublishPort
 from wherry.engine.preparation.policies import policies
-from wherry.engine.preparation.rights import FILTER, MASKS, READ_ONLY_PATHS, LeftOut
+from wherry.engine.preparation.rights import CGROUPS, FILTER, MASKS, READ_ONLY_PATHS, LeftOut
 from wherry.engine.preparation.shared_memory import SharedMemory
 from wherry.engine.preparation.step import EngineStep, Neighbour
 from wherry.engine.preparation.storage import RuntimeDirectory, WritableLayer, WriteRecord
@@ -88,7 +88,7 @@ def left_out(host: HostConfig, config: EngineConfig) -> Iterator[EngineStep]:
         )
     elif security.writable_cgroups:
         cause = writable_cgroups_cause(security, privileged=privileged)
-        yield LeftOut("the read-only mount of cgroups", cause=cause)
+        yield LeftOut(CGROUPS, cause=cause)
     if host.log_config.type == "none":
         yield LeftOut("the log", cause=log_cause(host.log_config, config))
     if host.ipc_mode == "none":

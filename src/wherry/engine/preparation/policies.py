@@ -12,7 +12,7 @@ from wherry.image.manifest import RunConfig
 from wherry.messages.container import Config
 from wherry.runtime.causes import flagged, switched, together, whose
 from wherry.runtime.steps import Cause, Heading, Origin
-from wherry.values.signals import ending_signal
+from wherry.values.signals import ending_signal, parse_signal, signal_name
 from wherry.values.words import counted, shortened
 
 LONGEST = 2000  # characters of what is told of labels; the plan is kept in memory
@@ -65,7 +65,8 @@ def stop_words(signal: str, seconds: int) -> str:
     patience = "and no other, however long it takes"
     if seconds >= 0:
         patience = f"then SIGKILL after {counted(seconds, 'second')}"
-    return f"{ending_signal(signal)}, {patience}"
+    name = signal_name(parse_signal(ending_signal(signal)))
+    return f"{f'signal {name}' if name.isdecimal() else f'SIG{name}'}, {patience}"
 
 
 def pairs(what: str, flag: str, own: dict[str, str], of_image: dict[str, str]) -> Iterator[Policy]:

@@ -11,6 +11,7 @@ from wherry.runtime.steps import Heading
 FILTER = "the system call filter"
 MASKS = "the masks over /proc and /sys"
 READ_ONLY_PATHS = "read-only paths in /proc"
+CGROUPS = "the read-only mount of cgroups"
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,8 @@ class Neighbour:
     """A container that others share namespaces with. ``pid`` is of its first process, 0 where it does not run.
 
     ``files_of`` is the id of the container whose hosts, hostname and resolv.conf are also its own, and whose names: its
-    own id, unless it shares another's network itself.
+    own id, unless it shares another's network itself. ``of_host``: the kinds of
+    namespaces that are the host's.
     """
 
     id: str
@@ -46,6 +47,7 @@ class Neighbour:
     files_of: str = ""
     hostname: str = ""
     domainname: str = ""
+    of_host: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,6 @@ class Surroundings:
     joined: JoinedNamespaces = JoinedNamespaces()
     files_of: str = ""
     address: IPv4Address | None = None
-    gateway: IPv4Address | None = None
     shm: str = ""
     hostname: str = ""
     domainname: str = ""
@@ -32,10 +31,9 @@ class Surroundings:
         paths: dict[str, str] = {}
         files_of = shm = hostname = domainname = ""
         address: IPv4Address | None = None
-        gateway: IPv4Address | None = None
         for step in steps:
             if isinstance(step, JoinContainer):
-                paths[step.kind] = step.path or f"of container {step.container}"
+                paths[step.kind] = step.path or f"container {step.container}"
                 if step.kind == "network":
                     files_of = step.files_of or step.id or step.container
                     hostname, domainname = step.hostname, step.domainname
@@ -45,5 +43,5 @@ class Surroundings:
             elif isinstance(step, NetworkEndpoint):
                 paths["network"] = step.network
                 if step.address and address is None:
-                    address, gateway = IPv4Interface(step.address).ip, IPv4Address(step.gateway)
-        return cls(JoinedNamespaces(**paths), files_of, address, gateway, shm, hostname, domainname)
+                    address = IPv4Interface(step.address).ip
+        return cls(JoinedNamespaces(**paths), files_of, address, shm, hostname, domainname)
