@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -297,11 +298,42 @@ def test_a_custom_profile(compiler: SeccompCompiler):
                 }
             ]
         ),
+        *(
+            profile(
+                syscalls=[
+                    {
+                        "names": ["read"],
+                        "action": "SCMP_ACT_ERRNO",
+                        "args": [{"index": 0, "value": value, "op": "SCMP_CMP_EQ"}],
+                    }
+                ]
+            )
+            for value in (-1, 1 << 64)
+        ),
+        *(
+            profile(
+                syscalls=[
+                    {"names": ["read"], "action": "SCMP_ACT_ERRNO", "includes": {"minKernel": version}}
+                ]
+            )
+            for version in ("a.b", "5", "5.10.1", "٥.1", "5.", "9" * 5000)
+        ),
     ],
 )
 def test_profiles_refused(compiler: SeccompCompiler, text: str):
-    with pytest.raises(InvalidArgument):
+    with pytest.raises(InvalidArgument) as refused:
         compiler.program(DEFAULT, text)
+    assert "too much time or memory" not in str(refused.value)
+
+
+def test_a_worker_imports_nothing_of_where_the_daemon_was_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """It is root's, and the folder may be anybody's."""
+    (tmp_path / "resource.py").write_text("import pathlib; pathlib.Path('taken').touch()")
+    monkeypatch.chdir(tmp_path)
+    SeccompCompiler().program(DEFAULT, profile())
+    assert not (tmp_path / "taken").exists()
 
 
 def test_an_empty_profile_is_none(compiler: SeccompCompiler):

@@ -7,6 +7,7 @@ config-linux.md "Seccomp".
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -24,6 +25,9 @@ from wherry.runtime.seccomp_newer import MACHINES, NUMBERS, prefix
 from wherry.runtime.seccomp_policy import ARCHITECTURES, Machine, default_policy, kernel_version, this_machine
 from wherry.runtime.seccomp_worker import SECONDS, Job, compiled
 from wherry.runtime.security import Security
+
+KERNEL = re.compile(r"\d{1,3}\.\d{1,3}", re.ASCII)
+WORD_MAX = (1 << 64) - 1
 
 ACTIONS = {
     "SCMP_ACT_KILL": 0x00000000,
@@ -75,6 +79,11 @@ class Conditions(msgspec.Struct, rename="camel"):
     arches: list[str] = []
     caps: list[str] = []
     min_kernel: str = ""
+
+    def __post_init__(self) -> None:
+        if self.min_kernel and not KERNEL.fullmatch(self.min_kernel):
+            wanted = f'invalid kernel version: "{self.min_kernel[:40]}", expected "<kernel>.<major>"'
+            raise ValueError(wanted)
 
 
 class DockerSyscall(oci.Syscall, kw_only=True):
@@ -335,6 +344,9 @@ def add_rules(filter: libseccomp.Filter, rules: Iterable[oci.Syscall], default: 
 def comparison(arg: oci.SyscallArg) -> libseccomp.Comparison:
     if arg.op not in OPERATORS or not 0 <= arg.index <= 5:
         raise InvalidArgument(f'invalid seccomp argument rule "{arg.op}" on argument {arg.index}')
+    for value in (arg.value, arg.value_two):
+        if not 0 <= value <= WORD_MAX:
+            raise InvalidArgument(f"invalid value {value} in a seccomp argument rule: it has 64 bits")
     return libseccomp.Comparison(arg.index, OPERATORS[arg.op], arg.value, arg.value_two)
 
 
