@@ -65,6 +65,15 @@ def test_each_word_has_its_own_time() -> None:
     assert looks(words) == [wait, wait, wait, wait, wake, wait, wake, wait]
 
 
+def test_time_in_which_nobody_looked_does_not_count() -> None:
+    """The daemon stood still, in a freezer or with the whole machine; so has the monitor, and it goes on just now."""
+    overdue = Overdue(Patience(start=30, rest=15))
+    times = (0.0, 2.0, 3600.0, 3602.0, 3606.0, 3610.0)
+    seen = [overdue.look(Word.EXITED, at, lambda: 0, fresh=False) for at in times]
+    wait, wake, kill, _ = Action
+    assert seen == [wait, wake, wake, wake, wake, kill]
+
+
 # ---------------------------------------------------------------- real ones
 
 

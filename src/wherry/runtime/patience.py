@@ -28,6 +28,11 @@ class Action(Enum):
     FORGET = 4  # not even SIGKILL ends it
 
 
+BETWEEN_LOOKS = (
+    5.0  # seconds, at most; who looks after longer has stood still, and so has perhaps who was to speak
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Patience:
     """Seconds that a word may take of a monitor that does nothing. A start reads disks and waits for its turn; all else
@@ -48,6 +53,7 @@ class Overdue:
     rested: float = 0.0  # since when it has not been seen to work
     work: int | None = None
     over: float | None = None  # since when there is no patience left
+    looked: float = 0.0
 
     def look(self, word: Word | None, now: float, work: Callable[[], int], *, fresh: bool) -> Action:
         """What to do, at a look by the monotonic clock, about the word that is owed now, if one is.
@@ -55,6 +61,8 @@ class Overdue:
         What is seen for the first time may be on its way. ``work`` is the time of a processor that the monitor has had
         so far: where that grows, nobody has stopped it. ``fresh``: nothing was ever heard of this monitor.
         """
+        self._leave_out(now - self.looked - BETWEEN_LOOKS)
+        self.looked = now
         if word is not self.word:
             self.word, self.since, self.rested, self.work, self.over = word, now, now, None, None
         if word is None or self.waited(now) == 0:
@@ -70,6 +78,13 @@ class Overdue:
             self.rested = now
         self.work = work
         return now - self.rested < limit and self.waited(now) < self.patience.busy
+
+    def _leave_out(self, seconds: float) -> None:
+        """Time in which nobody looked, as of a machine that was frozen, does not count."""
+        if seconds > 0:
+            self.since += seconds
+            self.rested += seconds
+            self.over = self.over + seconds if self.over is not None else None
 
     def waited(self, now: float) -> float:
         """Seconds, for the present word."""
