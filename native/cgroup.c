@@ -10,8 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-enum { DEPTH_MAX = 16, KILL_ROUNDS = 16 };
+enum {
+    KILL_ROUNDS = 16,
+    NAME_BYTES = 256,
+    STEPS_MAX = 1 << 17, /* up and down, at one time: the monitor has clients */
+    WAITS_MAX = 8,
+    WAIT_US = 500,
+};
 
 int write_value(const char *path, const char *value)
 {
@@ -108,6 +115,11 @@ static void kill_members(int group)
     }
 }
 
+static int open_group(int above, const char *name)
+{
+    return openat(above, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
 struct directory_entry {
     uint64_t inode;
     int64_t offset;
@@ -116,33 +128,64 @@ struct directory_entry {
     char name[];
 };
 
-static void remove_children(int group, int depth);
-
-static void remove_child(int group, const char *name, int depth)
-{
-    int child = openat(group, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (child < 0)
-        return;
-    kill_members(child);
-    if (depth < DEPTH_MAX)
-        remove_children(child, depth + 1);
-    close(child);
-    unlinkat(group, name, AT_REMOVEDIR);
-}
-
-/* Cgroups that the container's processes made inside their own. */
-static void remove_children(int group, int depth)
+/*
+ * Removes the cgroups directly below one, as far as that is possible at once, and kills the members of the others. Tells the
+ * name of one that is left; false where there is none.
+ */
+static bool remove_children(int group, char left[NAME_BYTES])
 {
     char buffer[1024] __attribute__((aligned(8)));
     long length;
-    while ((length = syscall(SYS_getdents64, group, buffer, sizeof buffer)) > 0) {
+    *left = 0;
+    lseek(group, 0, SEEK_SET);
+    while ((length = syscall(SYS_getdents64, group, buffer, sizeof buffer)) > 0)
         for (long at = 0; at < length;) {
             const struct directory_entry *entry = (const struct directory_entry *)(buffer + at);
-            if (entry->type == 4 && entry->name[0] != '.')
-                remove_child(group, entry->name, depth);
             at += entry->length;
+            if (entry->type != 4 || entry->name[0] == '.' || unlinkat(group, entry->name, AT_REMOVEDIR) == 0)
+                continue;
+            int child = open_group(group, entry->name);
+            if (child < 0)
+                continue;
+            kill_members(child);
+            close(child);
+            strcpy(left, entry->name);
         }
+    return *left;
+}
+
+static uint64_t inode_of(int group, const char *name)
+{
+    struct stat status;
+    return fstatat(group, name, &status, AT_SYMLINK_NOFOLLOW) == 0 ? status.st_ino : 0;
+}
+
+/*
+ * Cgroups that the container's processes made inside their own: down to one that has none below, up again when that is
+ * gone. They may be nested deeper than any path is long, so that nothing is kept of the way. One whose members take their
+ * time to die is waited for a moment; after that it is left for the next time, with all that is still to be seen.
+ */
+static void remove_below(int top)
+{
+    char name[NAME_BYTES];
+    uint64_t first = inode_of(top, "."), from = 0; /* below, if we come from there */
+    int here = open_group(top, ".");
+    for (int steps = 0, waits = 0; here >= 0 && steps < STEPS_MAX; steps++) {
+        bool left = remove_children(here, name);
+        if (left && inode_of(here, name) == from) { /* it has nothing more below itself, but members */
+            if (waits++ == WAITS_MAX)
+                break;
+            usleep(WAIT_US);
+        }
+        if (!left && inode_of(here, ".") == first)
+            break;
+        from = left ? 0 : inode_of(here, ".");
+        int next = open_group(here, left ? name : "..");
+        close(here);
+        here = next;
     }
+    if (here >= 0)
+        close(here);
 }
 
 static bool remove_one(const char *path, bool kill)
@@ -155,7 +198,7 @@ static bool remove_one(const char *path, bool kill)
     if (group < 0)
         return errno == ENOENT;
     kill_members(group);
-    remove_children(group, 0);
+    remove_below(group);
     close(group);
     return rmdir(path) == 0 || errno == ENOENT;
 }

@@ -218,3 +218,27 @@ def test_sizes_of_terminals(besieged: Daemon, rows: int, columns: int) -> None:
             400,
         )
     assert besieged.inspect(container)["State"]["Running"]
+
+
+NEST = """
+for folder in /sys/fs/cgroup/pids /sys/fs/cgroup; do
+    [ -w $folder/cgroup.procs ] && cd $folder && break
+done
+i=0; while [ $i -lt 1000 ]; do mkdir a b; echo $$ > b/cgroup.procs; cd a; i=$((i+1)); done
+sleep 1000 & echo $$ > cgroup.procs; echo nested; wait
+"""
+
+
+def test_cgroups_of_a_containers_own_however_deep_go_with_it(besieged: Daemon) -> None:
+    """They are its processes' place, too: ``top`` shows what is at the bottom."""
+    container = start(besieged, "--privileged", "--cgroupns", "private", command=("sh", "-c", NEST))
+    assert eventually(lambda: "nested" in besieged.docker("logs", container).stdout, 20)
+    shown = besieged.docker("top", container).stdout
+    assert "sleep 1000" in shown and len(shown.splitlines()) == 3
+    assert besieged.docker("kill", container).returncode == 0
+    own = f"{besieged.sandbox.cgroup_parent}/{container}"
+    assert eventually(
+        lambda: not [*Path("/sys/fs/cgroup").glob(own), *Path("/sys/fs/cgroup").glob(f"*/{own}")]
+    )
+    besieged.docker("start", container)
+    besieged.docker("rm", "-f", container)

@@ -30,9 +30,9 @@ def read(path: str, *, dir_fd: int | None = None) -> str:
     return read_bytes(path, dir_fd=dir_fd).decode("utf-8", "replace")
 
 
-def write(path: str, value: str) -> None:
+def write(path: str, value: str, *, dir_fd: int | None = None) -> None:
     """One write(2) of a whole value, as such files want it."""
-    file = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    file = os.open(path, os.O_WRONLY | os.O_CLOEXEC, dir_fd=dir_fd)
     try:
         os.write(file, value.encode())
     except OSError as error:

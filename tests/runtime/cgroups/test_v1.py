@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.harness.waiting import eventually
-from wherry.linux import kernel_file
+from wherry.linux import cgroupfs, kernel_file
 from wherry.runtime import oci_spec as oci
 from wherry.runtime.cgroups import CgroupsV1, detect
 from wherry.runtime.cgroups.v1 import CgroupsV1 as V1
@@ -181,6 +181,40 @@ def test_what_a_container_froze_itself_ends(parent: tuple[CgroupsV1, str]):
     finally:
         process.kill()
         process.communicate()
+
+
+DEEP = 3000  # levels: deeper than a path is long, and than Python calls itself
+
+
+def nest(directory: str, member: int) -> None:
+    """Cgroups in one another, the innermost of which has a member."""
+    here = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    for _ in range(DEEP):
+        os.mkdir("a", dir_fd=here)
+        here, left = os.open("a", os.O_RDONLY | os.O_DIRECTORY, dir_fd=here), here
+        os.close(left)
+    kernel_file.write("cgroup.procs", str(member), dir_fd=here)
+    os.close(here)
+
+
+def test_however_deep_a_container_has_nested_its_own(parent: tuple[CgroupsV1, str]):
+    """With a member at the bottom, and one beside the way down."""
+    cgroups, name = parent
+    path = f"{name}/deep"
+    apply(cgroups, path, oci.Resources())
+    directory = cgroups.directory("pids", path)
+    sleepers = [subprocess.Popen(["sleep", "1000"]) for _ in range(2)]
+    try:
+        nest(directory, sleepers[0].pid)
+        os.mkdir(f"{directory}/b")
+        kernel_file.write(f"{directory}/b/cgroup.procs", str(sleepers[1].pid))
+        assert {sleeper.pid for sleeper in sleepers} == set(cgroupfs.processes(directory))
+        assert cgroups.destroy(path)
+        assert [sleeper.wait(5) for sleeper in sleepers] == [-9, -9]
+    finally:
+        for sleeper in sleepers:
+            sleeper.kill()
+            sleeper.wait()
 
 
 def test_detect_prefers_version_1_where_controllers_are_there():

@@ -12,8 +12,6 @@ from wherry.runtime.cgroups import Cgroups
 from wherry.runtime.cgroups.files import CPU_TIME, OF_PARENT
 from wherry.runtime.steps import CgroupWrite, Plan
 
-NO_CHILDREN = 2  # links of a directory without directories in it
-
 
 def read_cgroup(plan: Plan, cgroups: Cgroups, path: str, depth: Depth) -> CgroupState:
     """All that is told of a container's cgroup: limits, devices, use as far as ``depth`` asks for it, and members."""
@@ -24,7 +22,7 @@ def read_cgroup(plan: Plan, cgroups: Cgroups, path: str, depth: Depth) -> Cgroup
         devices=cgroups.devices(path),
         usage=cgroups.usage(path) if depth.use else None,
         cpu_file=cgroups.file(path, CPU_TIME[cgroups.version]),
-        pids={directory: members(directory) for directory in cgroups.directories(path)},
+        pids={directory: frozenset(cgroupfs.processes(directory)) for directory in cgroups.directories(path)},
     )
 
 
@@ -48,25 +46,6 @@ def default_of(kind: LimitFile, cgroups: Cgroups, path: str) -> str:
 def used_of(text: str | None) -> int | None:
     value = number(text) if text is not None else None
     return value if isinstance(value, int) else None
-
-
-def members(directory: str) -> frozenset[int]:
-    """The processes in a cgroup and in those that the container has made below it."""
-    found, pending = set[int](), [directory]
-    while pending:
-        directory = pending.pop()
-        found.update(cgroupfs.processes(directory))
-        if has_children(directory):
-            pending += (f"{directory}/{name}" for name in cgroupfs.children(directory))
-    return frozenset(found)
-
-
-def has_children(directory: str) -> bool:
-    """A directory's links are its name, its own dot, and each child's two dots: cheaper than listing its files."""
-    try:
-        return os.stat(directory).st_nlink > NO_CHILDREN
-    except OSError:
-        return False
 
 
 def read_or_none(path: str) -> str | None:

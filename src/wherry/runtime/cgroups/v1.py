@@ -185,9 +185,7 @@ class CgroupsV1:
         with contextlib.suppress(OSError):
             self.freeze(path)
         self.kill_members(path)
-        for directory in cgroupfs.deepest_first(self.directory("freezer", path)):
-            with contextlib.suppress(OSError):
-                kernel_file.write(f"{directory}/{FREEZER}", "THAWED")
+        cgroupfs.write_all(self.directory("freezer", path), FREEZER, "THAWED")
 
     def kill_members(self, path: str) -> None:
         for directory in self.directories(path):
