@@ -110,6 +110,32 @@ def test_only_a_living_process_has_a_claim(tmp_path: Path) -> None:
     assert not claim.give_up()
 
 
+def test_one_that_was_killed_has_none_though_nobody_has_collected_it(tmp_path: Path) -> None:
+    """Its parent may be a supervisor that looks only now and then."""
+    killed = subprocess.Popen(["sleep", "1000"])
+    os.setxattr(tmp_path, ATTRIBUTE, process_mark(killed.pid))
+    claim = ParentClaim("x", str(tmp_path))
+    with pytest.raises(Unavailable):
+        claim.take()
+    killed.kill()
+    try:
+        os.waitid(os.P_PID, killed.pid, os.WEXITED | os.WNOWAIT)
+        claim.take()
+    finally:
+        killed.wait()
+
+
+def test_roots_by_another_name_are_the_same_engines(engine: Daemon) -> None:
+    root = engine.data_root
+    engine.stop()
+    engine.run_in_ns(["ln", "-s", root, engine.sandbox.state / "alias"])
+    engine.data_root = engine.sandbox.state / "alias"
+    engine.start()
+    assert engine.docker("exec", "first", "echo", "lives").stdout == "lives\n"
+    engine.data_root = root
+    engine.restart()
+
+
 def test_an_engine_that_is_refused_leaves_the_others_pidfile(engine: Daemon) -> None:
     pidfile = engine.base / "pid"
     engine.sandbox.outside(pidfile).write_text("4711\n")

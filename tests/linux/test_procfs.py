@@ -91,8 +91,12 @@ def test_id_maps_and_cgroups() -> None:
         IdRange(0, 100000, 65536),
         IdRange(65536, 5, 1),
     )
-    text = "9:name=systemd:/\n1:cpu,cpuacct:/a:b\n0::/x\n"
-    assert procfs.parse_cgroups(text) == {"name=systemd": "/", "cpu,cpuacct": "/a:b", "": "/x"}
+    text = "9:name=systemd:/\n1:cpu,cpuacct:/a:b\n0::/x\x0by\u2028z\n"
+    assert procfs.parse_cgroups(text) == {
+        "name=systemd": "/",
+        "cpu,cpuacct": "/a:b",
+        "": "/x\x0by\u2028z",
+    }
 
 
 def test_links_are_followed_inside_the_root(tmp_path: Path) -> None:

@@ -48,19 +48,25 @@ def check_owner(file: TextIO, config: EngineConfig) -> None:
     """Unavailable where an exec root has containers of an engine that is stopped: they may run still."""
     file.seek(0)
     owner = file.read()
-    other = owner not in ("", str(config.data_root)) and Path(owner).is_dir()
-    if other and any(config.runtime_dir.iterdir()):
+    if owner and is_other(Path(owner), config.data_root) and any(config.runtime_dir.iterdir()):
         raise Unavailable(
             f"the exec root {config.exec_root} has containers of the engine with the data root {owner}: "
             f"give --exec-root another; {SHARED}"
         )
 
 
+def is_other(owner: Path, data_root: Path) -> bool:
+    """Whether there is such a directory, and it is not the same by another name."""
+    return owner.is_dir() and not owner.samefile(data_root)
+
+
 def own(file: TextIO, config: EngineConfig) -> None:
     """Note in an exec root's lock whose it is."""
-    file.truncate(0)
-    file.write(str(config.data_root))
-    file.flush()
+    file.seek(0)
+    if file.read() != str(config.data_root):
+        file.truncate(0)
+        file.write(str(config.data_root))
+        file.flush()
 
 
 def parent_claim(cgroups: Cgroups, parent: str) -> ParentClaim:

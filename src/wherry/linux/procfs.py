@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,11 +18,13 @@ from typing import Self
 
 from wherry.linux.kernel_file import read, read_bytes
 
+IS_PID = re.compile(r"[0-9]{1,10}").fullmatch
 KILOBYTE = 1024
 LINKS_MAX = 40
 COMMAND_MAX = 4096  # bytes: a process may have megabytes of arguments
 NAMESPACES = ("mnt", "pid", "net", "ipc", "uts", "cgroup", "user", "time")
 UNLIMITED = "unlimited"
+ENDED = ("Z", "X")  # states of a process that has only its status left
 PF_EXITING = 0x4  # linux/sched.h
 LIMIT_COLUMNS = (
     slice(0, 25),
@@ -74,8 +77,9 @@ class ProcessDirectory:
         return self.status().pids
 
     def visible_pids(self) -> set[int]:
-        """The processes that the procfs in its own root shows, by their pids there."""
-        return {int(name) for name in self._names("root/proc") if name.isdigit()}
+        """The processes that the procfs in its own root shows, by their pids there; whatever else it may have put there
+        instead."""
+        return {int(name) for name in self._names("root/proc") if IS_PID(name)}
 
     def command(self) -> str:
         """The beginning of its command line, joined by spaces; its name in brackets where it has none (a zombie)."""
@@ -174,7 +178,7 @@ class Status:
     @property
     def alive(self) -> bool:
         """Whether it can still do something: not a zombie, not dead."""
-        return self.state not in ("Z", "X")
+        return self.state not in ENDED
 
 
 def parse_status(text: str) -> Status:
@@ -260,7 +264,9 @@ def parse_id_map(text: str) -> tuple[IdRange, ...]:
 
 def parse_cgroups(text: str) -> dict[str, str]:
     """Controllers (``cpu,cpuacct``; ``name=systemd``; "" for version 2) to the path in their hierarchy."""
-    parts = (line.split(":", 2) for line in text.splitlines())
+    parts = (
+        line.split(":", 2) for line in text.split("\n") if line
+    )  # a name may have any other line end in it
     return {controllers: path for _, controllers, path in parts}
 
 

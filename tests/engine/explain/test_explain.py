@@ -261,6 +261,18 @@ def test_added_by_hand_means_without_a_cause(run: Run) -> None:
 # ---------------------------------------------------------------- bad input
 
 
+def test_a_procfs_of_the_containers_own_making(run: Run) -> None:
+    """What it shows there instead of processes is no reason to fail."""
+    script = (
+        "mount -t tmpfs none /proc && mkdir /proc/² /proc/٣ /proc/99999999999 && touch /ready; sleep 1000"
+    )
+    container = run("--privileged", "busybox", "sh", "-c", script)
+    assert eventually(
+        lambda: container.daemon.docker("exec", container.id, "ls", "/ready", check=False).stdout
+    )
+    assert container.explain()["Processes"]
+
+
 def test_unknown_containers_and_questions(daemon: Daemon) -> None:
     for path in (
         "/containers/nope/explain",

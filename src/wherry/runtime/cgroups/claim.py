@@ -13,7 +13,7 @@ import os
 
 from wherry.errors import Unavailable
 from wherry.linux.kernel_file import read
-from wherry.linux.procfs import numbers_of
+from wherry.linux.procfs import ENDED, numbers_of
 
 ATTRIBUTE = "trusted.wherry.engine"
 UNHEARD_OF = (errno.EOPNOTSUPP, errno.EPERM)  # a kernel, or a user namespace, that has no such attributes
@@ -70,9 +70,13 @@ class ParentClaim:
 def process_mark(pid: int) -> bytes:
     """A process's number and the time of its start: no other one has both until the machine starts again.
 
-    FileNotFoundError, ProcessLookupError where there is none. proc_pid_stat(5)
+    FileNotFoundError, ProcessLookupError where there is none, or none any more: one that has ended and that nobody has
+    collected yet does nothing. proc_pid_stat(5)
     """
-    return f"{pid} {numbers_of(read(f'/proc/{pid}/stat'))[19]}".encode()
+    numbers = numbers_of(read(f"/proc/{pid}/stat"))
+    if numbers[0] in ENDED:
+        raise ProcessLookupError(errno.ESRCH, "it has ended", str(pid))
+    return f"{pid} {numbers[19]}".encode()
 
 
 def lives(mark: bytes) -> bool:
