@@ -312,9 +312,7 @@ def test_a_custom_profile(compiler: SeccompCompiler):
         ),
         *(
             profile(
-                syscalls=[
-                    {"names": ["read"], "action": "SCMP_ACT_ERRNO", "includes": {"minKernel": version}}
-                ]
+                syscalls=[{"names": ["read"], "action": "SCMP_ACT_ERRNO", "includes": {"minKernel": version}}]
             )
             for version in ("a.b", "5", "5.10.1", "٥.1", "5.", "9" * 5000)
         ),

@@ -37,8 +37,9 @@ def nothing(above: int, name: str) -> None:
 
 
 def groups(path: str, leave: Callable[[int, str], object] = nothing) -> Iterator[int]:
-    """A cgroup and all below it, outer ones before inner ones, each by a descriptor that is good until the next is asked
-    for. ``leave`` is called with the one above and the name of each below the first, once all below it has been seen.
+    """A cgroup and all below it, outer ones before inner ones, each by a descriptor that is good until the next is
+    asked for. ``leave`` is called with the one above and the name of each below the first, once all that is below it
+    has been seen.
 
     Goes by descriptors, of which it has one, and without recursion: who is in a cgroup may nest them deeper than any
     path is long. What is taken away meanwhile is passed over; where it is what we are in, this ends.

@@ -129,7 +129,7 @@ class Cgroups(Protocol):
         """The rules of device access in force, a line each; None where the kernel does not show them."""
 
     def processes(self, path: str) -> list[int]:
-        """The members, also of what they have made below, by the pids of the host; none where there is no such cgroup."""
+        """The members, also of what they have made below, by the host's pids; none where there is no such cgroup."""
 
     def usage(self, path: str) -> Usage:
         """What the kernel has counted."""
