@@ -67,6 +67,7 @@ def completed(line: str) -> list[str]:
         ("image history ", ["debian:latest"]),
         ("plan diff w", ["web"]),
         ("load -i ", [":files"]),
+        ("explain --html w", [":files", "web"]),
         ("load ", []),
         ("import ", [":files"]),
         ("rename db ", []),

@@ -90,7 +90,8 @@ def candidates(before: Sequence[str], current: str, names: Names) -> Candidates:
     inner = Typed(declared.flags, declared.interspersed)
     inner.read(typed.args[count:])
     if inner.pending:
-        return of_flag(inner.pending)
+        page = inner.pending.name == "html"  # a file, or the container
+        return [*of_flag(inner.pending), *((name, "") for name in (names("running") if page else ()))]
     name, equals, _ = current.partition("=")
     if inner.flags_end or not current.startswith("-"):
         return of_argument(declared, called.split()[-1], len(inner.args), names)

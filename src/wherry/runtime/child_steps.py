@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from wherry.runtime.capabilities import names_of
 from wherry.runtime.step import AbsolutePath, Arg, ChildStep, Fd, Heading, Namespace, Note, Text, Texts
-from wherry.values.words import counted
+from wherry.values.words import counted, raised
 
 NAMED = 4  # capabilities that a step names; of more the number is told
 
@@ -101,10 +101,10 @@ class Rlimit(ChildStep):
     label: Note = ""
 
     def describe(self) -> str:
-        soft, hard = ("unlimited" if limit < 0 else str(limit) for limit in (self.soft, self.hard))
-        return f"set rlimit {self.label or self.resource} to {soft}" + (
-            f", at most {hard}" if soft != hard else ""
-        )
+        name = self.label or self.resource
+        if self.soft < 0:
+            return f"set rlimit {name} to unlimited"
+        return f"set rlimit {name} to {self.soft}{raised(self.soft, self.hard if self.hard >= 0 else None)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,7 +151,7 @@ def build_rlimits(wish: SpecInput, causes: Causes) -> list[oci.Rlimit]:
     """The daemon's defaults, replaced by the container's own of the same name."""
     chosen = {limit.name: limit for limit in (*wish.ulimits, *(wish.host.ulimits or ()))}
     for limit in wish.ulimits:
-        causes[f"process.rlimits:{limit.name}"] = Cause(Origin.DAEMON, "default-ulimits")
+        causes[f"process.rlimits:{limit.name}"] = Cause(Origin.DAEMON, "its own limit")
     for limit in wish.host.ulimits or ():
         causes[f"process.rlimits:{limit.name}"] = asked(f"--ulimit {limit.name}={limit.soft}:{limit.hard}")
     return [

@@ -23,3 +23,10 @@ def shortened(text: str, most: int) -> str:
 def counted(count: int, noun: str, plural: str = "") -> str:
     """``1 layer``, ``2 layers``."""
     return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
+
+
+def raised(soft: int, hard: int | None) -> str:
+    """What to say behind a soft limit that can be raised; None is no limit."""
+    if soft == hard:
+        return ""
+    return ", which can be raised without limit" if hard is None else f", which can be raised to {hard}"

@@ -73,6 +73,8 @@ SENTENCES: list[tuple[dict[str, Any], dict[str, Any], str]] = [
         "Ended with 137: `stop` sent it SIGTERM, and SIGKILL 1 second later.",
     ),
     ({"exit_code": 137, "asked": Asked("kill", 9)}, {}, "Ended with 137: `kill` sent it SIGKILL."),
+    ({"exit_code": 168}, {}, "Ended with 168, the code for signal 40; nobody sent that through the engine."),
+    ({"exit_code": 193}, {}, "Ended with 193, its own exit code."),
     ({"exit_code": 168, "asked": Asked("kill", 40)}, {}, "Ended with 168: `kill` sent it signal 40."),
     ({"exit_code": 0, "asked": Asked("kill", 1)}, {}, "Ended with 0, its own exit code."),
     (

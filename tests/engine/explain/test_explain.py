@@ -140,14 +140,20 @@ def test_throttling_is_told(run: Run) -> None:
     )
 
 
-def test_rights_of_a_default_container(run: Run) -> None:
-    rights = run("--ulimit", "nofile=100:200", *SLEEP).explain()["Rights"]
+def test_rights(run: Run) -> None:
+    rights = run(
+        "--ulimit", "nofile=100:200", "--ulimit", "core=0:-1", "--cap-add", "NET_ADMIN", *SLEEP
+    ).explain()["Rights"]
     bounding, seccomp = named(rights, "bounding capabilities"), named(rights, "seccomp")
-    assert bounding["Value"] == "14" and "CAP_CHOWN" in bounding["Values"]
+    assert bounding["Value"] == "15" and "CAP_CHOWN" in bounding["Values"]
     assert seccomp["Value"] == "filter" and "from the plan's program" in " ".join(seccomp["Values"])
     assert named(rights, "no new privileges")["Value"] == "no"
     files = named(rights, "rlimit nofile")
-    assert files["Value"] == "100 files, at most 200" and files["Cause"] == "request: --ulimit nofile=100:200"
+    assert files["Value"] == "100 files, which can be raised to 200"
+    assert files["Cause"] == "request: --ulimit nofile=100:200"
+    assert named(rights, "rlimit core")["Value"] == "0 bytes, which can be raised without limit"
+    assert bounding["Cause"] == "request: --cap-add CAP_NET_ADMIN"
+    assert named(rights, "ambient capabilities")["Cause"] == "default"
     assert "the host's own" in named(rights, "user ids")["Value"]
 
 

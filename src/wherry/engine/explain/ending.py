@@ -7,7 +7,7 @@ from signal import SIGINT, SIGKILL, SIGQUIT, SIGTERM
 from wherry.engine.record import Asked, ContainerRecord, ContainerState, Failure
 from wherry.messages.base import ZERO_TIME
 from wherry.runtime.mounts import size_word
-from wherry.values.signals import NAMES, signal_name
+from wherry.values.signals import HIGHEST, NAMES, signal_name
 from wherry.values.sizes import spaced_memory
 from wherry.values.words import counted
 
@@ -85,7 +85,7 @@ def after(asked: Asked, code: int) -> str:
 def by_itself(code: int) -> str:
     if code in SHELLS:
         return f"Ended with {code}, its own exit code; shells use it for {SHELLS[code]}."
-    if BY_SIGNAL < code <= BY_SIGNAL + len(NAMES):
+    if BY_SIGNAL < code <= BY_SIGNAL + HIGHEST:
         name = name_of(code - BY_SIGNAL)
         meaning = f", {MEANINGS[name]}" if name in MEANINGS else ""
         return f"Ended with {code}, the code for {name}{meaning}; nobody sent that through the engine."

@@ -38,8 +38,9 @@ from wherry.messages.explain import (
 from wherry.runtime.cgroups import Usage, files
 from wherry.runtime.cgroups.files import Form
 from wherry.runtime.steps import Exec, Plan, TinyInit
+from wherry.values.sizes import spaced_memory
 
-KERNEL = "the kernel's default"
+KERNEL = "counted by the kernel"
 
 
 # ---------------------------------------------------------------- namespaces
@@ -164,7 +165,7 @@ def limit_note(reading: LimitReading, cgroup: CgroupState) -> str:
     if file in (files.QUOTA_V1.name, files.QUOTA_V2.name):
         return "; ".join(cpu_notes(reading, cgroup, usage))
     if file in (files.MEMORY_V1.name, files.MEMORY_V2.name):
-        peak = f"peak {usage.memory_maximum >> 10:,} KiB" if usage.memory_maximum else ""
+        peak = f"peak {spaced_memory(usage.memory_maximum)}" if usage.memory_maximum else ""
         struck = f"the OOM killer has struck {times(usage.oom_kills)}" if usage.oom_kills else ""
         return "; ".join(filter(None, (peak, struck)))
     if reading.kind.form in (Form.SET, Form.LINES, Form.PAIRS, Form.LAST):

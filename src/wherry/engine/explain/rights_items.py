@@ -12,7 +12,7 @@ from wherry.linux.procfs import IdRange, ProcessLimit
 from wherry.messages.explain import RightsItem
 from wherry.runtime import capabilities
 from wherry.runtime.steps import Capabilities, NoNewPrivileges, OomScoreAdjust, Plan, Rlimit, Seccomp, User
-from wherry.values.words import counted
+from wherry.values.words import counted, raised
 
 INHERITED = "inherited from the daemon"
 SECCOMP_MODES = {0: "off", 1: "strict", 2: "filter"}
@@ -68,7 +68,13 @@ def capability_items(plan: Plan, rights: Rights) -> Iterator[RightsItem]:
     for name in ("effective", "permitted", "bounding", "inheritable", "ambient"):
         mask = getattr(rights.capabilities, name)
         names = list(capabilities.names_of(mask))
-        yield RightsItem(name=f"{name} capabilities", value=str(len(names)), values=names, cause=cause)
+        usual = name in ("inheritable", "ambient") and not names  # whatever was added to the others
+        yield RightsItem(
+            name=f"{name} capabilities",
+            value=str(len(names)),
+            values=names,
+            cause=DEFAULT if usual else cause,
+        )
 
 
 def seccomp_item(plan: Plan, rights: Rights) -> RightsItem:
@@ -111,9 +117,10 @@ def rlimit_items(plan: Plan, rights: Rights) -> Iterator[RightsItem]:
 
 
 def rlimit_text(limit: ProcessLimit) -> str:
-    soft, hard = ("unlimited" if v is None else str(v) for v in (limit.soft, limit.hard))
-    amount = f"{soft} {limit.unit}" if limit.unit and limit.soft is not None else soft
-    return amount if soft == hard else f"{amount}, at most {hard}"
+    if limit.soft is None:
+        return "unlimited"
+    amount = f"{limit.soft} {limit.unit}" if limit.unit else str(limit.soft)
+    return amount + raised(limit.soft, limit.hard)
 
 
 def id_range(ids: IdRange) -> str:
