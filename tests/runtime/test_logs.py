@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wherry.runtime import log_files
 from wherry.runtime.log_files import BLOCK, TAIL_BLOCK
 from wherry.runtime.log_format import LogsQuery
+from wherry.runtime.log_watch import LogWatch
 from wherry.runtime.logs import follow, read
 from wherry.values.times import parse_rfc3339
 
@@ -171,7 +173,7 @@ class Writer:
 
 
 async def collect(path: Path, ended: asyncio.Event, **query: object) -> list[str]:
-    batches = [b async for b in follow(path, LogsQuery(follow=True, **query), ended)]
+    batches = [b async for b in follow(path, LogsQuery(follow=True, **query), ended, LogWatch())]
     return [text.decode() for _, text in frames(b"".join(batches))]
 
 
@@ -186,7 +188,7 @@ def test_without_follow_it_ends_at_once(log: Path):
     log.write_text(entry("a\n"))
 
     async def run() -> list[str]:
-        batches = [b async for b in follow(log, LogsQuery(), asyncio.Event())]
+        batches = [b async for b in follow(log, LogsQuery(), asyncio.Event(), LogWatch())]
         return [t.decode() for _, t in frames(b"".join(batches))]
 
     assert in_time(run()) == ["a\n"]
@@ -274,7 +276,7 @@ def test_a_slow_reader_holds_one_batch_and_leaks_nothing(log: Path):
 
     async def run() -> list[str]:
         before = descriptors()
-        stream: AsyncIterator[bytes] = follow(log, LogsQuery(follow=True), asyncio.Event())
+        stream: AsyncIterator[bytes] = follow(log, LogsQuery(follow=True), asyncio.Event(), LogWatch())
         first = await anext(stream)
         assert len(first) <= BLOCK * 2
         await stream.aclose()  # the client has gone
@@ -282,6 +284,61 @@ def test_a_slow_reader_holds_one_batch_and_leaks_nothing(log: Path):
         return []
 
     in_time(run())
+
+
+def test_files_are_in_order_however_often_they_rotate_while_they_are_opened(
+    log: Path, monkeypatch: pytest.MonkeyPatch
+):
+    writer, opened, tries = Writer(log, 4), log_files.open_number, []
+    lines = map("{:03}\n".format, range(1000))
+
+    def rotate() -> None:
+        writer.rotate()
+        writer.add(next(lines))
+
+    def rotating(path: str, number: int) -> log_files.AnyFile | None:
+        tries.append(number)
+        if number == 1 and tries.count(number) < 4:
+            rotate()
+            rotate()
+        return opened(path, number)
+
+    for _ in range(4):
+        rotate()
+    monkeypatch.setattr(log_files, "open_number", rotating)
+    told = [text.decode() for batch in read(log, LogsQuery()) for _, text in frames(batch)]
+    assert len(told) == 4 and told == sorted(told)
+
+
+def test_as_many_follow_as_like(tmp_path: Path):
+    """More than the kernel gives a user of what tells of changes; each is told of its own, and one leaves before."""
+    logs = [tmp_path / str(number) / "log" for number in range(200)]
+    for log in logs:
+        log.parent.mkdir()
+        log.write_text(entry("before\n"))
+    before = set(os.listdir("/proc/self/fd"))
+
+    async def run() -> list[str]:
+        everyone, ended = LogWatch(), asyncio.Event()
+        query = LogsQuery(follow=True)
+        streams = [follow(log, query, ended, everyone) for log in [*logs, *logs]]
+        for stream in streams:
+            await anext(stream)
+        await streams[0].aclose()
+        waiting = [asyncio.ensure_future(anext(stream)) for stream in streams[1:]]
+        await asyncio.sleep(0.05)
+        for log in logs:
+            with log.open("a") as file:
+                file.write(entry(f"{log.parent.name}\n"))
+        news = [text.decode() for batch in await asyncio.gather(*waiting) for _, text in frames(batch)]
+        for stream in streams:
+            await stream.aclose()
+        return news
+
+    assert sorted(in_time(run())) == sorted(
+        [*map("{}\n".format, range(200)), *map("{}\n".format, range(1, 200))]
+    )
+    assert set(os.listdir("/proc/self/fd")) == before
 
 
 def test_present_reading_closes_its_files(log: Path):

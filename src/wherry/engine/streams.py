@@ -16,6 +16,7 @@ from wherry.engine.paths import ContainerPaths
 from wherry.engine.record import Phase
 from wherry.errors import Conflict, InvalidArgument
 from wherry.runtime.launcher import Attach
+from wherry.runtime.log_watch import LogWatch
 from wherry.runtime.logs import LogsQuery, follow
 from wherry.values.keys import DEFAULT_DETACH_KEYS, parse_detach_keys
 
@@ -40,6 +41,7 @@ class Streams:
         self._config = config
         self._events = events
         self._attach_ids = 0
+        self._followers = LogWatch()
 
     def check_attach(self, container: Container, ref: str, request: AttachRequest) -> AttachRequest:
         """The request as the container can fulfil it. Raises what stands in the way, while that can be an answer."""
@@ -88,15 +90,19 @@ class Streams:
         loop = asyncio.get_running_loop()
         with socket.socket(fileno=os.dup(client_fd)) as client:
             client.setblocking(False)
-            async for batch in follow(self._log(container), query, container.ended):
+            async for batch in self._follow(container, query):
                 await loop.sock_sendall(client, batch)
 
     async def logs(self, container: Container, query: LogsQuery) -> AsyncIterator[bytes]:
         """The log as framed batches; with ``follow`` until the container ends."""
         if not (query.stdout or query.stderr):
             raise InvalidArgument("Bad parameters: you must choose at least one stream")
-        async for batch in follow(self._log(container), query, container.ended):
+        async for batch in self._follow(container, query):
             yield batch
+
+    def _follow(self, container: Container, query: LogsQuery) -> AsyncIterator[bytes]:
+        path = Path(ContainerPaths(self._config, container.id).log)
+        return follow(path, query, container.ended, self._followers)
 
     async def resize(self, container: Container, rows: int, columns: int) -> None:
         """Set the size of its terminal. Conflict where it does not run."""
@@ -104,9 +110,6 @@ class Streams:
             raise Conflict(f"container {container.id} is not running")
         await container.run.monitor.resize(rows, columns)
         self._events.container("resize", container.record, {"height": str(rows), "width": str(columns)})
-
-    def _log(self, container: Container) -> Path:
-        return Path(ContainerPaths(self._config, container.id).log)
 
 
 def detach_keys(text: str, *, terminal: bool) -> bytes:

@@ -15,6 +15,7 @@ SIGNATURES = {
     "free": (None, (c_void_p,)),
     "inotify_add_watch": (c_int, (c_int, c_char_p, c_uint32)),
     "inotify_init1": (c_int, (c_int,)),
+    "inotify_rm_watch": (c_int, (c_int, c_int)),
     "mount": (c_int, (c_char_p, c_char_p, c_char_p, c_ulong, c_char_p)),
     "ptrace": (c_long, (c_long, c_long, c_void_p, c_void_p)),
     "setns": (c_int, (c_int, c_int)),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 BLOCK = 256 * 1024
 TAIL_BLOCK = 64 * 1024
+TRIES = 8  # to open all files of a log without one becoming another meanwhile
 IN_THREAD = 1024 * 1024  # what is longer is read by a thread
 GZIP = 31  # zlib's wbits: with gzip's header
 # On a compressed file: the inode of what it was made of, by which a reader who has that open knows it again.
@@ -186,10 +187,31 @@ def open_number(path: str, number: int) -> AnyFile | None:
 def open_all(path: str | os.PathLike[str]) -> list[AnyFile]:
     """All files of a log, oldest first.
 
-    They are opened newest first: a rotation in between then shows one file twice, and never hides one. A monitor that
-    was killed in the middle of one leaves a number out.
+    They are opened newest first: a rotation in between then shows one file twice, and never hides one. After two, a
+    number is a newer file's, so that they are opened again; where there are many files and they rotate all the time,
+    not for ever.
     """
     base = os.fspath(path)
+    for _ in range(TRIES - 1):
+        files = open_once(base)
+        if not files or is_at(base, files[-1]):
+            return files
+        for file in files:
+            file.close()
+    return open_once(base)
+
+
+def is_at(path: str, file: AnyFile) -> bool:
+    """Whether a file is still the one of this name."""
+    try:
+        status = os.stat(path, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return (status.st_dev, status.st_ino) == file.identity
+
+
+def open_once(base: str) -> list[AnyFile]:
+    """The same, by each number once. A monitor that was killed in the middle of a rotation leaves one out."""
     files: list[AnyFile] = []
     number, last = 0, max(numbers(base), default=0)
     while (file := open_number(base, number)) is not None or number <= last:

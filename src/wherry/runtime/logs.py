@@ -13,9 +13,9 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from typing import Protocol
 
-from wherry.linux import inotify
-from wherry.runtime.log_files import IN_THREAD, AnyFile, open_all
+from wherry.runtime.log_files import IN_THREAD, AnyFile, is_at, open_all
 from wherry.runtime.log_format import LogsQuery, Rendered, Renderer, renderer
+from wherry.runtime.log_watch import LogWatch
 from wherry.values.durations import SECOND
 
 __all__ = ["LogsQuery", "follow", "read"]
@@ -69,10 +69,10 @@ def seek_tail(files: list[AnyFile], lines: int) -> None:
 # ---------------------------------------------------------------- what is still to come
 
 
-async def follow(path: Path, query: LogsQuery, ended: Ended) -> AsyncIterator[bytes]:
+async def follow(path: Path, query: LogsQuery, ended: Ended, everyone: LogWatch) -> AsyncIterator[bytes]:
     """The log as it stands; with ``query.follow`` then what is added, through rotations, until ``ended`` is set
     and everything has been read, or until the time ``query.until``."""
-    follower = Follower(path, query)
+    follower = Follower(path, query, everyone)
     try:
         async for batch in follower.present():
             yield batch
@@ -97,28 +97,19 @@ def first_newer(files: list[AnyFile], than: AnyFile) -> int:
 class Follower:
     """A reader of a growing log. Owns its descriptors; not safe for several tasks."""
 
-    def __init__(self, path: Path, query: LogsQuery) -> None:
+    def __init__(self, path: Path, query: LogsQuery, everyone: LogWatch) -> None:
         self._path = os.fspath(path)
         self._query = query
         self._render = renderer(query)
         self._changed = asyncio.Event()
-        self._watch = self._start_watch() if query.follow else -1
+        self._everyone = everyone
+        self._watch = everyone.add(os.path.dirname(self._path), self._changed) if query.follow else -1
         self._files: list[AnyFile] = []
         self.finished = False  # an entry beyond ``until`` was met
 
-    def _start_watch(self) -> int:
-        descriptor = inotify.watch_directory(os.path.dirname(self._path))
-        asyncio.get_running_loop().add_reader(descriptor, self._on_change)
-        return descriptor
-
-    def _on_change(self) -> None:
-        inotify.drain(self._watch)
-        self._changed.set()
-
     def close(self) -> None:
         if self._watch >= 0:
-            asyncio.get_running_loop().remove_reader(self._watch)
-            os.close(self._watch)
+            self._everyone.remove(self._watch, self._changed)
             self._watch = -1
         for file in self._files:
             file.close()
@@ -176,11 +167,8 @@ class Follower:
         self._files += found[first:]
 
     def _is_newest(self, file: AnyFile) -> bool:
-        try:
-            status = os.stat(self._path, follow_symlinks=False)
-        except FileNotFoundError:
-            return True  # between two renames; the next event tells
-        return (status.st_dev, status.st_ino) == file.identity
+        """Also between two renames, where there is no newest; the next event tells."""
+        return is_at(self._path, file) or not os.path.lexists(self._path)
 
     def out_of_time(self) -> bool:
         left = self._time_left()
