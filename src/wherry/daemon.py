@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import fcntl
 import gc
 import logging
 import os
@@ -25,7 +26,7 @@ from wherry.api.tls import Tcp, TlsOptions
 from wherry.engine.config import EngineConfig
 from wherry.engine.engine import Engine
 from wherry.engine.request import check_defaults
-from wherry.errors import Denied, InvalidArgument, WherryError
+from wherry.errors import Denied, InvalidArgument, Unavailable, WherryError
 from wherry.linux import heap
 from wherry.messages.container import Ulimit
 from wherry.values.durations import SECOND, parse_duration
@@ -219,13 +220,22 @@ def settle() -> None:
 
 @contextmanager
 def noted_in(pidfile: Path | None) -> Iterator[None]:
-    """The process id is in that file meanwhile, if there is to be one."""
-    if pidfile is not None:
-        pidfile.write_text(f"{os.getpid()}\n")
-    try:
+    """The process id is in that file meanwhile, if there is to be one. Unavailable where another one's is: it is locked
+    by whoever has noted itself there, so that what a killed one has left is nobody's."""
+    if pidfile is None:
         yield
-    finally:
-        if pidfile is not None:
+        return
+    with pidfile.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise Unavailable(f"{pidfile} is another wherryd's: give --pidfile another") from None
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        try:
+            yield
+        finally:
             pidfile.unlink(missing_ok=True)
 
 

@@ -136,17 +136,36 @@ def test_roots_by_another_name_are_the_same_engines(engine: Daemon) -> None:
     engine.restart()
 
 
+def told(first: Daemon, *options: str) -> str:
+    """What a second engine that is refused says."""
+    refused = first.sandbox.popen(
+        list(options), env=first._environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    said, _ = refused.communicate(timeout=30)
+    assert refused.returncode == 1, said
+    return str(said)
+
+
+def test_a_pidfile_is_one_engines(fresh_daemon: Callable[..., Daemon]) -> None:
+    """Also of two that share nothing else. That of a killed one is free, whoever has its number by now."""
+    first = fresh_daemon("--pidfile", "/run/engine.pid")
+    pidfile = first.sandbox.outside(Path("/run/engine.pid"))
+    noted = pidfile.read_text()
+    assert "/run/engine.pid is another wherryd's" in told(
+        first, *command(first), "--pidfile", "/run/engine.pid"
+    )
+    assert pidfile.read_text() == noted
+    first.kill9()
+    pidfile.write_text("1\n")
+    first.start()
+    assert pidfile.read_text() not in ("1\n", noted)
+    first.stop()
+    assert not pidfile.exists()
+
+
 def test_an_engine_that_is_refused_leaves_the_others_pidfile(engine: Daemon) -> None:
     pidfile = engine.base / "pid"
     engine.sandbox.outside(pidfile).write_text("4711\n")
     for shared in OWN:
-        refused = engine.sandbox.popen(
-            [*command(engine, shared), "--pidfile", str(pidfile)],
-            env=engine._environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        said, _ = refused.communicate(timeout=30)
-        assert refused.returncode == 1, said
+        told(engine, *command(engine, shared), "--pidfile", str(pidfile))
         assert engine.sandbox.outside(pidfile).read_text() == "4711\n"
