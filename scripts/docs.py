@@ -148,7 +148,7 @@ def compatibility_page() -> str:
                 *fate_rows(PARAMETERS[name], {n: p.name for n, p in query.items()}),
             ]
     lines += ["## Routes that are refused", "", "By 501, in words:", ""]
-    lines += [f"* `{method} {pattern}`: no {what}" for method, pattern, what in LATER]
+    lines += [f"* `{method} {pattern}`: {what}" for method, pattern, what in LATER]
     return "\n".join(lines) + "\n"
 
 

@@ -81,9 +81,15 @@ def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="wherryd", description="The Wherry container engine.")
     p.add_argument("-H", "--host", action="append", dest="hosts", metavar="ADDRESS",
                    help=f"unix://PATH, or tcp://IP:PORT with --tlsverify (default {DEFAULT_HOST})")  # fmt: skip
-    p.add_argument("--tlsverify", **FLAG, help="on TCP: TLS, for clients with a certificate of --tlscacert's")
-    p.add_argument("--tls", **FLAG, help="on TCP: --tls=false serves whoever comes, without encryption")
-    p.add_argument("--tlscacert", metavar="FILE", help="who signs the clients' certificates (default ca.pem)")
+    p.add_argument(
+        "--tlsverify", **FLAG, help="on TCP: TLS, for clients with a certificate signed by --tlscacert"
+    )
+    p.add_argument("--tls", **FLAG, help="on TCP: --tls=false serves anybody, without encryption")
+    p.add_argument(
+        "--tlscacert",
+        metavar="FILE",
+        help="certificate of the authority that signs the clients' (default ca.pem)",
+    )
     p.add_argument("--tlscert", metavar="FILE", help="the daemon's own certificate (default cert.pem)")
     p.add_argument("--tlskey", metavar="FILE",
                    help="its key (default key.pem; all three in $DOCKER_CERT_PATH, or else ~/.docker)")  # fmt: skip

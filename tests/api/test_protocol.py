@@ -264,7 +264,7 @@ def test_activity_is_counted(served: Served) -> None:
 def test_what_docker_has_and_we_have_not_is_said_in_words(api: Api, method: str, path: str) -> None:
     api.post("/containers/create?name=web", {"Image": "busybox"})
     reply = api.call(method, f"/v1.51{path}")
-    assert reply.status == 501 and reply.message.startswith("this version of wherry has no ")
+    assert reply.status == 501 and reply.message.startswith("this version of wherry does not support ")
 
 
 # ---------------------------------------------------------------- answered in the turn in which it was asked

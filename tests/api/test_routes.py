@@ -51,7 +51,7 @@ def test_every_route_has_an_answer(daemon: Daemon, method: str, path: str) -> No
         ("POST", "/services/create", 503, "This node is not a swarm manager."),
         ("DELETE", "/nodes/n", 503, "This node is not a swarm manager."),
         ("POST", "/swarm/leave", 503, "This node is not part of a swarm"),
-        ("POST", "/swarm/init", 501, "this version of wherry has no swarms"),
+        ("POST", "/swarm/init", 501, "this version of wherry does not support swarms"),
         ("GET", "/plugins/a/b:c/json", 404, 'plugin "a/b:c" not found'),
         ("POST", "/plugins/p/enable", 404, 'plugin "p" not found'),
         ("GET", "/networks/bridge?scope=swarm", 404, "network bridge not found"),

@@ -62,7 +62,7 @@ def test_who_is_served(
 
 
 def test_encryption_alone_lets_in_everybody(certificates: Certificates) -> None:
-    with pytest.raises(InvalidArgument, match="--tls alone encrypts, and lets in everybody: use --tlsverify"):
+    with pytest.raises(InvalidArgument, match="--tls alone encrypts, but lets everybody in: use --tlsverify"):
         options(certificates, tls=True).tcp()
 
 
@@ -77,8 +77,8 @@ def test_certificates_that_are_no_good(certificates: Certificates, tmp_path: Pat
     cert, key, ca = certificates.cert("server"), certificates.key("server"), certificates.ca
     for arguments, words in (
         ((tmp_path / "gone.pem", key, ca), "gone.pem is not there"),
-        ((cert, certificates.key("client"), ca), "no certificate and its key"),
-        ((cert, nonsense, ca), "no certificate and its key"),
+        ((cert, certificates.key("client"), ca), "not a certificate and its key"),
+        ((cert, nonsense, ca), "not a certificate and its key"),
         ((cert, key, nonsense), "nonsense.pem holds no certificate"),
         ((cert, locked, ca), "the key has a password"),
     ):
@@ -127,7 +127,7 @@ def test_addresses_that_are_none(rest: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "TCP is not served as it is: use --tlsverify"),
+        ([], "TCP is not served without TLS: use --tlsverify"),
         (["--tls"], "--tls alone encrypts"),
         (
             ["--tlsverify", "--tlscacert=/nowhere/ca.pem", "--tlscert=/nowhere/c", "--tlskey=/nowhere/k"],

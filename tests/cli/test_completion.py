@@ -103,7 +103,7 @@ def test_scripts_are_printed_and_no_other_shells(shell: str, capsys: pytest.Capt
     assert main(["completion", shell]) == 0
     assert f"wherry completion {shell}" in capsys.readouterr().out
     assert main(["completion", "tcsh"]) == 1
-    assert "no completion for 'tcsh': it can be bash, zsh, fish" in capsys.readouterr().err
+    assert "no completion for 'tcsh', only for bash, zsh, fish" in capsys.readouterr().err
 
 
 def test_no_engine_no_names_and_none_is_started(

@@ -221,7 +221,7 @@ def test_a_nasty_command_is_harmless(daemon: Daemon) -> None:
         (["--all"], "--all requires --check"),
         (["--check", "--all", "web"], "--all cannot be combined with container names"),
         (["--html", "x", "--check", "web"], "--html cannot be combined with --format or --check"),
-        (["--format", "yaml", "web"], "unknown format 'yaml': it can be 'json', or be left out for text"),
+        (["--format", "yaml", "web"], "unknown format 'yaml': use 'json', or leave it out for text"),
     ],
 )
 def test_what_does_not_go_together(daemon: Daemon, words: list[str], said: str) -> None:

@@ -181,7 +181,7 @@ def test_which_host() -> None:
     assert choose_host(None, {}).path == "/run/wherry/wherry.sock"
     with pytest.raises(CliError, match="TLS"):
         choose_host("tcp://x", {"DOCKER_TLS_VERIFY": "1"})
-    with pytest.raises(CliError, match="no engine can be at"):
+    with pytest.raises(CliError, match="invalid engine address"):
         parse_host("ssh://x")
 
 
@@ -203,9 +203,9 @@ def test_the_script_that_is_installed_runs_the_command_line() -> None:
             "-H 127.0.0.1:1 ps",
             "Cannot connect to the Wherry daemon at tcp://127.0.0.1:1. Is the daemon running?",
         ),
-        ("-H foo://x ps", "no engine can be at 'foo://x': write unix:///PATH or tcp://NAME:PORT"),
-        ("-H tcp://x:99999 ps", "no engine can be at 'tcp://x:99999': '99999' is not a port"),
-        ("-H tcp://x:y ps", "no engine can be at 'tcp://x:y': 'y' is not a port"),
+        ("-H foo://x ps", "invalid engine address 'foo://x': write unix:///PATH or tcp://NAME:PORT"),
+        ("-H tcp://x:99999 ps", "invalid engine address 'tcp://x:99999': '99999' is not a port"),
+        ("-H tcp://x:y ps", "invalid engine address 'tcp://x:y': 'y' is not a port"),
         ("-H unix:///nope ps", "Cannot connect to the Wherry daemon at unix:///nope. Is the daemon running?"),
         ("load -i /tmp", "read /tmp: is a directory"),
         ("import /tmp", "read /tmp: is a directory"),

@@ -69,7 +69,7 @@ def test_a_limit_that_cannot_be_had_is_told(daemon: Daemon) -> None:
         "run", "--rm", "--ulimit", f"nofile={most}:{most}", "busybox", "sh", "-c", "ulimit -Hn"
     )
     assert done.stdout == f"{own}\n"
-    assert f"nofile={most}:{most} cannot be had on this host: the hard limit stays at {own}" in done.stderr
+    assert f"nofile={most}:{most} cannot be set on this host: the hard limit stays at {own}" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -70,9 +70,9 @@ def test_nothing_more_is_read_of_what_is_called_off(stores: tuple[BlobStore, Lay
     with Content(lease, *stores) as content:
         image = packed_image(content, BASE)
         lease.end()
-        with pytest.raises(Unavailable, match="called off"):
+        with pytest.raises(Unavailable, match="cancelled"):
             content.read(io.BytesIO(b"x")).read(1)
-        with pytest.raises(Unavailable, match="called off"):
+        with pytest.raises(Unavailable, match="cancelled"):
             content.unpack(image)
     assert list(stores[1].list()) == []
 
@@ -160,7 +160,7 @@ def test_a_lease_that_has_ended_holds_nothing_more() -> None:
     lease.end()
     lease.end()
     for ask in (lease.check, lambda: lease.hold(sha256(b"x"))):
-        with pytest.raises(Unavailable, match="the load was called off"):
+        with pytest.raises(Unavailable, match="the load was cancelled"):
             ask()
 
 

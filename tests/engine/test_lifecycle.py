@@ -313,7 +313,7 @@ def test_who_waits_is_answered_though_nothing_can_be_given_back(
     with caplog.at_level(logging.ERROR, "wherry.engine.lifecycle"):
         soon(scenario)
     (record,) = [record for record in caplog.records if record.name == "wherry.engine.lifecycle"]
-    assert "has ended, but not all that follows could be done" in record.getMessage()
+    assert "has ended, but not everything that follows could be done" in record.getMessage()
 
 
 # ---------------------------------------------------------------- clients that attach

@@ -108,10 +108,10 @@ def test_what_nests_too_deep_is_refused_in_words(stores: Stores, levels: int) ->
         tar(file("repositories", deep)),
         tar(repositories({"a": {"1": "2" * 64}}), file("2" * 64 + "/json", deep)),
     ):
-        with pytest.raises(InvalidArgument, match="it nests too deep"):
+        with pytest.raises(InvalidArgument, match="it nests too deeply"):
             stores.load(bad)
     layout.manifests = [layout.blob(deep, MANIFEST)]
-    with pytest.raises(InvalidArgument, match="it nests too deep"):
+    with pytest.raises(InvalidArgument, match="it nests too deeply"):
         stores.load(layout.tar())
     assert stores.is_empty()
 

@@ -77,7 +77,7 @@ def test_nothing_asked_is_fine():
         (HostConfig(security_opt=["x=y"]), 'invalid --security-opt 2: "x=y"'),
         (HostConfig(security_opt=["x"]), 'invalid --security-opt 1: "x"'),
         (HostConfig(cgroup_parent="/x" * 129), "invalid CgroupParent: more than 128 levels"),
-        (HostConfig(cgroup_parent="../../x"), 'invalid cgroup parent "../../x": it may not lead upwards'),
+        (HostConfig(cgroup_parent="../../x"), 'invalid cgroup parent "../../x": it must not lead upwards'),
         (HostConfig(sysctls={"net..x": "1"}), 'invalid sysctl: "net..x"'),
         (
             HostConfig(network_mode="container:"),

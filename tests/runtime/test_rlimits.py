@@ -70,7 +70,7 @@ def test_what_cannot_be_raised_is_told():
     own = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     above = int(rlimits.MOST_FILES.read_text()) + 1
     within, beyond = limit("nofile", 10, own), limit("nofile", above, above)
-    told = f"ulimit nofile={above}:{above} cannot be had on this host: the hard limit stays at {own}"
+    told = f"ulimit nofile={above}:{above} cannot be set on this host: the hard limit stays at {own}"
     for available in ((), ("CAP_SYS_RESOURCE",)):
         assert rlimits.not_to_be_had([within, beyond], available) == [told]
     assert rlimits.not_to_be_had([limit("cpu", -1, -1)], ()) == []  # which no limit is set on

@@ -44,7 +44,7 @@ def open_socket(host: str, tcp: Tcp | None) -> socket.socket:
             f"{host}: not an address to listen on; write it as unix://PATH or tcp://ADDRESS:PORT"
         )
     if tcp is None:
-        raise InvalidArgument(f"{host}: TCP is not served as it is: {REMEDY}; or say --tls=false")
+        raise InvalidArgument(f"{host}: TCP is not served without TLS: {REMEDY}; or say --tls=false")
     address, port = tcp_address(host, rest, PLAIN_PORT if tcp.tls is None else TLS_PORT)
     warn(host, tcp)
     return open_tcp_socket(host, address, port)
@@ -60,7 +60,7 @@ def tcp_address(host: str, rest: str, default_port: int) -> tuple[str, int]:
     try:
         address = str(ip_address({"": "127.0.0.1", "localhost": "127.0.0.1"}.get(address, address)))
     except ValueError:
-        raise InvalidArgument(f"{host}: {address!r} is no IP address of this machine") from None
+        raise InvalidArgument(f"{host}: {address!r} is not an IP address of this machine") from None
     if port > 65535:
         raise InvalidArgument(f"{host}: there is no port {port}")
     return address, port
@@ -108,7 +108,7 @@ def remove_stale(path: Path) -> None:
         return
     if not stat.S_ISSOCK(mode):
         raise Unavailable(
-            f"cannot listen on {path}: there is a file that is no socket; remove it or choose another"
+            f"cannot listen on {path}: there is a file that is not a socket; remove it, or choose another path"
         )
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(1.0)

@@ -13,7 +13,7 @@ log = logging.getLogger("wherryd")
 
 MUTUAL = "--tlsverify --tlscacert=CA --tlscert=CERT --tlskey=KEY"
 REMEDY = (
-    f"use {MUTUAL} with certificates of both sides, or unix://PATH and ssh -L. "
+    f"use {MUTUAL} with certificates on both sides, or unix://PATH and ssh -L. "
     "Whoever reaches the API is root on this machine"
 )
 
@@ -47,7 +47,7 @@ class TlsOptions:
             return Tcp(server_context(self.cert, self.key, None))
         if self.tls:
             raise InvalidArgument(
-                f"--tls alone encrypts, and lets in everybody: {REMEDY}; or say --tlsverify=false"
+                f"--tls alone encrypts, but lets everybody in: {REMEDY}; or say --tlsverify=false"
             )
         return Tcp(None) if self.tls is False else None
 
@@ -66,7 +66,7 @@ def server_context(cert: Path, key: Path, ca: Path | None) -> ssl.SSLContext:
     try:
         context.load_cert_chain(cert, key, password=no_password)
     except (ssl.SSLError, OSError) as error:
-        raise InvalidArgument(f"TLS: {cert} and {key} are no certificate and its key: {error}") from None
+        raise InvalidArgument(f"TLS: {cert} and {key} are not a certificate and its key: {error}") from None
     if ca is not None:
         context.verify_mode = ssl.CERT_REQUIRED
         try:
@@ -85,9 +85,9 @@ def warn(address: str, tcp: Tcp) -> None:
     """Say what an open address means; nothing where clients are known by certificate."""
     if tcp.tls is not None and tcp.tls.verify_mode == ssl.CERT_REQUIRED:
         return
-    how = "without encryption" if tcp.tls is None else "to clients that nobody has looked at"
+    how = "without encryption" if tcp.tls is None else "to clients that have not been verified"
     log.warning(
         "%s serves the API %s. Whoever can reach it is root on this machine; so are scripts of web pages in a browser "
-        "that runs here, even where the address is that of localhost. Use %s",
+        "that runs here, even if it listens on localhost only. Use %s",
         address, how, MUTUAL,
     )  # fmt: skip

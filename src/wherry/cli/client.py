@@ -150,7 +150,7 @@ def _message(status: int, body: bytes) -> str:
     try:
         return str(loads(body)["message"])
     except (ValueError, KeyError, TypeError):
-        return body.decode(errors="replace").strip() or f"the engine answered {status} without a word"
+        return body.decode(errors="replace").strip() or f"the engine answered {status} without a message"
 
 
 def quote(text: str) -> str:

@@ -56,7 +56,7 @@ def completion(context: Context, options: Options) -> int:
     """Print the script. CliError for a shell that there is none for."""
     shell = options.args[0]
     if shell not in SCRIPTS:
-        raise CliError(f"no completion for {shell!r}: it can be {', '.join(SCRIPTS)}")
+        raise CliError(f"no completion for {shell!r}, only for {', '.join(SCRIPTS)}")
     print(SCRIPTS[shell], end="")
     return 0
 

@@ -107,4 +107,4 @@ def _last_line(log: str) -> str:
             lines = [line for line in file.read().splitlines() if line.strip()]
     except OSError as error:
         return str(error)
-    return lines[-1] if lines else f"it ended without a word (log: {log})"
+    return lines[-1] if lines else f"it ended without a message (log: {log})"

@@ -29,7 +29,7 @@ EXEC_FLAGS = (
 
 
 EXAMPLES = (
-    ("wherry exec -it web sh", "a shell in a container that runs"),
+    ("wherry exec -it web sh", "a shell in a running container"),
     ("wherry exec -u nobody -w /tmp web id", "as another user, elsewhere"),
 )
 

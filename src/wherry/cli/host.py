@@ -52,13 +52,13 @@ def parse_host(url: str) -> Host:
         return Host(f"unix://{rest or DEFAULT_SOCKET}", path=rest or DEFAULT_SOCKET)
     if scheme in ("tcp", "http"):
         return _tcp(url, rest.split("/")[0])
-    raise CliError(f"no engine can be at {url!r}: write unix:///PATH or tcp://NAME:PORT")
+    raise CliError(f"invalid engine address {url!r}: write unix:///PATH or tcp://NAME:PORT")
 
 
 def _tcp(url: str, address: str) -> Host:
     name, _, port = address.rpartition(":") if ":" in address.rpartition("]")[2] else (address, "", "")
     if port and not (port.isdecimal() and int(port) <= HIGHEST_PORT):
-        raise CliError(f"no engine can be at {url!r}: {port!r} is not a port")
+        raise CliError(f"invalid engine address {url!r}: {port!r} is not a port")
     bare, number = name.strip("[]") or "127.0.0.1", int(port or DOCKER_PORT)
     shown = f"[{bare}]" if ":" in bare else bare
     return Host(f"tcp://{shown}:{number}", name=bare, port=number)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def check_format(given: str) -> None:
     """Raises CliError for a format that there is none of."""
     if given not in ("", "json"):
-        raise CliError(f"unknown format '{given}': it can be 'json', or be left out for text")
+        raise CliError(f"unknown format '{given}': use 'json', or leave it out for text")
 
 
 def print_json(document: Any) -> int:

@@ -73,4 +73,4 @@ def _scalar(value: Any, quote: Callable[[str], str]) -> str:
         return "true" if value else "false"
     if isinstance(value, (int, float)):
         return repr(value)
-    raise TypeError(f"{value!r} is no value of JSON")
+    raise TypeError(f"{value!r} is not a JSON value")

@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 NO_BUILDS = "build the image with another tool, then load it: wherry load -i image.tar"
-NO_REGISTRY = "Wherry talks to no registry; images come in by 'wherry load' and 'wherry import'"
+NO_REGISTRY = "Wherry does not talk to registries; images come in with 'wherry load' and 'wherry import'"
 NO_NETWORKS = "the networks are bridge, host and none"
 NO_VOLUMES = "bind a directory of the host instead: -v /srv/data:/data"
 NO_SWARM = "Wherry runs containers on one machine"
-NO_FREEZER = "'wherry stop' and 'wherry start' end it and begin again"
+NO_FREEZER = "'wherry stop' ends it, and 'wherry start' starts it again"
 
 # By the name of a group, or of a command as it may be called; the names of one command together.
 SAID = {
@@ -23,7 +23,7 @@ SAID = {
     "compose": "",
     "config": NO_SWARM,
     "container commit, commit": "",
-    "container cp, cp": "'wherry exec CONTAINER cat FILE' gets a file out",
+    "container cp, cp": "'wherry exec CONTAINER cat FILE' prints a file of it",
     "container diff, diff": "",
     "container export, export": "",
     "container pause, pause": NO_FREEZER,

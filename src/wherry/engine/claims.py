@@ -16,7 +16,7 @@ from wherry.errors import Unavailable
 from wherry.runtime.cgroups import Cgroups
 from wherry.runtime.cgroups.claim import ParentClaim
 
-SHARED = "two engines on a host share none of --data-root, --exec-root, --cgroup-parent and --bridge"
+SHARED = "two engines on one host must differ in --data-root, --exec-root, --cgroup-parent and --bridge"
 
 
 def lock_roots(config: EngineConfig) -> ExitStack:
@@ -39,7 +39,7 @@ def locked(folder: Path, option: str) -> TextIO:
         file.close()
         what = option.strip("-").replace("-", " ")
         raise Unavailable(
-            f"another wherryd uses the {what} {folder}: stop it, or give {option} another; {SHARED}"
+            f"another wherryd uses the {what} {folder}: stop it, or choose another {option}; {SHARED}"
         ) from None
     return file
 
@@ -51,7 +51,7 @@ def check_owner(file: TextIO, config: EngineConfig) -> None:
     if owner and is_other(Path(owner), config.data_root) and any(config.runtime_dir.iterdir()):
         raise Unavailable(
             f"the exec root {config.exec_root} has containers of the engine with the data root {owner}: "
-            f"give --exec-root another; {SHARED}"
+            f"choose another --exec-root; {SHARED}"
         )
 
 

@@ -151,7 +151,7 @@ async def every(seconds: float, duty: Callable[[], Awaitable[None]]) -> None:
         try:
             await duty()
         except Exception:
-            log.exception("what is done every %s seconds has failed", seconds)
+            log.exception("what is done every %s seconds failed", seconds)
 
 
 def check_root() -> None:

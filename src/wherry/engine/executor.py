@@ -261,7 +261,7 @@ class Executor:
         try:
             notice = self._host.cgroups.oom_notice(launched.cgroup) if launched is not None else None
         except OSError as error:
-            log.error("the kernel gives no word of the memory of %s: %s", run.id[:12], sentence(error))
+            log.error("the kernel does not tell the memory use of %s: %s", run.id[:12], sentence(error))
             return
         if notice is not None:
             run.notice = notice

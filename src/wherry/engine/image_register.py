@@ -149,14 +149,14 @@ class ImageRegister:
         cannot be read, so that they can be loaded again; and names that are none."""
         with self._change():
             for name in [name for name in self._store.tags.all() if not is_name(name)]:
-                log.warning("the image name %r is forgotten: it is none", name)
+                log.warning("the image name %r is dropped: it is not a valid name", name)
                 self._store.tags.delete(name)
             images = {image.id: image for image in self._store.images.all()}
             for id in self._store.images.ids():
                 image = images.get(id)
                 if image is None or not all(is_here(layers, chain_id) for chain_id in image.chain_ids):
                     log.warning(
-                        "image %s is forgotten: its record or a layer of it is missing; load it again", id
+                        "image %s is dropped: its record or a layer of it is missing; load it again", id
                     )
                     self._forget(id)
 

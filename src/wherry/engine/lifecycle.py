@@ -206,7 +206,7 @@ class Lifecycle:
                 self._exited(container, status)
             except Exception:
                 log.exception(
-                    "container %s has ended, but not all that follows could be done", container.id[:12]
+                    "container %s has ended, but not everything that follows could be done", container.id[:12]
                 )
 
     def _exited(self, container: Container, status: ExitStatus) -> None:
@@ -420,7 +420,7 @@ class Lifecycle:
                 former = self._executor.recognise(container.record.networks, pid)
             return self._executor.journal_anew(self.task(container), former)
         except Exception:
-            log.exception("what container %s holds cannot be told", container.id[:12])
+            log.exception("cannot tell what container %s holds", container.id[:12])
             return None
 
     def recover_ended(self, container: Container, status: ExitStatus | None) -> None:

@@ -189,5 +189,5 @@ def expression(key: str, pattern: str) -> Expression:
     except InvalidArgument as error:
         raise InvalidArgument(f"invalid log opt {key}: {error.message}") from None
     if parsed is None:
-        raise InvalidArgument(f"invalid log opt {key}: {pattern!r} is no regular expression")
+        raise InvalidArgument(f"invalid log opt {key}: {pattern!r} is not a regular expression")
     return parsed

@@ -31,7 +31,7 @@ from wherry.values.macs import station
 from wherry.values.times import now
 
 NETWORK_FILTERS = frozenset(["dangling", "driver", "id", "label", "name", "scope", "type"])
-NOT_RUNNING = "the network is not running: the engine starts or stops"
+NOT_RUNNING = "the network is not up: the engine is starting or stopping"
 
 
 class Networks:

@@ -61,5 +61,5 @@ class NetworkWatch:
         except WherryError as error:
             return error.message
         if missing:
-            log.warning("%s was changed by somebody; put back: %s", self._what, ", ".join(missing))
+            log.warning("%s was changed from outside; put back: %s", self._what, ", ".join(missing))
         return ""

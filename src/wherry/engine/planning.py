@@ -85,7 +85,7 @@ class Planner:
         warnings = check(config, host, points, self._facts, self._available)
         if host.oom_score_adj < self._oom_score_adj and rlimits.MAY_RAISE not in self._available:
             warnings.append(
-                f"the OOM score adjustment {host.oom_score_adj} cannot be had on this host: "
+                f"the OOM score adjustment {host.oom_score_adj} cannot be set on this host: "
                 f"it stays at {self._oom_score_adj}"
             )
         points = (*points, *declared_volumes(config, (), points, ""))

@@ -55,7 +55,7 @@ class Profiles:
     async def _compile_in(self, lane: Lane, profile: str, capabilities: frozenset[str]) -> None:
         if lane.here >= lane.most:
             raise Unavailable(
-                f"{lane.here} seccomp profiles that take long wait to be compiled already: try again later"
+                f"{lane.here} slow seccomp profiles are already waiting to be compiled: try again later"
             )
         lane.here += 1
         try:

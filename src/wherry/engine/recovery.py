@@ -90,7 +90,7 @@ def sweep(config: EngineConfig, host: Host, kept: Collection[str], live: Collect
             try:
                 remove(id)
             except OSError as error:
-                log.warning("cannot take away what is left of %s: %s", id[:12], sentence(error))
+                log.warning("cannot remove what is left of %s: %s", id[:12], sentence(error))
 
 
 def unowned(

@@ -221,7 +221,9 @@ def check_ports(bindings: dict[str, list[PortBinding] | None]) -> None:
         for binding in hosts or ():
             parse_host_port(binding.host_port)
             if binding.host_ip and not is_address(binding.host_ip):
-                raise InvalidArgument(f"invalid HostIp of port {port}: {binding.host_ip!r} is no IP address")
+                raise InvalidArgument(
+                    f"invalid HostIp of port {port}: {binding.host_ip!r} is not an IP address"
+                )
             if ":" in binding.host_ip:
                 raise InvalidArgument(
                     f"invalid HostIp of port {port}: cannot publish on {binding.host_ip!r}, only on IPv4"
@@ -254,13 +256,13 @@ def check_defaults(defaults: EngineConfig) -> None:
     check_log(log_config(LogConfig(), defaults))
     for server in defaults.dns:
         if not is_name_server(server):
-            raise InvalidArgument(f"invalid name server: {server!r} is no IP address")
+            raise InvalidArgument(f"invalid name server: {server!r} is not an IP address")
     if defaults.shm_size <= 0:
         raise InvalidArgument(f"invalid size of /dev/shm: {defaults.shm_size}")
     if defaults.pool_size < 0:
         raise InvalidArgument(f"invalid size of the network pool: {defaults.pool_size}")
     if ".." in defaults.cgroup_parent.split("/"):
-        raise InvalidArgument(f"invalid cgroup parent {defaults.cgroup_parent!r}: it may not lead upwards")
+        raise InvalidArgument(f"invalid cgroup parent {defaults.cgroup_parent!r}: it must not lead upwards")
     if not defaults.cgroup_parent.strip("/."):
         raise InvalidArgument(f"invalid cgroup parent {defaults.cgroup_parent!r}: it is the host's own group")
 
@@ -272,7 +274,7 @@ def ignored(record: ContainerRecord, image: ImageRecord) -> list[str]:
         told.append("Published ports are discarded when using host network mode")
     if record.host_config.publish_all_ports:
         lost = [port for port in record.config.exposed_ports or () if not is_publishable(port)]
-        told += [f"port {port} of the image cannot be published and is not" for port in lost]
+        told += [f"port {port} of the image cannot be published, and is left out" for port in lost]
     if image.config.run.healthcheck is not None and record.config.healthcheck is None:
         told.append("the health check of the image is not supported yet: the container has no health")
     return told

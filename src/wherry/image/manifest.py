@@ -207,7 +207,7 @@ def decode(data: bytes, kind: type[_Document], what: str) -> _Document:
     try:
         return decode_as_go(data, kind)
     except RecursionError as error:
-        raise InvalidArgument(f"invalid {what}: it nests too deep") from error
+        raise InvalidArgument(f"invalid {what}: it nests too deeply") from error
     except msgspec.MsgspecError as error:
         raise InvalidArgument(f"invalid {what}: {error}") from error
 

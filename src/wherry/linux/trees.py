@@ -84,7 +84,9 @@ def remove_tree(
         pending = list(_clear(top, top, fresh))
         while pending:
             if monotonic() > until:
-                raise TimeoutError(ETIMEDOUT, "it takes long, or somebody writes in it", os.fsdecode(path))
+                raise TimeoutError(
+                    ETIMEDOUT, "it takes too long, or something is still writing in it", os.fsdecode(path)
+                )
             name = pending.pop()
             directory = os.open(name, _OPEN, dir_fd=top)
             try:

@@ -102,7 +102,7 @@ class Pool:
         future: Future[Endpoint] = Future()
         with self._wake:
             if self._closed or self._thread is None:
-                raise Unavailable("the network is not running: the engine starts or stops")
+                raise Unavailable("the network is not up: the engine is starting or stopping")
             self._waiting.append(future)
             self._wake.notify()
         return future

@@ -128,7 +128,7 @@ def check_user(spec: str) -> None:
 def check_group(group: str) -> None:
     """``--group-add name|gid``, likewise."""
     if not group or not group.isprintable() or len(group.encode()) >= LONGEST_USER:
-        raise InvalidArgument(f"invalid GroupAdd: {shown(group)} is no group")
+        raise InvalidArgument(f"invalid GroupAdd: {shown(group)} is not a group")
     check_id(group)
 
 
@@ -235,7 +235,7 @@ def check_cgroup_parent(parent: str) -> None:
     if not parent.isprintable():
         raise InvalidArgument(f"invalid CgroupParent: {shown(parent)}")
     if ".." in parts:
-        raise InvalidArgument(f'invalid cgroup parent "{parent}": it may not lead upwards')
+        raise InvalidArgument(f'invalid cgroup parent "{parent}": it must not lead upwards')
 
 
 def sysctl_path(key: str) -> str:

@@ -70,7 +70,7 @@ def not_to_be_had(limits: Iterable[Ulimit], available: Sequence[str]) -> list[st
         most = ceiling(limit.name) if MAY_RAISE in available else own
         if most != UNLIMITED and not 0 <= limit.hard <= most:
             asked = f"{limit.name}={limit.soft}:{limit.hard}"
-            told.append(f"ulimit {asked} cannot be had on this host: the hard limit stays at {own}")
+            told.append(f"ulimit {asked} cannot be set on this host: the hard limit stays at {own}")
     return told
 
 

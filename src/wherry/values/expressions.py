@@ -37,7 +37,7 @@ class Expression:
 
     @classmethod
     def parse(cls, pattern: str) -> Expression | None:
-        """None for what is no regular expression."""
+        """None for what is not a regular expression."""
         import re2  # type: ignore[import-untyped]  # late, 2.4 MB: few send a pattern
 
         check_length(pattern)
@@ -59,7 +59,7 @@ class Expression:
 
 
 class Patterns:
-    """The patterns of one filter, of which one is to be found. One that is no regular expression is only text.
+    """The patterns of one filter, of which one is to be found. One that is not a regular expression is only text.
 
     InvalidArgument for more, or for longer ones, than a request may bring.
     """

@@ -52,7 +52,7 @@ def is_respelled(data: bytes, kind: type) -> bool:
 def decode_json(data: bytes) -> Any:
     """A document, with U+FFFD for what is no character: half a surrogate pair, a byte that is no UTF-8.
 
-    msgspec.DecodeError; RecursionError where it nests too deep.
+    msgspec.DecodeError; RecursionError where it nests too deeply.
     """
     try:
         return msgspec.json.decode(data)

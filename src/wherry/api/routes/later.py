@@ -1,4 +1,4 @@
-"""Routes of Docker's that this version does not serve: 501, and in words what it has not."""
+"""Routes of Docker's that this version does not serve: 501, and in words what is not supported."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ LATER = (
     ("GET", "/containers/{ref}/archive", "copying out of containers (cp)"),
     ("HEAD", "/containers/{ref}/archive", "copying from and to containers (cp)"),
     ("PUT", "/containers/{ref}/archive", "copying into containers (cp)"),
-    ("GET", "/containers/{ref}/changes", "list of changes in a container (diff)"),
-    ("GET", "/containers/{ref}/export", "export of containers"),
+    ("GET", "/containers/{ref}/changes", "listing the changes in a container (diff)"),
+    ("GET", "/containers/{ref}/export", "exporting containers"),
     ("GET", "/containers/{ref}/stats", "statistics (wherry explain shows limits and use)"),
-    ("POST", "/containers/{ref}/pause", "pausing of containers"),
-    ("POST", "/containers/{ref}/unpause", "pausing of containers"),
-    ("POST", "/containers/{ref}/update", "way to change the limits of containers"),
-    ("POST", "/containers/prune", "pruning of containers"),
-    ("POST", "/images/prune", "pruning of images"),
-    ("POST", "/networks/prune", "pruning of networks"),
+    ("POST", "/containers/{ref}/pause", "pausing containers"),
+    ("POST", "/containers/{ref}/unpause", "pausing containers"),
+    ("POST", "/containers/{ref}/update", "changing the limits of containers"),
+    ("POST", "/containers/prune", "pruning containers"),
+    ("POST", "/images/prune", "pruning images"),
+    ("POST", "/networks/prune", "pruning networks"),
     ("POST", "/volumes/prune", "volumes"),
     ("POST", "/build/prune", "builds"),
     ("POST", "/build", "builds"),
     ("POST", "/build/cancel", "builds"),
-    ("POST", "/commit", "commit of containers"),
-    ("GET", "/images/get", "saving of images"),
-    ("GET", "/images/{ref}/get", "saving of images"),
-    ("POST", "/images/{ref}/push", "pushing of images"),
-    ("GET", "/images/search", "search in registries"),
-    ("GET", "/distribution/{ref}/json", "registry client"),
-    ("POST", "/auth", "registry client"),
-    ("GET", "/system/df", "account of disk use"),
+    ("POST", "/commit", "committing containers"),
+    ("GET", "/images/get", "saving images"),
+    ("GET", "/images/{ref}/get", "saving images"),
+    ("POST", "/images/{ref}/push", "pushing images"),
+    ("GET", "/images/search", "searching registries"),
+    ("GET", "/distribution/{ref}/json", "registries"),
+    ("POST", "/auth", "registries"),
+    ("GET", "/system/df", "telling the disk usage (system df)"),
     ("GET", "/containers/{ref}/attach/ws", "attaching over a web socket"),
-    ("POST", "/networks/{ref}/connect", "networks but bridge, host and none"),
-    ("POST", "/networks/{ref}/disconnect", "networks but bridge, host and none"),
+    ("POST", "/networks/{ref}/connect", "networks other than bridge, host and none"),
+    ("POST", "/networks/{ref}/disconnect", "networks other than bridge, host and none"),
     ("POST", "/session", "builds"),
     ("POST", "/grpc", "builds"),
 )
@@ -46,9 +46,9 @@ def refusal(what: str) -> Handler:
     """What answers a route that is not served."""
 
     async def refuse() -> NoReturn:
-        raise HttpError(501, f"this version of wherry has no {what}")
+        raise HttpError(501, f"this version of wherry does not support {what}")
 
-    refuse.__doc__ = f"501: no {what} yet."
+    refuse.__doc__ = f"501: {what}, not supported yet."
     return refuse
 
 
@@ -60,9 +60,9 @@ def refusal_of(what: str, pattern: str) -> Handler:
     async def refuse(engine: Engine, ref: str) -> NoReturn:
         found = engine.containers.find if pattern.startswith("/containers") else engine.networks.find
         found(ref)
-        raise HttpError(501, f"this version of wherry has no {what}")
+        raise HttpError(501, f"this version of wherry does not support {what}")
 
-    refuse.__doc__ = f"501: no {what} yet; 404 where there is none of that name."
+    refuse.__doc__ = f"501: {what}, not supported yet; 404 where there is none of that name."
     return refuse
 
 

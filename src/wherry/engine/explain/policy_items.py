@@ -29,7 +29,9 @@ def stream_words(streams: Stdio) -> str:
     kind = "a terminal" if streams.tty else "pipes"
     if not streams.stdin:
         return f"{kind}; standard input is empty"
-    return f"{kind}; standard input is open" + (", until its first client goes" if streams.stdin_once else "")
+    return f"{kind}; standard input is open" + (
+        ", until its first client leaves" if streams.stdin_once else ""
+    )
 
 
 def log_words(log: Log) -> str:

@@ -55,7 +55,7 @@ GRANTED = {
     "CAP_SYS_TIME": "set the host's clock",
     "CAP_SYS_BOOT": "load another kernel",
     "CAP_SYS_RESOURCE": "exceed resource limits",
-    "CAP_CHECKPOINT_RESTORE": "choose the numbers of new processes, and open files of others by /proc",
+    "CAP_CHECKPOINT_RESTORE": "choose the numbers of new processes, and open files of other processes through /proc",
     "CAP_SYS_NICE": "take processor time from other processes of the host",
     "CAP_IPC_LOCK": "lock memory, so that it cannot be swapped out",
     "CAP_MAC_ADMIN": "change the host's security policy",

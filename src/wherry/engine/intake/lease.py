@@ -53,7 +53,7 @@ class Leases:
     def check(self, lease: Lease) -> None:
         """Unavailable if the lease has ended."""
         if lease not in self._open:
-            raise Unavailable(f"the {lease.kind} was called off")
+            raise Unavailable(f"the {lease.kind} was cancelled")
 
     def end(self, lease: Lease) -> None:
         """Hold nothing more. A second time is fine."""

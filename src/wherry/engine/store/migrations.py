@@ -117,7 +117,7 @@ def migrate(db: sqlite3.Connection, path: Path, to: int = VERSION) -> None:
     if version > VERSION:
         raise Unavailable(
             f"{path} was written by a newer version of wherry (its version is {version}, this one knows {VERSION}): "
-            "start that version, or give --data-root another place"
+            "start that version, or choose another --data-root"
         )
     for number in range(version, to):
         db.execute("BEGIN IMMEDIATE")

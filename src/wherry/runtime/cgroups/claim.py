@@ -35,7 +35,7 @@ class ParentClaim:
             return
         if holder is not None and lives(holder):
             raise Unavailable(
-                f"another engine uses the parent cgroup {self._name}: stop it, or give --cgroup-parent another name"
+                f"another engine uses the parent cgroup {self._name}: stop it, or choose another --cgroup-parent"
             )
         try:
             if holder is not None:

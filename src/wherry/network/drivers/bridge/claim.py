@@ -22,7 +22,7 @@ def claim_bridge(name: str) -> OwnedTable:
         if not is_there(table):
             raise
         raise Unavailable(
-            f"cannot use bridge {name}: another engine uses it; give --bridge another name"
+            f"cannot use bridge {name}: another engine uses it; choose another --bridge"
         ) from None
 
 

@@ -115,7 +115,7 @@ class BridgeDriver(NetworkDriver):
     def _plan(self, wished: IPv4Interface | None) -> BridgePlan:
         found = self._links.find(self.interface)
         if found is not None and found.kind != "bridge":
-            raise Unavailable(f"interface {self.interface} is not a bridge: give --bridge another name")
+            raise Unavailable(f"interface {self.interface} is not a bridge: choose another --bridge")
         addresses = self._links.addresses(found.index) if found else []
         return plan_bridge(found, addresses, self._links.routes(), wished)
 
