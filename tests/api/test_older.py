@@ -90,6 +90,18 @@ def test_a_request_with_nothing_in_it() -> None:
     assert host == HostConfig(ipc_mode="shareable")
 
 
+@pytest.mark.parametrize("version", ["v1.40", "v1.43", "v1.44", "v1.51"])
+@pytest.mark.parametrize("option", ["ReadOnlyNonRecursive", "ReadOnlyForceRecursive"])
+def test_how_far_down_a_bind_is_read_only_that_is_not(daemon: Daemon, version: str, option: str) -> None:
+    """dockerd says so at start. What says nothing of it is a bind like others."""
+    bind = {"Type": "bind", "Source": "/usr", "Target": "/x", "BindOptions": {"NonRecursive": True}}
+    body = {"Image": "busybox", "HostConfig": {"Mounts": [bind]}}
+    assert daemon.api("POST", f"/{version}/containers/create", body).status == 201
+    bind["BindOptions"] = {option: True}
+    answer = daemon.api("POST", f"/{version}/containers/create", body)
+    assert answer.status == 400 and option in answer.body["message"]
+
+
 def test_recursion_that_is_insisted_on_is_not_forgotten() -> None:
     mount = {"Type": "bind", "Source": "/a", "Target": "/x", "BindOptions": {"ReadOnlyForceRecursive": True}}
     request = msgspec.convert({"HostConfig": {"Mounts": [mount]}}, ContainerCreate)

@@ -82,9 +82,14 @@ def test_private_memory_is_not_joined(daemon: Daemon, mode: str) -> None:
     )
 
 
-def test_memory_is_joined_at_its_owner_only(daemon: Daemon) -> None:
+def test_memory_is_joined_at_whoever_shares_it_while_it_is_there(daemon: Daemon) -> None:
     share(daemon)
     daemon.docker("run", "-d", "--name", "guest", "--ipc", "container:donor", "busybox", "sleep", "1000")
+    third = daemon.docker("run", "--rm", "--ipc", "container:guest", "busybox", "cat", "/dev/shm/f")
+    assert third.stdout == "hello\n"
+    daemon.docker("stop", "-t", "0", "donor")
+    assert "non-shareable IPC" in refused(daemon, "container:guest")
+    daemon.docker("rm", "donor")
     assert "non-shareable IPC" in refused(daemon, "container:guest")
 
 

@@ -72,7 +72,7 @@ class Place:
             networks=networks,
             cgroups=cgroups,
             events=self.events,
-            neighbour=lambda ref: Neighbour("o", "other", os.getpid(), "running", "private"),
+            neighbour=lambda ref: Neighbour("o", "other", os.getpid(), "running", "private", "o"),
         )
         planner: Any = SimpleNamespace(
             preparation=lambda task, id_of: (
@@ -170,13 +170,15 @@ def test_from_start_to_end(place: Place) -> None:
 
 def test_what_the_launcher_has_copies_of_is_closed(place: Place) -> None:
     async def scenario() -> None:
-        place.more = (JoinContainer("ipc", "other", shm="/shm"),)
+        place.more = (JoinContainer("ipc", "other", shm="/dev/shm"),)
         started = await place.executor.start(TASK)
         (given,) = place.given
         assert given.keys() == {Fd.NET, Fd.IPC}
         with suppress(FileNotFoundError):
             assert not os.readlink(f"/proc/self/fd/{given[Fd.IPC]}").startswith("ipc:")
-        assert started.steps[-1] == JoinContainer("ipc", "other", "o", f"/proc/{os.getpid()}/ns/ipc", "/shm")
+        assert started.steps[-1] == JoinContainer(
+            "ipc", "other", "o", f"/proc/{os.getpid()}/ns/ipc", "/dev/shm"
+        )
         started.close()
 
     run(scenario)

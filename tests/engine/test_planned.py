@@ -52,7 +52,7 @@ def task(config: Config | None = None, **host: Any) -> Task:
 
 
 def neighbour(ref: str) -> Neighbour | None:
-    return Neighbour(OTHER, "db", 42, "running", "shareable") if ref == OTHER else None
+    return Neighbour(OTHER, "db", 42, "running", "shareable", OTHER) if ref == OTHER else None
 
 
 def of(kind: type[EngineStep], asked: Task) -> list[Any]:
@@ -120,7 +120,7 @@ def test_one_that_is_gone_is_called_as_it_was_asked_for() -> None:
     ("mode", "shm"), [("host", "/dev/shm"), ("private", ""), ("none", ""), ("container:x", "")]
 )
 def test_the_memory_of_another_container(mode: str, shm: str) -> None:
-    lender = Neighbour(OTHER, "db", 42, "running", mode)
+    lender = Neighbour(OTHER, "db", 42, "running", mode, OTHER)
     steps = preparation(task(ipc_mode=f"container:{OTHER}"), CONFIG, lambda ref: lender, DRIVERS.get)
     assert [step.shm for step in steps if isinstance(step, JoinContainer)] == [shm]
 

@@ -102,17 +102,17 @@ def host_config(host: HostConfig, version: Version) -> HostConfig:
 
 def mount_of(mount: Mount, version: Version) -> Mount:
     if mount.bind_options is not None:
-        mount = replace(mount, bind_options=bind_options(mount.bind_options, version))
+        mount = replace(mount, bind_options=bind_options(mount, mount.bind_options, version))
     if version < (1, 42) and mount.type != "tmpfs":  # which nobody looked at
         mount = replace(mount, tmpfs_options=None)
     return mount
 
 
-def bind_options(options: BindOptions, version: Version) -> BindOptions:
+def bind_options(mount: Mount, options: BindOptions, version: Version) -> BindOptions:
     if version < (1, 44):
         if options.read_only_force_recursive:  # to ignore it would be to leave writable what is not to be
             raise InvalidArgument("BindOptions.ReadOnlyForceRecursive needs API v1.44 or newer")
-        options = replace(options, read_only_non_recursive=True)
+        options = replace(options, read_only_non_recursive=mount.read_only or options.read_only_non_recursive)
     if version < (1, 42):
         options = replace(options, create_mountpoint=False)
     if version < (1, 40):

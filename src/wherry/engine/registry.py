@@ -58,12 +58,14 @@ class Registry:
         container = self.get(ref)
         pid = container.run.pid if container.run is not None else 0
         record, lender = container.record, self.lender(container.record)
+        memory = self.last(record, MODES["ipc"])
         return Neighbour(
             id=record.id,
             name=record.name,
             pid=pid,
             status=container.view.status,
-            ipc_mode=record.host_config.ipc_mode,
+            ipc_mode=memory.host_config.ipc_mode,
+            memory_of=memory.id,
             files_of=lender.id,
             hostname=lender.config.hostname,
             domainname=lender.config.domainname,

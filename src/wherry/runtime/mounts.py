@@ -227,6 +227,10 @@ def with_bind_options(point: MountPoint, mount: Mount) -> MountPoint:
         return point
     if options.read_only_non_recursive and options.read_only_force_recursive:
         raise mount_error(BIND, "mount options conflict: ReadOnlyNonRecursive && ReadOnlyForceRecursive")
+    if not mount.read_only and options.read_only_non_recursive:
+        raise mount_error(BIND, "mount options conflict: !ReadOnly && BindOptions.ReadOnlyNonRecursive")
+    if not mount.read_only and options.read_only_force_recursive:
+        raise mount_error(BIND, "mount options conflict: !ReadOnly && BindOptions.ReadOnlyForceRecursive")
     return replace(
         point,
         propagation=options.propagation or RPRIVATE,

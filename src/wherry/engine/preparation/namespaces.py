@@ -80,7 +80,7 @@ class JoinContainer(EngineStep):
             )
         if not other.pid:
             raise Conflict(f"{WANTED[self.kind]}: container {other.id} is not running")
-        if self.kind == "ipc" and not self.shm:
+        if self.kind == "ipc" and not os.path.isdir(self.shm):  # or it was, and whose it is has ended
             raise InvalidArgument(
                 f"{WANTED[self.kind]}: container {other.id}: non-shareable IPC "
                 "(hint: use IpcMode:shareable for the donor container)"

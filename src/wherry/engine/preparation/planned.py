@@ -124,7 +124,7 @@ def lent_memory(other: Neighbour, config: EngineConfig) -> str:
     """What whoever joins a container's IPC namespace has as /dev/shm; "" where it may not be joined."""
     if other.ipc_mode == "host":
         return "/dev/shm"
-    return ContainerPaths(config, other.id).shm if other.ipc_mode == SHAREABLE else ""
+    return ContainerPaths(config, other.memory_of).shm if other.ipc_mode == SHAREABLE else ""
 
 
 def network(task: Task, driver_of: DriverOf) -> Iterator[EngineStep]:

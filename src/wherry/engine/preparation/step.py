@@ -35,8 +35,8 @@ class Neighbour:
     """A container that others share namespaces with. ``pid`` is of its first process, 0 where it does not run.
 
     ``files_of`` is the id of the container whose hosts, hostname and resolv.conf are also its own, and whose names: its
-    own id, unless it shares another's network itself. ``of_host``: the kinds of
-    namespaces that are the host's.
+    own id, unless it shares another's network itself. ``memory_of`` and ``ipc_mode`` are in the same way those of the
+    one whose /dev/shm it has. ``of_host``: the kinds of namespaces that are the host's.
     """
 
     id: str
@@ -44,6 +44,7 @@ class Neighbour:
     pid: int
     status: str
     ipc_mode: str
+    memory_of: str
     files_of: str = ""
     hostname: str = ""
     domainname: str = ""
