@@ -33,7 +33,7 @@ from wherry.values.times import now
 
 # Every move there is. A line more or less is a decision, not an accident.
 ALLOWED = """
-created     starting running exited removing
+created     starting running exited removing gone
 starting    running created exited
 running     paused stopping restarting exited removing
 paused      running stopping restarting exited removing

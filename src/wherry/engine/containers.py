@@ -171,13 +171,8 @@ class Containers:
     ) -> Created:
         """Make a container from an image: its writable directories, then its record."""
         record, image, warnings = await self._wished(request, name, platform, recursive_read_only)
-        container = self._registry.add(Container(msgspec.structs.replace(record, created=now())))
-        try:
-            await self._executor.create(task_of(container.record, image))
-        except BaseException:
-            self._registry.forget(container)
-            raise
-        self._events.container("create", container.record, {})
+        container = Container(msgspec.structs.replace(record, created=now()))
+        await self._lifecycle.create(container, image)
         return Created(container.id, warnings)
 
     async def dry_run(

@@ -37,7 +37,7 @@ KILL_SECONDS = 30.0  # longer than a monitor may take to tell of the end
 FAILED_START = 128  # exit code of a start that came to no process
 
 MOVES = {
-    Phase.CREATED: {Phase.STARTING, Phase.RUNNING, Phase.EXITED, Phase.REMOVING},
+    Phase.CREATED: {Phase.STARTING, Phase.RUNNING, Phase.EXITED, Phase.REMOVING, Phase.GONE},
     Phase.STARTING: {Phase.RUNNING, Phase.CREATED, Phase.EXITED},
     Phase.RUNNING: {Phase.PAUSED, Phase.STOPPING, Phase.RESTARTING, Phase.EXITED, Phase.REMOVING},
     Phase.PAUSED: {Phase.RUNNING, Phase.STOPPING, Phase.RESTARTING, Phase.EXITED, Phase.REMOVING},
@@ -104,6 +104,20 @@ class Lifecycle:
         if image is None:
             raise NotFound(f"No such image: {container.record.image}")
         return task_of(container.record, image)
+
+    # ------------------------------------------------------------ create
+
+    async def create(self, container: Container, image: ImageRecord) -> None:
+        """Make it, all or nothing. It has its name from the beginning; whoever asks for more by that waits."""
+        async with container.lock:
+            self._registry.add(container)
+            try:
+                await self._executor.create(task_of(container.record, image))
+            except BaseException:
+                move(container, Phase.GONE)
+                self._forget(container)
+                raise
+            self._publish(container, "create")
 
     # ------------------------------------------------------------ start
 
@@ -379,12 +393,16 @@ class Lifecycle:
             container.settle("removed", error=reason_of(error))
             raise
         move(container, Phase.GONE)
+        self._forget(container)
+        self._publish(container, "destroy")
+
+    def _forget(self, container: Container) -> None:
+        """There is nothing of it any more; whoever waits for anything of it has waited long enough."""
         try:
             self._unsaved.pop(container.id, None)
             self._registry.forget(container)
             self._released(container.record.image)
             close_all(container.take_attaching())
-            self._publish(container, "destroy")
         finally:
             container.settle("removed", "not-running", "next-exit")
 
