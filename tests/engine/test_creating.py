@@ -89,6 +89,6 @@ def test_whoever_waits_for_what_cannot_be_made_is_told(
         await waiter
         assert os.read(theirs, 1) == b""
         os.close(theirs)
-        assert names(engine) == [] and not list(engine._config.data_root.glob("containers/[!.]*"))
+        assert names(engine) == [] and not list(engine.containers._config.data_root.glob("containers/[!.]*"))
 
     within(stopped, work)
