@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -300,3 +301,8 @@ def test_an_id_that_cannot_be_written_is_told(daemon: Daemon, tmp_path: Path) ->
     done = daemon.run_in_ns(["sh", "-c", limited], env=daemon.client_environment(), check=False)
     assert f"failed to write the container ID to the file: write {path}: file too large" in done.stderr
     assert done.returncode == 1 and not Path(path).exists()
+
+
+def test_version_tells_what_the_engine_runs_on(daemon: Daemon) -> None:
+    said = daemon.wherry("version").stdout
+    assert re.search(r"^  Python version: +3\.\d+\.\d+$", said, re.MULTILINE) and "Go version" not in said

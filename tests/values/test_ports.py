@@ -77,7 +77,7 @@ def test_ranges_of_filters(text: str, found: tuple[int, int, str]) -> None:
 
 @pytest.mark.parametrize("text", ["", "x", "80/", "80/icmp", "90-80", "80-", "65536"])
 def test_no_ranges(text: str) -> None:
-    with pytest.raises(InvalidArgument, match="is no port or range of ports"):
+    with pytest.raises(InvalidArgument, match="is not a port or a range of ports"):
         parse_port_range(text)
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     Json = dict[str, Any]
 
 MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}
+PYTHON = "python"  # how our engine says in GoVersion what it runs on
 INDENT = 18  # where the server's values begin
 
 
@@ -79,10 +80,11 @@ def _as_component(server: Json) -> Json:
 
 
 def _engine_lines(details: Json) -> Iterator[str]:
+    runtime = details.get("GoVersion", "")
     api = f"{details.get('ApiVersion', '')} (minimum version {details.get('MinAPIVersion', '')})"
     rows = {
         "API version:": api,
-        "Go version:": details.get("GoVersion", ""),
+        "Python version:" if runtime.startswith(PYTHON) else "Go version:": runtime.removeprefix(PYTHON),
         "Git commit:": details.get("GitCommit", ""),
         "Built:": details.get("BuildTime", ""),
         "OS/Arch:": f"{details.get('Os', '')}/{details.get('Arch', '')}",

@@ -269,9 +269,9 @@ FIELDS: Mapping[type[msgspec.Struct], Fates] = {
     TmpfsOptions: {"size_bytes": done(), "mode": done(), "options": done("`exec`, `noexec`")},
     NetworkingConfig: {"endpoints_config": done("see EndpointSettings")},
     EndpointIpam: {
-        "ipv4_address": refused("an address of one's own choice (--ip)"),
-        "ipv6_address": refused("an address of one's own choice (--ip6)"),
-        "link_local_ips": refused("an address of one's own choice (--link-local-ip)"),
+        "ipv4_address": refused("a fixed address (--ip)"),
+        "ipv6_address": refused("a fixed address (--ip6)"),
+        "link_local_ips": refused("a fixed address (--link-local-ip)"),
     },
     EndpointSettings: {
         "ipam_config": echoed("see EndpointIpam"),

@@ -217,7 +217,9 @@ def check_mac_address(request: ContainerCreate, endpoint: EndpointSettings) -> N
 def check_ports(bindings: dict[str, list[PortBinding] | None]) -> None:
     for port, hosts in bindings.items():
         if not is_publishable(port):
-            raise InvalidArgument(f"invalid port specification: {port!r}")
+            raise InvalidArgument(
+                f"invalid port specification: {port!r}: only TCP and UDP ports from 1 to 65535 can be published"
+            )
         for binding in hosts or ():
             parse_host_port(binding.host_port)
             if binding.host_ip and not is_address(binding.host_ip):

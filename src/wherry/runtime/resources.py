@@ -365,7 +365,7 @@ def block_devices(r: HostConfig) -> BlockDevices:
 
 
 def device_numbers(path: str, field: str) -> tuple[int, int]:
-    """Major and minor number. InvalidArgument for what is no block device; FileNotFoundError."""
+    """Major and minor number. InvalidArgument for what is not a block device; FileNotFoundError."""
     try:
         status = os.stat(path)
     except FileNotFoundError:
@@ -373,5 +373,5 @@ def device_numbers(path: str, field: str) -> tuple[int, int]:
     except OSError as error:
         raise InvalidArgument(f"stat {path}: {(error.strerror or 'failed').lower()}") from None
     if not stat.S_ISBLK(status.st_mode):
-        raise InvalidArgument(f"invalid {field}: {path} is no block device")
+        raise InvalidArgument(f"invalid {field}: {path} is not a block device")
     return os.major(status.st_rdev), os.minor(status.st_rdev)

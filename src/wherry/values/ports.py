@@ -53,7 +53,7 @@ def parse_port_range(text: str) -> tuple[int, int, str]:
     except InvalidArgument:
         first = last = -1
     if first < 0 or (slash and protocol not in PROTOCOLS):
-        raise InvalidArgument(f"invalid filter: '{text}' is no port or range of ports")
+        raise InvalidArgument(f"invalid filter: '{text}' is not a port or a range of ports")
     return first, last, protocol or DEFAULT_PROTOCOL
 
 

@@ -30,7 +30,7 @@ SHARED = {
     ),
     "pid": (
         "It can see every process of the host with its command line, and signal those of its own user: "
-        "as root, all of them."
+        "as root (with CAP_KILL), all of them."
     ),
     "ipc": "It can read and change the shared memory, semaphores and message queues of the host's processes.",
 }
