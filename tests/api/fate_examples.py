@@ -289,6 +289,7 @@ PARAMETER_SHOWN_BY: dict[str, str] = {
     "POST /images/{name}/tag repo": f"{IMAGES}::test_import_tag_remove",
     "POST /images/{name}/tag tag": f"{IMAGES}::test_import_tag_remove",
     "DELETE /images/{name} force": "tests/engine/test_image.py::test_images_of_containers",
+    "DELETE /images/{name} platforms": f"{IMAGES}::test_an_image_for_another_platform_is_not_removed",
     "POST /images/load quiet": "tests/engine/test_image.py::test_progress_is_told_unless_quiet",
     "POST /images/load platform": f"{HERE}::test_a_load_takes_the_image_of_the_platform",
     "POST /images/create from_src": f"{IMAGES}::test_import_without_a_message_says_where_it_came_from",

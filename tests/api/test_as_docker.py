@@ -323,6 +323,11 @@ def test_what_went_wrong_comes_first(daemon: Daemon) -> None:
             400,
             f"cannot kill container: {id}: the linux daemon does not support signal 65",
         ),
+        (
+            f"/{id}/kill?signal=33",
+            400,
+            f"cannot kill container: {id}: the linux daemon does not support signal 33",
+        ),
         (f"/{other}/kill", 409, f"cannot kill container: {other}: container {other} is not running"),
         ("/nosuch/kill", 404, "cannot kill container: nosuch: No such container: nosuch"),
         (f"/{id}/stop?signal=FOO", 400, f"cannot stop container: {id}: invalid signal: FOO"),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import quote
 
 import pytest
 
 from tests.api.client import Api
+from wherry.values.platforms import host_architecture
 
 
 def test_load_tells_what_it_loaded(api: Api, busybox_archive: bytes) -> None:
@@ -64,6 +66,27 @@ def test_only_for_a_platform(api: Api, what: str) -> None:
         refused = api.get(path, platform=bad)
         assert refused.status == 400, refused.body
         assert refused.message.startswith(("invalid platform: ", "both OS and Architecture must be provided"))
+
+
+def test_an_image_for_another_platform_is_not_removed(api: Api) -> None:
+    """What ``docker rmi --platform`` asks for, from API 1.50; clients of before know nothing of it."""
+    own, other = (
+        json.dumps({"os": "linux", "architecture": word}) for word in (host_architecture(), "s390x")
+    )
+
+    def removed(version: str, *platforms: str) -> tuple[int, str]:
+        assert api.post("/images/busybox/tag", repo="for-one", tag="1").status == 201
+        query = "&".join(f"platforms={quote(text)}" for text in platforms)
+        answer = api.delete(f"{version}/images/for-one:1?{query}")
+        return answer.status, answer.body.decode()
+
+    for bad in (("",), ("x",), ("null",), ("{}",), (own, own)):
+        assert removed("/v1.51", *bad)[0] == 400
+    status, said = removed("/v1.51", other)
+    assert status == 404 and "does not match the specified platform" in said
+    assert api.get("/images/for-one:1/json").status == 200
+    assert removed("/v1.51", own)[0] == 200
+    assert removed("/v1.49", other)[0] == 200
 
 
 def test_history(api: Api) -> None:

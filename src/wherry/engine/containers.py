@@ -38,7 +38,7 @@ from wherry.runtime.logs import LogsQuery
 from wherry.runtime.plan_view import view
 from wherry.runtime.steps import Plan
 from wherry.snapshot.overlay import OverlayStore
-from wherry.values.signals import parse_signal
+from wherry.values.signals import parse_kill_signal
 from wherry.values.times import now
 
 Views = list[ContainerView]
@@ -265,7 +265,7 @@ class Containers:
     async def kill(self, ref: str, signal: str = "SIGKILL") -> None:
         """Send a signal. InvalidArgument for what is none; Conflict where it does not run."""
         with told_as(f"cannot kill container: {ref}"):
-            number = parse_signal(signal or "SIGKILL")
+            number = parse_kill_signal(signal or "SIGKILL")
             await self._lifecycle.kill(self.get(ref), number)
 
     async def remove(self, ref: str, *, force: bool = False) -> None:

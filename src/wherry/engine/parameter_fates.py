@@ -60,6 +60,7 @@ PARAMETERS: Mapping[str, Fates] = {
     "DELETE /images/{name}": {
         "force": done(),
         "noprune": echoed("it spares the images that one was built from, and none has been built here"),
+        "platforms": done("from API 1.50; of an image for another platform nothing is removed"),
     },
     "POST /images/load": {"quiet": done(), "platform": done()},
     "POST /images/create": {

@@ -7,6 +7,7 @@ from wherry.values.numbers import LONGEST, is_number
 
 SIGRTMIN, SIGRTMAX = 34, 64
 HIGHEST = 64
+OF_THREADS = (32, 33)
 
 NAMES = (
     "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM", "TERM",
@@ -30,6 +31,14 @@ def parse_signal(text: str) -> int:
         raise InvalidArgument(f"the linux daemon does not support signal {number}")
     if number < 1:
         raise InvalidArgument(f"invalid signal: {text}")
+    return number
+
+
+def parse_kill_signal(text: str) -> int:
+    """The same, without the two that threads libraries have for themselves. signal(7)."""
+    number = parse_signal(text)
+    if number in OF_THREADS:
+        raise InvalidArgument(f"the linux daemon does not support signal {number}")
     return number
 
 

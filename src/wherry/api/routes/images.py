@@ -53,8 +53,17 @@ async def tag(engine: Engine, name: str, repo: str, tag: str = "") -> None:
 
 
 @routes.delete("/images/{name}")
-async def remove(engine: Engine, name: str, force: bool = False, noprune: bool = False) -> list[RemovalEntry]:
+async def remove(
+    engine: Engine,
+    call: Call,
+    name: str,
+    force: bool = False,
+    noprune: bool = False,
+    platforms: list[str] | None = None,
+) -> list[RemovalEntry]:
     """Take a name away and, with the last one, the image. 409 a container uses it."""
+    if platforms is not None and call.version >= (1, 50):
+        engine.views.image(name, one_platform(platforms))  # NotFound where it is for another one
     return [render.removal(step) for step in await engine.images.remove(name, force=force, noprune=noprune)]
 
 
@@ -142,6 +151,16 @@ def parse_platform(text: str) -> Platform | None:
     platform = decode(text.encode("utf-8", "surrogateescape"), Platform, "platform")
     if not platform.os or not platform.architecture:
         raise InvalidArgument("both OS and Architecture must be provided")
+    return platform
+
+
+def one_platform(texts: list[str]) -> Platform:
+    """The same of a list: an image is for one."""
+    if len(texts) > 1:
+        raise InvalidArgument("multiple platforms are not supported")
+    platform = parse_platform(texts[0])
+    if platform is None:
+        raise InvalidArgument("invalid platform: it is empty")
     return platform
 
 
