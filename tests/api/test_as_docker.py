@@ -115,7 +115,7 @@ def test_one_target_twice(daemon: Daemon, host: dict[str, Any], said: str | None
     [
         ({"HostConfig": {"DeviceCgroupRules": ["c 99999999999999:1 rwm"]}}, "invalid device cgroup rule format"),
         ({"HostConfig": {"Ulimits": [{"Name": "nofile", "Soft": -2, "Hard": 1}]}}, "invalid ulimit nofile=-2:1"),
-        ({"HostConfig": {"GroupAdd": [""]}}, "invalid GroupAdd: '' is no group"),
+        ({"HostConfig": {"GroupAdd": [""]}}, "invalid GroupAdd: '' is not a group"),
         ({"HostConfig": {"GroupAdd": ["-1"]}}, "uids and gids must be in range"),
         ({"HostConfig": {"Devices": [{"PathOnHost": "/dev/null", "PathInContainer": "/proc/q"}]}}, "no device at"),
         ({"HostConfig": {"UTSMode": "host"}, "Domainname": "x"}, 'sysctl "kernel.domainname" is not in a separate'),

@@ -54,6 +54,7 @@ def standard(method: str, path: str) -> tuple[int, Any]:
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    server_version = "Wherry/0"
     server: Recorder
 
     def address_string(self) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.cli.recorder import Handler, Recorder
 from tests.harness.waiting import eventually
 from wherry.cli.client import Client, Connection, Response, query_string, quote
 from wherry.cli.errors import ApiError, CliError
@@ -71,7 +72,7 @@ def test_objects_of_a_stream_are_given_one_by_one() -> None:
     [
         (b'{"message":"no such thing"}', "no such thing"),
         (b"plain", "plain"),
-        (b"", "answered 500 without a word"),
+        (b"", "answered 500 without a message"),
     ],
 )
 def test_errors(body: bytes, message: str) -> None:
@@ -154,3 +155,23 @@ def test_what_follows_the_hijacked_head_belongs_to_the_stream(server: socket.soc
     assert connection.some(100) == b"first bytes" and connection.some(100) == b""
     serving.join(5)
     connection.close()
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["run --dry-run busybox", "create --dry-run --name x busybox", "plan show x", "plan diff busybox x", "explain x",
+     "explain --check --all", "explain --html - x"],
+)  # fmt: skip
+def test_what_only_our_engine_does_is_not_asked_of_another(
+    line: str,
+    wherry: Callable[..., int],
+    recorder: Recorder,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """dockerd does not know ``dryRun``: it would make the container."""
+    monkeypatch.setattr(Handler, "server_version", "Docker/28.5.2")
+    assert wherry(*line.split()) == (125 if "dry-run" in line else 1)
+    said = capsys.readouterr().err
+    assert said.startswith("wherry: only Wherry's engine does this: the one at unix:///")
+    assert "Docker/28.5.2" in said and recorder.requests == []

@@ -286,7 +286,7 @@ def test_what_somebody_takes_from_the_bridge_is_put_back(daemon: Daemon) -> None
         assert eventually(lambda: "8080" in daemon.run_in_ns("nft list ruleset").stdout)
         assert fetch(daemon, "http://127.0.0.1:8080/") == "page\n"
         assert out(daemon, "run", "--rm", "busybox", "wget", "-qO-", f"http://{address}/") == "page"
-    assert "network bridge was changed by somebody; put back: the interface" in daemon.log.read_text()
+    assert "network bridge was changed from outside; put back: the interface" in daemon.log.read_text()
 
 
 def published(daemon: Daemon) -> int:

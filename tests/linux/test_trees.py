@@ -67,7 +67,7 @@ def test_one_that_cannot_be_deleted_does_not_keep_the_others(
 def test_it_takes_no_longer_than_it_may(tmp_path: Path) -> None:
     """Directories that come as fast as they go do not hold up a sweep for ever."""
     tree = full(tmp_path / "tree")
-    with pytest.raises(TimeoutError, match="somebody writes in it"):
+    with pytest.raises(TimeoutError, match="something is still writing in it"):
         remove_tree(tree, until=time.monotonic() - 1)
     remove_tree(tree)
     assert not tree.exists()

@@ -187,17 +187,33 @@ class Client:
         self.host = host
         self._environment = os.environ if environment is None else environment
         self._idle: Connection | None = None
+        self._said: Mapping[str, str] | None = None
         self._api = self._environment.get("DOCKER_API_VERSION", "")
 
     @property
     def api_version(self) -> str:
         """The newest version that both sides speak; asked once."""
         if not self._api:
+            self._api = min(NEWEST_API, self._ping().get("api-version", OLDEST_API), key=version_tuple)
+        return self._api
+
+    def need_wherry(self) -> None:
+        """Raises CliError where the engine is another, which would not do what only Wherry's does: of a dry run,
+        dockerd makes a container."""
+        engine = self._ping().get("server", "")
+        if not engine.startswith("Wherry/"):
+            raise CliError(
+                f"only Wherry's engine does this: the one at {self.host.url} is {engine or 'another'}"
+            )
+
+    def _ping(self) -> Mapping[str, str]:
+        """The headers in which an engine says what it is; asked once."""
+        if self._said is None:
             pinged = self._exchange("HEAD", "/_ping", b"", {})
             pinged.read()
             self._release(pinged)
-            self._api = min(NEWEST_API, pinged.headers.get("api-version", OLDEST_API), key=version_tuple)
-        return self._api
+            self._said = pinged.headers
+        return self._said
 
     def call(self, method: str, path: str, query: Query | None = None, body: object = None) -> Any:
         """One request, its answer as JSON. Raises ApiError for a status of 400 and above."""

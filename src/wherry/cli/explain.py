@@ -37,6 +37,7 @@ EXPLAIN_FLAGS = (
 def explain(context: Context, options: Options) -> int:
     """0; with ``--check`` 1 where something has drifted."""
     check_options(options)
+    context.client.need_wherry()
     if options.check:
         return _check(context, options)
     name, path = options.args[0] if options.args else options.html, options.html

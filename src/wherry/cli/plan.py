@@ -25,8 +25,9 @@ def dry_run(context: Context, options: Options, body: Json) -> int:
     check_format(options.format)
     query = {"name": options.name or None, "platform": options.platform or None, "dryRun": True}
     try:
+        context.client.need_wherry()
         plan = context.client.call("POST", "/containers/create", query, body)
-    except ApiError as error:
+    except CliError as error:
         error.code = ENGINE_FAILED
         raise
     if options.format:
@@ -42,6 +43,7 @@ def dry_run(context: Context, options: Options, body: Json) -> int:
 def show(context: Context, options: Options) -> int:
     """Print the plan of a container, as text or JSON."""
     check_format(options.format)
+    context.client.need_wherry()
     name = options.args[0]
     plan = context.client.call("GET", f"/containers/{name}/plan")
     if options.format:
@@ -56,6 +58,7 @@ def show(context: Context, options: Options) -> int:
 def diff(context: Context, options: Options) -> int:
     """Print where two plans differ; 0 also where they do."""
     check_format(options.format)
+    context.client.need_wherry()
     a, b = options.args
     sides = {"A": side(context, a, "A"), "B": side(context, b, "B")}
     found = context.client.call("POST", "/plans/compare", None, sides)
