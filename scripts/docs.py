@@ -110,6 +110,12 @@ On purpose, and by kind:
 * What the client has written wrong is a 400 also where dockerd says 500: numbers and times in queries, detach keys,
   options of `ps` without a PID.
 * `exec -w` with a relative directory is an error of the request; dockerd tells it in the stream.
+* A name that stands twice in one JSON object counts by the last; dockerd makes one of two objects.
+* `changes=` without a word is accepted at an import, and filters of spaces alone are none; a `null` among a filter's
+  values is refused.
+* A log option that could not be followed (`compress` without `max-size`, `max-size=²`, a template that is none) is
+  refused by create, where dockerd's start fails or the option does nothing.
+* A port is not published on an address that the host has not, nor on IPv6.
 * A pattern of a filter is at most 1,000 characters long.
 * Joining or founding a swarm, and installing a plugin, are a 501.
 * An image is never loaded under a name with a digest, nor under one that reads as an id; dockerd gives some of them.

@@ -69,6 +69,8 @@ def test_annotations_are_listed(daemon: Daemon) -> None:
     made(daemon)
     shown = [line["HostConfig"] for line in daemon.api("GET", "/containers/json?all=1").body]
     assert shown == [{"NetworkMode": "bridge"}, {"NetworkMode": "bridge", "Annotations": {"a": "b"}}]
+    older = daemon.api("GET", "/v1.45/containers/json?all=1").body
+    assert [line["HostConfig"] for line in older] == [{"NetworkMode": "bridge"}] * 2
     answer = daemon.api("POST", "/containers/create", {**SLEEP, "HostConfig": {"Annotations": {"": "b"}}})
     assert answer.body["message"].startswith("invalid Annotations: the empty string is not permitted")
 

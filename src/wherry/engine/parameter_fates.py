@@ -54,15 +54,15 @@ PARAMETERS: Mapping[str, Fates] = {
     "GET /explain": {"check": done(), "all": done(), "containers": done()},
     "POST /exec/{id}/resize": {"rows": done(), "columns": done()},
     "GET /images/json": {"all": done(), "filters": done()},
-    "GET /images/{name}/json": {"platform": done()},
-    "GET /images/{name}/history": {"platform": done()},
+    "GET /images/{name}/json": {"platform": done("from API 1.49")},
+    "GET /images/{name}/history": {"platform": done("from API 1.48")},
     "POST /images/{name}/tag": {"repo": done(), "tag": done()},
     "DELETE /images/{name}": {
         "force": done(),
         "noprune": echoed("it spares the images that one was built from, and none has been built here"),
         "platforms": done("from API 1.50; of an image for another platform nothing is removed"),
     },
-    "POST /images/load": {"quiet": done(), "platform": done()},
+    "POST /images/load": {"quiet": done(), "platform": done("from API 1.48")},
     "POST /images/create": {
         "from_image": Fate(Kind.REFUSED, "by 501: there is no registry client yet"),
         "from_src": done("`-`, the body"),

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
+from wherry.api.version import Version
 from wherry.engine.containers import Sizes
 from wherry.engine.record import ContainerView, Phase
 from wherry.engine.system import RUNTIME
@@ -33,9 +34,12 @@ from wherry.values.times import parse_rfc3339
 # ---------------------------------------------------------------- ps
 
 
-def summary(line: ContainerLine, now: float, sizes: Sizes | None = None) -> ContainerSummary:
-    """One line of ``ps``. ``now`` is in seconds since 1970."""
+def summary(
+    line: ContainerLine, now: float, version: Version, sizes: Sizes | None = None
+) -> ContainerSummary:
+    """One line of ``ps``, as a version of the API has it. ``now`` is in seconds since 1970."""
     view, record = line.view, line.view.record
+    annotations = record.host_config.annotations if version >= (1, 46) else None
     return ContainerSummary(
         id=record.id,
         names=[f"/{record.name}"],
@@ -48,7 +52,7 @@ def summary(line: ContainerLine, now: float, sizes: Sizes | None = None) -> Cont
         state=view.status,
         status=status_text(state(view), now),
         host_config=SummaryHostConfig(
-            network_mode=record.host_config.network_mode, annotations=record.host_config.annotations or UNSET
+            network_mode=record.host_config.network_mode, annotations=annotations or UNSET
         ),
         network_settings=SummaryNetworks(networks=endpoints(view)),
         mounts=[mount(point) for point in record.mounts],

@@ -17,6 +17,7 @@ from wherry.api.query import NO_FILTERS, NO_TIME, Named, Nanoseconds, parse_dime
 from wherry.api.render import containers as render
 from wherry.api.reply import HANDED_OVER, HandedOver, Reply, Stream
 from wherry.api.routing import Later, Routes
+from wherry.api.version import Version
 from wherry.engine.container import WaitResult
 from wherry.engine.containers import ListQuery
 from wherry.engine.engine import Engine
@@ -63,30 +64,37 @@ async def create(
 
 @routes.get("/containers/json")
 def list_containers(
-    engine: Engine, all: bool = False, limit: int = 0, size: bool = False, filters: Filters = NO_FILTERS
+    engine: Engine,
+    call: Call,
+    all: bool = False,
+    limit: int = 0,
+    size: bool = False,
+    filters: Filters = NO_FILTERS,
 ) -> Later[list[ContainerSummary]]:
     """Containers, newest first: the running ones, or those that ``all``, ``limit`` and ``filters`` ask for."""
     query = ListQuery(all, max(limit, 0), filters)
     if size or query.takes_time:
-        return list_in_time(engine, query, size)
-    return summaries(engine.views.containers(query))
+        return list_in_time(engine, query, size, call.version)
+    return summaries(engine.views.containers(query), call.version)
 
 
-async def list_in_time(engine: Engine, query: ListQuery, size: bool) -> list[ContainerSummary]:
+async def list_in_time(
+    engine: Engine, query: ListQuery, size: bool, version: Version
+) -> list[ContainerSummary]:
     views = engine.views
     lines = await views.containers_in_thread(query) if query.takes_time else views.containers(query)
-    return await with_sizes(engine, lines) if size else summaries(lines)
+    return await with_sizes(engine, lines, version) if size else summaries(lines, version)
 
 
-def summaries(lines: list[ContainerLine]) -> list[ContainerSummary]:
+def summaries(lines: list[ContainerLine], version: Version) -> list[ContainerSummary]:
     now = time.time()
-    return [render.summary(line, now) for line in lines]
+    return [render.summary(line, now, version) for line in lines]
 
 
-async def with_sizes(engine: Engine, lines: list[ContainerLine]) -> list[ContainerSummary]:
+async def with_sizes(engine: Engine, lines: list[ContainerLine], version: Version) -> list[ContainerSummary]:
     sizes = await engine.views.sizes([line.view for line in lines])
     now = time.time()
-    return [render.summary(line, now, size) for line, size in zip(lines, sizes, strict=True)]
+    return [render.summary(line, now, version, size) for line, size in zip(lines, sizes, strict=True)]
 
 
 @routes.get("/containers/{ref}/json")

@@ -36,13 +36,16 @@ def list_images(
 @routes.get("/images/{name}/json")
 def inspect(engine: Engine, call: Call, name: str, platform: str = "") -> ImageInspect:
     """Everything about one image."""
-    return render.inspect(engine.views.image(name, parse_platform(platform)), call.version)
+    wanted = parse_platform(platform if call.version >= (1, 49) else "")
+    return render.inspect(engine.views.image(name, wanted), call.version)
 
 
 @routes.get("/images/{name}/history")
-def history(engine: Engine, name: str, platform: str = "") -> list[HistoryEntry]:
+def history(engine: Engine, call: Call, name: str, platform: str = "") -> list[HistoryEntry]:
     """The steps that made it, newest first."""
-    engine.views.image(name, parse_platform(platform))  # NotFound where it is for another one
+    engine.views.image(
+        name, parse_platform(platform if call.version >= (1, 48) else "")
+    )  # NotFound where it is for another one
     return [render.history(item) for item in engine.images.history(name)]
 
 
@@ -70,7 +73,8 @@ async def remove(
 @routes.post("/images/load")
 async def load(engine: Engine, exchange: Exchange, quiet: bool = True, platform: str = "") -> Stream:
     """Load the images of an archive (``docker save``, or an OCI layout) in the body."""
-    return Stream(load_messages(engine, exchange, quiet, parse_platform(platform)))
+    wanted = parse_platform(platform if exchange.version >= (1, 48) else "")
+    return Stream(load_messages(engine, exchange, quiet, wanted))
 
 
 async def load_messages(
