@@ -181,3 +181,9 @@ def test_drift_says_what_is_and_what_was_planned() -> None:
 def test_any_text_is_harmless_and_fits(text: str) -> None:
     lines = shown(hostile(explanation(Drift=DRIFTS, Notes=["note"]), text or "x")).split("\n")
     assert all(line.isprintable() and cells(line) <= 100 for line in lines)
+
+
+def test_one_whose_image_is_gone_has_no_plan_to_be_shown() -> None:
+    ended = {"Running": False, "Ended": "Lost.", "Drift": []}
+    assert "wherry plan show web" in shown(explanation(**ended))
+    assert "plan show" not in shown(explanation(**ended, Layers=[]))

@@ -33,7 +33,15 @@ EXPLAIN_FLAGS = (
 )
 
 
-@command("[OPTIONS] CONTAINER [CONTAINER...]", EXPLAIN_FLAGS)
+@command(
+    "[OPTIONS] CONTAINER [CONTAINER...]",
+    EXPLAIN_FLAGS,
+    examples=(
+        ("wherry explain web", "what there is, why, and what it costs"),
+        ("wherry explain --html web", "the same as a page, web.html"),
+        ("wherry explain --check --all", "what differs from the plan, of all that run"),
+    ),
+)
 def explain(context: Context, options: Options) -> int:
     """0; with ``--check`` 1 where something has drifted."""
     check_options(options)

@@ -217,7 +217,8 @@ def show_drift(found: Json, paper: Paper) -> None:
         paper.line("No drift: the kernel holds what was planned.", "green")
     else:
         paper.line(found["Ended"] or "It is not running.")
-        paper.line(f"`wherry plan show {found['Name']}` shows its plan; below is what there is of it.")
+        if found["Layers"]:  # without its image there is no plan any more
+            paper.line(f"`wherry plan show {found['Name']}` shows its plan; below is what there is of it.")
 
 
 def show_check(checked: Sequence[Json], paper: Paper | None = None) -> None:

@@ -54,7 +54,17 @@ def show(context: Context, options: Options) -> int:
     return 0
 
 
-@command("[OPTIONS] A B", (FORMAT,), least=2, most=2, quoted=True)
+@command(
+    "[OPTIONS] A B",
+    (FORMAT,),
+    least=2,
+    most=2,
+    quoted=True,
+    examples=(
+        ("wherry plan diff web db", "two containers"),
+        ("wherry plan diff web '--privileged busybox'", "a container, and options of run"),
+    ),
+)
 def diff(context: Context, options: Options) -> int:
     """Print where two plans differ; 0 also where they do."""
     check_format(options.format)
