@@ -103,7 +103,7 @@ On purpose, and by kind:
   them and fails at start, with 500: NUL bytes, paths that are relative or too long, name servers and host addresses
   that are none, values of tmpfs, log and sysctl options, profiles that cannot be compiled, host names of more than
   64 bytes, words that are longer than the kernel takes, ports that `-P` is to publish and cannot, hardware addresses
-  of groups, limits above the kernel's own, one port of the host for two of the container.
+  of groups, limits above the kernel's own.
 * A value that only the kernel, the host or the image can refuse (a sysctl's, a device, a directory mounted over a
   file) is a 400 at start with the option that it is of; dockerd has a 500 for some of them. A user or group that
   the image has not is a 500 in both.
@@ -115,7 +115,7 @@ On purpose, and by kind:
   values is refused.
 * A log option that could not be followed (`compress` without `max-size`, `max-size=²`, a template that is none) is
   refused by create, where dockerd's start fails or the option does nothing.
-* A port is not published on an address that the host has not, nor on IPv6.
+* A port is not published on an address that the host has not, nor on IPv6: the start says so, by 400 for IPv6.
 * A pattern of a filter is at most 1,000 characters long.
 * Joining or founding a swarm, and installing a plugin, are a 501.
 * An image is never loaded under a name with a digest, nor under one that reads as an id; dockerd gives some of them.

@@ -104,7 +104,12 @@ def nobody(ref: str) -> None:
 
 
 DRIVERS: dict[str, Any] = {
-    "bridge": SimpleNamespace(gives_endpoints=True, gives_addresses=True, interface="wherry0"),
+    "bridge": SimpleNamespace(
+        gives_endpoints=True,
+        gives_addresses=True,
+        interface="wherry0",
+        describe=lambda: SimpleNamespace(subnets=()),
+    ),
     "none": SimpleNamespace(gives_endpoints=True, gives_addresses=False),
     "host": SimpleNamespace(gives_endpoints=False),
 }

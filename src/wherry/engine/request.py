@@ -27,7 +27,6 @@ from wherry.messages.container import (
     PortBinding,
 )
 from wherry.network.drivers.catalogue import DEFAULT_NETWORK, NO_NETWORK
-from wherry.network.ports import ANY
 from wherry.runtime import mounts
 from wherry.runtime.bounds import MOST_MOUNTS, check_count, check_counts
 from wherry.runtime.checks import check_conflicts, check_health
@@ -35,7 +34,7 @@ from wherry.runtime.image_config import Merged, merge, words
 from wherry.runtime.resources import swap_limit
 from wherry.values.hosts import is_address, is_name_server
 from wherry.values.paths import cleaned
-from wherry.values.ports import is_publishable, parse_host_port, split_port, with_protocol
+from wherry.values.ports import is_publishable, parse_host_port, with_protocol
 from wherry.values.signals import parse_signal
 
 
@@ -200,8 +199,6 @@ def check_here(request: ContainerCreate, host: HostConfig) -> None:
     """What this engine cannot do, said at once."""
     refuse(request)
     check_ports(host.port_bindings or {})
-    if host.network_mode not in ("host", NO_NETWORK):  # which publish nothing
-        check_clashes(host.port_bindings or {})
     check_exposed(request, host)
     check_log(host.log_config)
 
@@ -226,24 +223,6 @@ def check_ports(bindings: dict[str, list[PortBinding] | None]) -> None:
                 raise InvalidArgument(
                     f"invalid HostIp of port {port}: {binding.host_ip!r} is not an IP address"
                 )
-            if ":" in binding.host_ip:
-                raise InvalidArgument(
-                    f"invalid HostIp of port {port}: cannot publish on {binding.host_ip!r}, only on IPv4"
-                )
-
-
-def check_clashes(bindings: dict[str, list[PortBinding] | None]) -> None:
-    """InvalidArgument where a port of the host is asked for twice, on addresses that do not go together."""
-    taken: dict[tuple[str, int], dict[str, str]] = {}
-    for port, hosts in bindings.items():
-        for binding in hosts or ():
-            address, (number, last) = binding.host_ip or ANY, parse_host_port(binding.host_port)
-            if not number or last:
-                continue
-            others = taken.setdefault((split_port(port)[1], number), {})
-            same = others.setdefault(address, port) == port
-            if not same or (len(others) > 1 and ANY in others):
-                raise InvalidArgument(f"invalid HostPort of port {port}: {number} is asked for twice")
 
 
 def check_exposed(request: ContainerCreate, host: HostConfig) -> None:

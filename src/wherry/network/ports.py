@@ -74,7 +74,9 @@ def host_address(wish: PortWish) -> str:
     try:
         return str(IPv4Address(wish.host_ip or ANY))
     except ValueError:
-        raise InvalidArgument(f"cannot publish on {wish.host_ip!r}: not an IPv4 address") from None
+        raise InvalidArgument(
+            f"invalid HostIp: cannot publish on {wish.host_ip!r}: not an IPv4 address"
+        ) from None
 
 
 def local_port_range() -> range:
