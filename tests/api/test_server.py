@@ -48,7 +48,7 @@ def test_a_socket_that_somebody_serves_is_not(served: Served) -> None:
 def test_a_file_that_is_no_socket_is_not(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("precious")
-    with pytest.raises(Unavailable, match="no socket"):
+    with pytest.raises(Unavailable, match="not a socket"):
         open_sockets([f"unix://{path}"])
     assert path.read_text() == "precious"
 

@@ -35,7 +35,7 @@ def test_explaining_is_loaded_with_the_first_question() -> None:
     program = "import sys, wherry.daemon; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     loaded = {name for name in done.stdout.split() if name.startswith("wherry.engine.explain.")}
-    assert loaded == {"wherry.engine.explain.explainer", "wherry.engine.explain.reach"}
+    assert loaded == {f"wherry.engine.explain.{name}" for name in ("explainer", "reach", "reach_paths")}
 
 
 def test_a_load_leaves_little_behind(fresh_daemon: Callable[..., Daemon]) -> None:

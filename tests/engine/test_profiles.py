@@ -62,7 +62,7 @@ def test_what_is_compiled_already_waits_for_nobody() -> None:
         await profiles.compile(QUICK, NOTHING)
         lane.here = 1
         await profiles.compile(QUICK, NOTHING)
-        with pytest.raises(Unavailable, match=r"1 seccomp profiles .* try again later"):
+        with pytest.raises(Unavailable, match=r"1 slow seccomp profiles .* try again later"):
             await profiles.compile("{}", NOTHING)
 
     asyncio.run(scenario())
