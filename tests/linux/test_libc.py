@@ -26,9 +26,9 @@ def test_what_the_kernel_said_stands_beside_the_reason() -> None:
 
 
 def test_every_door_names_the_path(tmp_path: Path) -> None:
-    missing = str(tmp_path / "no")
+    missing, watcher = str(tmp_path / "no"), inotify.instance()
     for wanted, act in (
-        (missing, lambda: inotify.watch_directory(missing)),
+        (missing, lambda: inotify.add(watcher, missing)),
         (missing, lambda: syncfs([Path(missing)])),
         (missing, lambda: kernel_file.read(missing)),
         (missing, lambda: kernel_file.write(missing, "1")),
@@ -42,6 +42,7 @@ def test_every_door_names_the_path(tmp_path: Path) -> None:
             act()
         assert (caught.value.errno or 0) > 0
         assert caught.value.filename == wanted
+    os.close(watcher)
 
 
 def test_a_kernel_file_is_written_in_one_piece_and_read_whole(tmp_path: Path) -> None:
