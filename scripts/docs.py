@@ -115,6 +115,8 @@ On purpose, and by kind:
   values is refused.
 * A log option that could not be followed (`compress` without `max-size`, `max-size=²`, a template that is none) is
   refused by create, where dockerd's start fails or the option does nothing.
+* A port in `PortBindings` is published also where it is not in `ExposedPorts`, where dockerd does nothing; one that
+  is there twice, with the same address, is published once, where dockerd's start fails.
 * A port is not published on an address that the host has not, nor on IPv6: the start says so, by 400 for IPv6.
 * A pattern of a filter is at most 1,000 characters long.
 * Joining or founding a swarm, and installing a plugin, are a 501.

@@ -168,7 +168,7 @@ def wanted_ports(task: Task) -> Iterator[PublishPort]:
     """What ``-p`` and ``-P`` ask for."""
     for port, hosts in asked_bindings(task).items():
         number, proto = split_port(port)
-        for binding in dict.fromkeys(hosts or [PortBinding()]):  # the same twice is once, as with Docker
+        for binding in dict.fromkeys(hosts or [PortBinding()]):  # the same twice is once
             first, last = parse_host_port(binding.host_port)
             cause = port_cause(port, binding, task.host)
             yield PublishPort(proto, binding.host_ip or ANY, first, last, number, cause=cause)
