@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -143,6 +144,19 @@ def test_json_that_breaks_off(api: Api) -> None:
         )
         reply = wire.reply("POST")
     assert (reply.status, reply.message.startswith("invalid JSON: ")) == (400, True)
+
+
+def test_bodies_that_come_in_the_same_parts(api: Api) -> None:
+    """One after the other on one connection: what has come of one says nothing about the next."""
+    body = json.dumps({"Image": "nosuch", "Labels": {"x": "x" * 70_000}}).encode()
+    with api.wire() as wire:
+        for _ in range(8):
+            head = f"POST /containers/create HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+            wire.send(f"{head}Content-Type: application/json\r\n\r\n".encode())
+            for part in (body[:60_000], body[60_000:]):
+                time.sleep(0.02)  # else they may come as one
+                wire.send(part)
+            assert wire.reply().message == "No such image: nosuch:latest"
 
 
 def test_a_body_in_chunks(api: Api) -> None:

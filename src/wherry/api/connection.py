@@ -100,6 +100,7 @@ class Connection(RequestHandler):
         self._held = bytearray()
         self._in_head = False
         self._last_body: StreamReader | None = None
+        self._watched: StreamReader | None = None  # the one that came in parts last
         self._last_size = self._framing = 0  # of its content so far, and of what has come since then
         self._lost: set[Callable[[], object]] = set()
         self.half_closed = False
@@ -130,8 +131,8 @@ class Connection(RequestHandler):
 
     def _look_at_framing(self, body: StreamReader, received: int) -> None:
         """Refuse a body that is broken, or of which nothing comes but what is around it, such as a chunk's size."""
-        if body.total_bytes != self._last_size:
-            self._last_size, self._framing = body.total_bytes, 0
+        if body is not self._watched or body.total_bytes != self._last_size:
+            self._watched, self._last_size, self._framing = body, body.total_bytes, 0
         else:
             self._framing += received
         broken = body is not self._last_body  # what is behind an unfinished body can only be an error
