@@ -95,6 +95,18 @@ def test_process():
     assert "NUL" in refused(config=Config(cmd=["a\0b"]))
 
 
+@pytest.mark.parametrize("field", ["dns", "dns_search", "dns_options", "extra_hosts"])
+def test_what_would_leave_its_line_is_told_by_its_field(field: str):
+    name = {
+        "dns": "Dns",
+        "dns_search": "DnsSearch",
+        "dns_options": "DnsOptions",
+        "extra_hosts": "ExtraHosts",
+    }[field]
+    assert refused(HostConfig(**{field: ["a\nb"]})) == f"invalid {name}: 'a\\nb'"
+    assert refused(config=Config(domainname="a\nb")) == "invalid Domainname: 'a\\nb'"
+
+
 def test_shared_network():
     shared = HostConfig(network_mode="container:x")
     assert refused(shared, Config(hostname="h")) == "conflicting options: hostname and the network mode"

@@ -97,9 +97,12 @@ def check_exec(request: ExecCreate) -> None:
 def check_lines(config: Config, host: HostConfig) -> None:
     """What goes into /etc/hosts and /etc/resolv.conf stays on its line, and adds no other."""
     words = (
-        ("hostname", (config.hostname, config.domainname)),
-        ("extra host", host.extra_hosts or ()),
-        ("DNS option", (*(host.dns or ()), *(host.dns_search or ()), *(host.dns_options or ()))),
+        ("Hostname", (config.hostname,)),
+        ("Domainname", (config.domainname,)),
+        ("ExtraHosts", host.extra_hosts or ()),
+        ("Dns", host.dns or ()),
+        ("DnsSearch", host.dns_search or ()),
+        ("DnsOptions", host.dns_options or ()),
     )
     for what, texts in words:
         for text in texts:
