@@ -103,6 +103,22 @@ def test_a_run_that_cannot_be_planned_ends(fresh_daemon: Callable[..., Daemon]) 
     daemon.run_in_ns(["umount", "/etc"])
 
 
+@pytest.mark.parametrize("made", ["mkfifo", "ln -s /dev/zero", "truncate -s 3G"])
+def test_what_is_no_file_where_the_host_has_one_holds_nobody(
+    fresh_daemon: Callable[..., Daemon], made: str
+) -> None:
+    daemon = fresh_daemon()
+    etc = daemon.sandbox.state / "etc"
+    daemon.run_in_ns(
+        f"mkdir -p {etc} && cp /etc/hosts /etc/passwd {etc} && {made} {etc}/resolv.conf && mount --bind {etc} /etc"
+    )
+    done = daemon.docker("run", "--rm", "busybox", "true", check=False, timeout=20)
+    assert done.returncode == 125 and "no regular file of at most" in done.stderr
+    assert names(daemon) == set()
+    daemon.run_in_ns(["umount", "/etc"])
+    assert daemon.docker("run", "--rm", "busybox", "true").returncode == 0
+
+
 def test_a_daemon_on_a_full_disk_comes_up_or_says_why_not(fresh_daemon: Callable[..., Daemon]) -> None:
     daemon = fresh_daemon()
     assert daemon.api("POST", "/containers/create?name=kept", BODY).status == 201

@@ -5,7 +5,9 @@ Text in, text out; only ``HostResolver`` looks at the host. hosts(5), resolv.con
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -27,6 +29,7 @@ FALLBACK_NAMESERVERS = ("8.8.8.8", "8.8.4.4")
 HOST_RESOLV_CONF = Path("/etc/resolv.conf")
 SYSTEMD_RESOLV_CONF = Path("/run/systemd/resolve/resolv.conf")
 SYSTEMD_STUB = "127.0.0.53"
+LARGEST = 1 << 20  # bytes of the host's resolv.conf
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,8 +198,20 @@ class HostResolver:
 
 
 def read_if_there(path: Path) -> str:
-    """The text, with bytes that are not UTF-8 as surrogates; empty where there is no such file."""
+    """The text, with bytes that are not UTF-8 as surrogates; empty where there is no such file.
+
+    OSError for what is no file: a FIFO would hold the engine, and a device have no end.
+    """
     try:
-        return path.read_text(encoding="utf-8", errors="surrogateescape")
+        with open(path, encoding="utf-8", errors="surrogateescape", opener=at_once) as content:
+            status = os.fstat(content.fileno())
+            if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST:
+                raise OSError(errno.EINVAL, f"no regular file of at most {LARGEST} bytes", str(path))
+            return content.read(LARGEST)
     except FileNotFoundError:
         return ""
+
+
+def at_once(path: str, flags: int) -> int:
+    """Open without waiting for who would write."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
