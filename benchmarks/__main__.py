@@ -28,10 +28,24 @@ INSIDE = "WHERRY_BENCH_FOLDER"
 Measured = Engine | BareRuntime | Floor
 
 
+def case_names(text: str) -> list[str]:
+    """Those that an option names."""
+    names = text.split(",")
+    if unknown := [name for name in names if name not in CASES]:
+        raise argparse.ArgumentTypeError(f"no such case: {', '.join(unknown)} (there are {', '.join(CASES)})")
+    return names
+
+
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     p.add_argument("--engines", help="names, separated by commas (default: all that can run here)")
-    p.add_argument("--cases", help=f"names, separated by commas (default: all): {', '.join(CASES)}")
+    p.add_argument(
+        "--cases",
+        type=case_names,
+        default=list(CASES),
+        metavar="NAMES",
+        help=f"names, separated by commas (default: all): {', '.join(CASES)}",
+    )
     p.add_argument("--rounds", type=float, default=1.0, metavar="FACTOR", help="more or fewer rounds")
     p.add_argument("--write", action="store_true", help="write the table to docs/performance.md")
     return p
@@ -122,8 +136,7 @@ def run_inside(args: argparse.Namespace, base: Path) -> None:
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=60%", "tmpfs", str(base)], check=True)
     names = names_of(args)
     engines = start_all(names, base)
-    cases = args.cases.split(",") if args.cases else list(CASES)
-    results = measure(engines, cases, args.rounds)
+    results = measure(engines, args.cases, args.rounds)
     text = f"{report.table(results, [e.name for e in engines])}\n\n{report.LEGEND} {report.machine(peers_root(names))}"
     print(text)
     if args.write:
