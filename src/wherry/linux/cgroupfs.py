@@ -48,10 +48,8 @@ def groups(path: str, leave: Callable[[int, str], object] = nothing) -> Iterator
         here = os.open(path, _OPEN)
     except FileNotFoundError:
         return
-    names, pending = (
-        list[str](),
-        list[list[str]](),
-    )  # of each level below the first; what is to be seen in each
+    names = list[str]()  # of each level below the first
+    pending = list[list[str]]()  # what is to be seen in each level
     try:
         yield here
         pending.append(children(here) if has_children(here) else [])

@@ -47,12 +47,8 @@ class Answer(msgspec.Struct):
 
 def compiled(job: Job) -> Answer:
     """Have a profile compiled by a worker. Blocks, for a few seconds at most. InvalidArgument; TooMuch."""
-    command = [
-        sys.executable,
-        "-P",
-        "-m",
-        "wherry.runtime.seccomp_worker",
-    ]  # -P: nothing of the working directory
+    # -P: nothing of the working directory
+    command = [sys.executable, "-P", "-m", "wherry.runtime.seccomp_worker"]
     try:
         done = ask(command, msgspec.msgpack.encode(job), job.seconds + OTHERS_SECONDS)
     except TimeoutError:
