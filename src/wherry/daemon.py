@@ -260,9 +260,8 @@ async def run(
     engine = Engine(config)
     await engine.start()
     try:
-        with noted_in(
-            pidfile
-        ):  # one that is not alone has ended by now, and leaves the other's file as it is
+        # One that is not alone has ended by now, and leaves the other's file as it is.
+        with noted_in(pidfile):
             await serve_engine(engine, hosts, tcp, idle_exit, stopped)
     finally:
         await engine.stop()

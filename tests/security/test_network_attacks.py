@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -182,6 +183,7 @@ def test_two_engines_on_one_bridge(fresh_daemon: Callable[..., Daemon], hostile_
     for _ in range(2):
         done = second_engine(daemon)
         assert done.returncode == 1 and "another engine uses it" in done.stderr
+        assert not list(Path("/sys/fs/cgroup").glob(f"*/{daemon.sandbox.cgroup_parent}/second"))
         daemon.sandbox.run("nft flush ruleset")
     with pytest.raises(subprocess.CalledProcessError):
         daemon.sandbox.run("nft delete table ip wherry_has_wherry0")

@@ -98,10 +98,20 @@ class Engine:
         return [(c.id, c.running) for c in self._registry.everyone() if c.record.image == image_id]
 
     async def start(self) -> None:
-        """Prepare the host (networks, table, parent cgroups) and take over what is there."""
+        """Prepare the host (networks, table, parent cgroups) and take over what is there.
+
+        Where that fails, no cgroup is left.
+        """
         self._seccomp.warm(frozenset(capabilities.defaults()))
         self._cgroups.prepare(self.config.cgroup_parent)
         self._parent.take()
+        try:
+            await self._take_over()
+        except BaseException:
+            self._leave_parent()
+            raise
+
+    async def _take_over(self) -> None:
         await self.networks.start()
         await self.images.recover()
         self._duties.append(asyncio.create_task(every(LOOK_SECONDS, self._look_after)))
@@ -121,6 +131,11 @@ class Engine:
             self._cgroups.prepare(self.config.cgroup_parent)
             self._parent.take()
 
+    def _leave_parent(self) -> None:
+        """The parent cgroup is anybody's from now on, and goes unless a container runs in it."""
+        if self._parent.give_up():
+            self._cgroups.remove_parent(self.config.cgroup_parent)
+
     async def _sweep(self) -> None:
         """Delete removed containers' directories, off everybody's way, and try again what could not be given back."""
         self.executor.retry()
@@ -131,11 +146,9 @@ class Engine:
         for duty in self._duties:
             duty.cancel()
         self._log_compression.stop()
-        idle = not any(c.running for c in self._registry.everyone())
         await self.networks.stop()
         await asyncio.to_thread(self._snapshots.sweep)
-        if self._parent.give_up() and idle:
-            self._cgroups.remove_parent(self.config.cgroup_parent)
+        self._leave_parent()
         self.explainer.close()
         self._launcher.let_go()
         self._launcher.close()
