@@ -84,8 +84,8 @@ debians_docker() {
     cp "$1/usr/bin/docker" .venv/tools/docker
 }
 
-# The Python to use: $PYTHON, or Debian's own, which is the one that most will have and is compiled with a profile (one that is
-# not takes a tenth more of a processor for a container's life), or the newest here that will do; nothing where there is none.
+# The Python to use: $PYTHON, or Debian's own, which is the one that most will have and is somewhat quicker than one compiled
+# without a profile, or the newest here that will do; nothing where there is none.
 python_command() {
     for name in ${PYTHON:-} /usr/bin/python3 python3.13 python3.12 python3.11 python3; do
         if command -v $name >/dev/null && $name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
