@@ -57,8 +57,9 @@ class Registry:
         """A container as those see it that share its namespaces. NotFound."""
         container = self.get(ref)
         pid = container.run.pid if container.run is not None else 0
-        record, lender = container.record, self.lender(container.record)
-        memory = self.last(record, MODES["ipc"])
+        record = container.record
+        last = {kind: self.last(record, mode_of) for kind, mode_of in MODES.items()}
+        lender, memory = last["network"], last["ipc"]
         return Neighbour(
             id=record.id,
             name=record.name,
@@ -69,11 +70,7 @@ class Registry:
             files_of=lender.id,
             hostname=lender.config.hostname,
             domainname=lender.config.domainname,
-            of_host=frozenset(
-                kind
-                for kind, mode_of in MODES.items()
-                if mode_of(self.last(record, mode_of).host_config) == "host"
-            ),
+            of_host=frozenset(kind for kind in last if MODES[kind](last[kind].host_config) == "host"),
         )
 
     def lender(self, record: ContainerRecord) -> ContainerRecord:

@@ -264,9 +264,8 @@ def parse_id_map(text: str) -> tuple[IdRange, ...]:
 
 def parse_cgroups(text: str) -> dict[str, str]:
     """Controllers (``cpu,cpuacct``; ``name=systemd``; "" for version 2) to the path in their hierarchy."""
-    parts = (
-        line.split(":", 2) for line in text.split("\n") if line
-    )  # a name may have any other line end in it
+    lines = filter(None, text.split("\n"))  # a name may have any other line end in it
+    parts = (line.split(":", 2) for line in lines)
     return {controllers: path for _, controllers, path in parts}
 
 

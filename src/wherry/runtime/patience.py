@@ -28,9 +28,8 @@ class Action(Enum):
     FORGET = 4  # not even SIGKILL ends it
 
 
-BETWEEN_LOOKS = (
-    5.0  # seconds, at most; who looks after longer has stood still, and so has perhaps who was to speak
-)
+# Seconds, at most; who looks after longer has stood still, and so has perhaps who was to speak.
+BETWEEN_LOOKS = 5.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from wherry.api.render.progress import bar_message, encode_message, error_messag
 from wherry.api.reply import Stream
 from wherry.api.routing import Routes
 from wherry.api.upload import receiving
+from wherry.api.version import Version
 from wherry.engine.engine import Engine
 from wherry.engine.filters import Filters
 from wherry.engine.image import LayerProgress, LoadLine
@@ -36,16 +37,15 @@ def list_images(
 @routes.get("/images/{name}/json")
 def inspect(engine: Engine, call: Call, name: str, platform: str = "") -> ImageInspect:
     """Everything about one image."""
-    wanted = parse_platform(platform if call.version >= (1, 49) else "")
+    wanted = platform_since((1, 49), platform, call.version)
     return render.inspect(engine.views.image(name, wanted), call.version)
 
 
 @routes.get("/images/{name}/history")
 def history(engine: Engine, call: Call, name: str, platform: str = "") -> list[HistoryEntry]:
     """The steps that made it, newest first."""
-    engine.views.image(
-        name, parse_platform(platform if call.version >= (1, 48) else "")
-    )  # NotFound where it is for another one
+    wanted = platform_since((1, 48), platform, call.version)
+    engine.views.image(name, wanted)  # NotFound where it is for another one
     return [render.history(item) for item in engine.images.history(name)]
 
 
@@ -73,7 +73,7 @@ async def remove(
 @routes.post("/images/load")
 async def load(engine: Engine, exchange: Exchange, quiet: bool = True, platform: str = "") -> Stream:
     """Load the images of an archive (``docker save``, or an OCI layout) in the body."""
-    wanted = parse_platform(platform if exchange.version >= (1, 48) else "")
+    wanted = platform_since((1, 48), platform, exchange.version)
     return Stream(load_messages(engine, exchange, quiet, wanted))
 
 
@@ -156,6 +156,11 @@ def parse_platform(text: str) -> Platform | None:
     if not platform.os or not platform.architecture:
         raise InvalidArgument("both OS and Architecture must be provided")
     return platform
+
+
+def platform_since(first: Version, text: str, version: Version) -> Platform | None:
+    """The same, from the ``first`` version of the API that has it; nobody looked at it before."""
+    return parse_platform(text) if version >= first else None
 
 
 def one_platform(texts: list[str]) -> Platform:
