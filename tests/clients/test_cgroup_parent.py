@@ -59,3 +59,16 @@ def test_the_hosts_own_group_as_a_parent_is_left_as_it_is(daemon: Daemon) -> Non
 
 def pid_of(daemon: Daemon, name: str) -> int:
     return int(daemon.inspect(name)["State"]["Pid"])
+
+
+def test_a_name_that_the_kernel_has_a_file_of_is_refused(daemon: Daemon) -> None:
+    """Each file that there is, in each hierarchy, at its top and below: it would be in the way at the start."""
+    daemon.docker("run", "-d", "--name", "below", "busybox", "sleep", "1000")
+    tops = [Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").glob("*/")]
+    below = [at for top in tops for at in top.glob(f"{daemon.sandbox.cgroup_parent}/*/")]
+    names = {file.name for folder in (*tops, *below) for file in folder.iterdir() if file.is_file()}
+    assert {"cgroup.procs", "memory.stat"} <= names
+    for name in sorted(names):
+        body = {"Image": "busybox", "HostConfig": {"CgroupParent": f"/{daemon.sandbox.cgroup_parent}/{name}"}}
+        answer = daemon.api("POST", "/containers/create", body)
+        assert answer.status == 400 and "CgroupParent" in answer.body["message"], (name, answer)

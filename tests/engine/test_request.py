@@ -142,6 +142,7 @@ def test_a_mac_address_may_come_with_the_endpoint() -> None:
         EngineConfig(shm_size=0),
         EngineConfig(cgroup_parent="../x"),
         EngineConfig(cgroup_parent="/."),
+        EngineConfig(cgroup_parent="wherry/tasks"),
     ],
 )
 def test_a_daemon_is_not_started_on_nonsense(config: EngineConfig) -> None:

@@ -78,6 +78,14 @@ def test_nothing_asked_is_fine():
         (HostConfig(security_opt=["x"]), 'invalid --security-opt 1: "x"'),
         (HostConfig(cgroup_parent="/x" * 129), "invalid CgroupParent: more than 128 levels"),
         (HostConfig(cgroup_parent="../../x"), 'invalid cgroup parent "../../x": it must not lead upwards'),
+        (
+            HostConfig(cgroup_parent="/x/tasks"),
+            "invalid CgroupParent: '/x/tasks': the kernel has files with names such as 'tasks'",
+        ),
+        (
+            HostConfig(cgroup_parent="cgroup.procs/x"),
+            "invalid CgroupParent: 'cgroup.procs/x': the kernel has files with names such as 'cgroup.procs'",
+        ),
         (HostConfig(sysctls={"net..x": "1"}), 'invalid sysctl: "net..x"'),
         (
             HostConfig(network_mode="container:"),

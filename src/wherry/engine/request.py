@@ -29,7 +29,7 @@ from wherry.messages.container import (
 from wherry.network.drivers.catalogue import DEFAULT_NETWORK, NO_NETWORK
 from wherry.runtime import mounts
 from wherry.runtime.bounds import MOST_MOUNTS, check_count, check_counts
-from wherry.runtime.checks import check_conflicts, check_health
+from wherry.runtime.checks import check_cgroup_parent, check_conflicts, check_health
 from wherry.runtime.image_config import Merged, merge, words
 from wherry.runtime.resources import swap_limit
 from wherry.values.hosts import is_address, is_name_server
@@ -242,8 +242,7 @@ def check_defaults(defaults: EngineConfig) -> None:
         raise InvalidArgument(f"invalid size of /dev/shm: {defaults.shm_size}")
     if defaults.pool_size < 0:
         raise InvalidArgument(f"invalid size of the network pool: {defaults.pool_size}")
-    if ".." in defaults.cgroup_parent.split("/"):
-        raise InvalidArgument(f"invalid cgroup parent {defaults.cgroup_parent!r}: it must not lead upwards")
+    check_cgroup_parent(defaults.cgroup_parent)
     if not defaults.cgroup_parent.strip("/."):
         raise InvalidArgument(f"invalid cgroup parent {defaults.cgroup_parent!r}: it is the host's own group")
 

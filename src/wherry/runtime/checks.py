@@ -9,6 +9,7 @@ from wherry.messages.container import Config, HealthConfig, HostConfig
 from wherry.messages.exec import ExecCreate
 from wherry.runtime import capabilities, resources, rlimits
 from wherry.runtime.bounds import DEEPEST_CGROUP, check_bounds, check_words
+from wherry.runtime.cgroups.files import is_reserved
 from wherry.runtime.devices import check_places, parse_rule
 from wherry.runtime.mounts import MountPoint
 from wherry.runtime.resources import HostFacts
@@ -239,6 +240,10 @@ def check_cgroup_parent(parent: str) -> None:
         raise InvalidArgument(f"invalid CgroupParent: {shown(parent)}")
     if ".." in parts:
         raise InvalidArgument(f'invalid cgroup parent "{parent}": it must not lead upwards')
+    if reserved := next(filter(is_reserved, parts), ""):
+        raise InvalidArgument(
+            f"invalid CgroupParent: {parent!r}: the kernel has files with names such as {reserved!r}"
+        )
 
 
 def sysctl_path(key: str) -> str:

@@ -17,6 +17,11 @@ from wherry.runtime.cgroups.limit_texts import Texts, Wanted, ceiling, nothing, 
 
 OF_PARENT = "@parent"  # the default is what the cgroup above has
 OOM_KEY = "oom_kill_disable"
+CONTROLLERS = (
+    "blkio", "cpu", "cpuacct", "cpuset", "debug", "devices", "dmem", "freezer", "hugetlb", "io", "irq", "memory",
+    "misc", "net_cls", "net_prio", "perf_event", "pids", "rdma",
+)  # fmt: skip
+FILES_V1 = ("tasks", "notify_on_release", "release_agent")  # those without a controller in their name
 
 
 class Form(Enum):
@@ -86,6 +91,12 @@ def settings(version: int, limits: oci.Resources) -> Iterator[Setting]:
 def controller_of(file: str) -> str:
     """``memory.max`` is one of the memory controller's."""
     return file.partition(".")[0]
+
+
+def is_reserved(name: str) -> bool:
+    """Whether a cgroup of this name may be in the way of a file of the kernel's, of this kernel or another: systemd
+    escapes the same names. cgroups(7)"""
+    return name in FILES_V1 or ("." in name and controller_of(name) in (*CONTROLLERS, "cgroup"))
 
 
 def is_device_rule(file: str) -> bool:
