@@ -28,7 +28,7 @@ from wherry.linux.netlink import (
     text,
 )
 from wherry.network.drivers.bridge.messages import create_bridge
-from wherry.network.link import Links, changes_of, delete_link, ifinfo, set_up
+from wherry.network.link import Kind, Links, changes_of, delete_link, ifinfo, read_link, set_up
 
 MAC = bytes.fromhex("024200000001")
 
@@ -140,3 +140,18 @@ def test_a_filtered_socket_never_answers() -> None:
         client.settimeout(0.2)
         with pytest.raises(TimeoutError):
             client.connect(server.getsockname())
+
+
+def test_answers_that_could_not_be_received_are_no_later_ones() -> None:
+    """As where the kernel had no memory at that moment: the request was carried out, its answers are there still."""
+    with private_host(), Netlink() as netlink:
+        netlink.request(create_bridge("one", MAC))
+        netlink._socket.sendall(netlink._encode([create_bridge("one", MAC)]))  # EEXIST, which nobody reads
+        netlink.request(create_bridge("two", MAC))
+        netlink._socket.sendall(netlink._encode([create_bridge("one", MAC)]))
+        with pytest.raises(FileExistsError):  # its own
+            netlink.request(create_bridge("two", MAC))
+        netlink._socket.sendall(netlink._encode([create_bridge("one", MAC)]))
+        found = [read_link(reply) for reply in netlink.dump(Message(Kind.GET_LINK, ifinfo(0)))]
+        assert [link.name for link in found] == ["lo", "one", "two"]
+        netlink.request(*(delete_link(link.index) for link in found[1:]))

@@ -162,7 +162,7 @@ class Netlink:
         with self._lock:
             first = self._sequence + 1
             self._socket.sendall(self._encode(messages))
-            replies, failures = self._collect(self._sequence)
+            replies, failures = self._collect(first, self._sequence)
         if failures:
             raise explain(failures, messages, first)
         return replies
@@ -192,13 +192,16 @@ class Netlink:
         except BlockingIOError:
             return None
 
-    def _collect(self, last: int) -> tuple[list[Reply], dict[int, bytes]]:
-        """Answers and, by sequence number, failures. All have arrived by the time ``sendmsg`` returns."""
+    def _collect(self, first: int, last: int) -> tuple[list[Reply], dict[int, bytes]]:
+        """Answers and, by sequence number, failures. All have arrived by the time ``sendmsg`` returns, behind those of
+        an earlier request that could not be received."""
         replies: list[Reply] = []
         failures: dict[int, bytes] = {}
         acknowledged = False
         while not acknowledged and (data := self.receive_now()) is not None:
             for type, flags, sequence, body in split(data):
+                if sequence < first:
+                    continue
                 if type != Kind.ERROR:
                     replies.append(Reply(type, body))
                 elif ERROR.unpack_from(body)[0]:
@@ -211,7 +214,9 @@ class Netlink:
         replies: list[Reply] = []
         interrupted = False
         while True:
-            for type, flags, _, body in split(self._socket.recv(RECEIVE_SIZE)):
+            for type, flags, sequence, body in split(self._socket.recv(RECEIVE_SIZE)):
+                if sequence != self._sequence:  # of an earlier one that was not received to its end
+                    continue
                 interrupted |= bool(flags & Flag.DUMP_INTERRUPTED)
                 if type == Kind.DONE:
                     return replies, interrupted
