@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.descriptors import open_before, open_now
 from wherry.linux.trees import remove_tree
 from wherry.linux.walk import DIRECTORY, walk
 
@@ -137,7 +138,7 @@ def test_while_others_write(tree: Path) -> None:
                 for path in sorted(tree.glob("m*"))[:5]:
                     remove_tree(path)
 
-    before = len(os.listdir("/proc/self/fd"))  # the thread has some open, now and then
+    before = open_before()  # the thread has some open, now and then
     thread = threading.Thread(target=churn)
     thread.start()
     try:
@@ -146,4 +147,4 @@ def test_while_others_write(tree: Path) -> None:
     finally:
         over.set()
         thread.join()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert open_now() == before

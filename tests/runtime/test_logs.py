@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.harness.descriptors import open_before, open_now
 from wherry.runtime import log_files
 from wherry.runtime.log_files import BLOCK, TAIL_BLOCK
 from wherry.runtime.log_format import LogsQuery
@@ -271,16 +272,13 @@ def test_a_slow_reader_holds_one_batch_and_leaks_nothing(log: Path):
     with log.open("w") as file:
         file.writelines(entry("x" * 100 + "\n") for _ in range(20_000))
 
-    def descriptors() -> set[str]:
-        return set(os.listdir("/proc/self/fd"))
-
     async def run() -> list[str]:
-        before = descriptors()
+        before = open_before()
         stream: AsyncIterator[bytes] = follow(log, LogsQuery(follow=True), asyncio.Event(), LogWatch())
         first = await anext(stream)
         assert len(first) <= BLOCK * 2
         await stream.aclose()  # the client has gone
-        assert descriptors() == before
+        assert open_now() == before
         return []
 
     in_time(run())
@@ -316,7 +314,7 @@ def test_as_many_follow_as_like(tmp_path: Path):
     for log in logs:
         log.parent.mkdir()
         log.write_text(entry("before\n"))
-    before = set(os.listdir("/proc/self/fd"))
+    before = open_before()
 
     async def run() -> list[str]:
         everyone, ended = LogWatch(), asyncio.Event()
@@ -338,13 +336,13 @@ def test_as_many_follow_as_like(tmp_path: Path):
     assert sorted(in_time(run())) == sorted(
         [*map("{}\n".format, range(200)), *map("{}\n".format, range(1, 200))]
     )
-    assert set(os.listdir("/proc/self/fd")) == before
+    assert open_now() == before
 
 
 def test_present_reading_closes_its_files(log: Path):
     log.write_text("".join(entry("x\n") for _ in range(50_000)))
-    before = set(os.listdir("/proc/self/fd"))
+    before = open_before()
     batches: Iterator[bytes] = read(log, LogsQuery())
     next(batches)
     batches.close()
-    assert set(os.listdir("/proc/self/fd")) == before
+    assert open_now() == before

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from tests.harness.descriptors import open_before, open_now
 from tests.image.making import (
     describe,
     directory,
@@ -264,11 +265,11 @@ def test_a_layer_of_more_directories_than_are_kept_open(store: LayerStore) -> No
 def test_no_descriptor_is_left_open(store: LayerStore, rich_tree: Path) -> None:
     archive = gnu_tar(rich_tree, "--format=posix")
     unpack(store, archive)
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_before()
     unpack(store, archive, tar(file("usr/x")), tar(file("usr/.wh.bin"), file("usr/bin/y")))
     with store.batch() as batch, pytest.raises(InvalidArgument):
         batch.unpack(in_chunks(archive[:9000]), [])
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert open_now() == before
 
 
 # --- layers on layers

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from tests.harness.descriptors import open_before, open_now
 from wherry.snapshot.lower import Lower
 
 
@@ -45,7 +46,7 @@ def test_no_descriptor_is_left_where_none_is_to_be_had(tmp_path: Path) -> None:
     for tree in trees:
         (tree / "a/b/c").mkdir(parents=True)
     limits = [number + 1 for number in free_numbers(16)]
-    before = sorted(os.listdir("/proc/self/fd"))
+    before = open_before()
     read = [look(trees, limits[0] - 1), *(look(trees, limit) for limit in limits)]
-    assert sorted(os.listdir("/proc/self/fd")) == before
+    assert open_now() == before
     assert not any(read[:3]) and read[-1]
