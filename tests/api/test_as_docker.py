@@ -366,10 +366,11 @@ def test_settings_of_a_network_that_are_none(daemon: Daemon) -> None:
 def test_the_key_of_a_sandbox_can_be_entered(daemon: Daemon, mode: str) -> None:
     id = made(daemon, {"HostConfig": {"NetworkMode": mode}}, start=True)
     settings = daemon.inspect(id)["NetworkSettings"]
-    links = ["ls", "/sys/class/net"] if mode == "host" else ["ip", "-o", "link"]
-    inside = daemon.run_in_ns(["nsenter", f"--net={settings['SandboxKey']}", *links]).stdout
+    namespace = ["readlink", "/proc/self/ns/net"]
+    inside = daemon.run_in_ns(["nsenter", f"--net={settings['SandboxKey']}", *namespace]).stdout
     pid = daemon.inspect(id)["State"]["Pid"]
-    assert inside == daemon.run_in_ns(["nsenter", "--net", f"--target={pid}", *links]).stdout
+    assert inside == daemon.run_in_ns(["nsenter", "--net", f"--target={pid}", *namespace]).stdout
+    assert (inside == daemon.run_in_ns(namespace).stdout) is (mode == "host")
     assert re.fullmatch("[0-9a-f]{64}", settings["SandboxID"])
     joined = made(daemon, {"HostConfig": {"NetworkMode": f"container:{id}"}}, start=True)
     for other in (joined, made(daemon)):
